@@ -1,0 +1,239 @@
+"""The tables of a run folder: their columns, types, units and meaning, in one place.
+
+The recorder writes by them, the reader reads by them, ``docs/run-folder.md`` is made of them.
+Types: ``i`` int64, ``f`` float64, ``s`` text (dictionary-encoded where it repeats), ``b`` bool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["TABLES", "Column", "Table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; ``nullable`` columns may hold null, none ever holds NaN."""
+
+    name: str
+    kind: str
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table; ``path`` is below the run folder, ``sort`` names what orders its rows.
+
+    A table without ``sort`` keeps the order in which its only producer made the rows.
+    """
+
+    name: str
+    path: str
+    meaning: str
+    columns: tuple[Column, ...]
+    sort: tuple[str, ...] = ()
+
+
+def _table(
+    name: str, meaning: str, columns: str, *, path: str = "", sort: tuple[str, ...] = ()
+) -> Table:
+    parsed = []
+    for line in columns.strip().splitlines():
+        head, text = line.strip().split("  ", 1)
+        column, kind = head.split(":")
+        parsed.append(Column(column, kind.rstrip("?"), text.strip(), kind.endswith("?")))
+    return Table(name, path or f"series/{name}.parquet", meaning, tuple(parsed), sort)
+
+
+_ALL = (
+    _table(
+        "bus",
+        "voltage of each bus, time-weighted mean and extremes of the recording interval",
+        """
+        t_ms:i  start of the interval
+        bus:s  bus
+        vm_pu:f?  mean voltage magnitude (null: not energised)
+        vm_min_pu:f?  lowest
+        vm_max_pu:f?  highest
+        """,
+    ),
+    _table(
+        "branch",
+        "flow through each line and transformer, time-weighted mean of the interval",
+        """
+        t_ms:i  start of the interval
+        branch:s  line or transformer
+        kind:s  line, transformer
+        p_from_w:f  active power into the branch at its from or high-voltage side
+        p_to_w:f  active power into the branch at its to or low-voltage side
+        loss_w:f  p_from_w + p_to_w
+        loading_percent:f  mean loading
+        loading_max_percent:f  highest loading
+        """,
+    ),
+    _table(
+        "system",
+        "energy balance of the grid, time-weighted mean of the interval",
+        """
+        t_ms:i  start of the interval
+        p_import_w:f  active power drawn from the upstream grid
+        q_import_var:f  reactive power drawn from the upstream grid
+        p_terminals_w:f  active power that the terminals draw, as solved
+        p_loss_w:f  sum of the losses of all branches and shunts
+        """,
+    ),
+    _table(
+        "terminal",
+        "each connection point, time-weighted mean of the interval",
+        """
+        t_ms:i  start of the interval
+        terminal:s  connection point
+        p_w:f  active power drawn
+        q_var:f  reactive power drawn
+        v_v:f?  phase-to-neutral voltage, mean of the connected phases
+        """,
+    ),
+    _table(
+        "device",
+        "each device, mean power of the interval and content at its end",
+        """
+        t_ms:i  start of the interval
+        device:s  device
+        kind:s  load, pv, ev, battery
+        terminal:s  where it is connected
+        p_w:f  active power drawn
+        q_var:f  reactive power drawn
+        energy_wh:f?  stored energy at the end of the interval (storage only)
+        loss_w:f  power lost inside the device
+        """,
+    ),
+    _table(
+        "session",
+        "each EV charging session that began",
+        """
+        session:s  session
+        device:s  charging point
+        arrival_ms:i  plugged in
+        departure_ms:i  unplugged (planned, where the run ended before)
+        requested_wh:f  energy asked for, at the socket
+        delivered_wh:f  energy drawn from the socket
+        complete:b  whether the vehicle left before the run's end
+        """,
+    ),
+    _table(
+        "reading",
+        "each value of an instrument",
+        """
+        id:s  reading
+        cause:s  what made it happen
+        instrument:s  instrument
+        variable:s  variable
+        t_sample_ms:i  true time of the sample
+        t_clock_ms:i  the instrument's clock
+        value:f?  value (null where it is a record)
+        record:s?  a record as JSON
+        measure:s  unit of the value
+        quality:s  good, estimated, missing
+        """,
+    ),
+    _table(
+        "request",
+        "each request of the Data Interface, when its outcome reached the caller",
+        """
+        t_ms:i  when the outcome was known
+        id:s  request
+        cause:s  what made the caller ask
+        unit:s  calling unit
+        service:s  calling service
+        operation:s  write, query, event, periodic, unsubscribe
+        variable:s  variable
+        location:s  unit that holds it
+        result:s  result code
+        latency_ms:i  from the request to its outcome
+        """,
+    ),
+    _table(
+        "negotiation",
+        "each round of an energy-balancing negotiation",
+        """
+        t_ms:i  end of the round
+        unit:s  negotiating parent
+        id:s  negotiation
+        round:i  round, from 0
+        children:i  children that take part
+        answers:i  answers that came in time
+        committed:i  children whose new plan was taken
+        distance_before_w:f  2-norm of the sum's distance from the desired profile
+        distance_after_w:f  the same after the round
+        """,
+    ),
+    _table(
+        "medium",
+        "each link and shared medium over the recording interval",
+        """
+        t_ms:i  start of the interval
+        medium:s  link or medium
+        technology:s  technology
+        transmissions:i  transmissions begun, repetitions counted
+        collisions:i  transmissions lost to another one
+        errors:i  transmissions lost to noise
+        airtime_us:i  time the medium was busy
+        queue_max:i  longest queue at a sender
+        """,
+    ),
+    _table(
+        "cause",
+        "further causes of what has more than one",
+        """
+        id:s  what happened
+        cause:s  one of the things that made it happen
+        """,
+    ),
+    _table(
+        "event",
+        "what happened, in order of time",
+        """
+        t_us:i  time
+        id:s  event
+        cause:s  what made it happen (empty: the scenario)
+        source:s  simulator
+        kind:s  kind of event
+        element:s  what it happened to
+        value:s  details as JSON
+        """,
+        path="events.parquet",
+        sort=("t_us", "source", "id"),
+    ),
+    _table(
+        "message",
+        "each frame handed to the network, when its fate was known",
+        """
+        id:s  frame
+        cause:s  what made it happen
+        src:s  sending unit
+        dst:s  receiving unit
+        flow:s  application class
+        priority:i  0 highest
+        bytes:i  payload above the transport
+        wire_bytes:i  bytes on all hops, headers and repetitions included
+        t_send_us:i  tick at which the unit sent it
+        t_arrival_us:i?  fine time of arrival (null: not arrived)
+        fate:s  delivered, lost, in-flight
+        loss:s  cause of a loss: queue-full, access, retries, noise, no-route, node-down, none
+        delay_us:i?  delivery tick less sending tick: the sum of the parts below
+        processing_us:i  in the sending unit's host
+        queue_us:i  waiting behind other frames
+        access_us:i  waiting for the medium
+        air_us:i  on the medium, the transmission that got through
+        retry_us:i  transmissions that did not get through, and waits between them
+        core_us:i  core network, propagation, forwarding
+        tick_us:i  from the fine arrival to the delivery tick
+        hops:i  links passed
+        attempts:i  transmissions, repetitions counted
+        """,
+        path="messages.parquet",
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _ALL}
