@@ -1,0 +1,192 @@
+"""Run a scenario: assemble, step the world, close the books, work out the KPIs.
+
+A run folder is readable at every moment: the manifest says ``running``, ``complete``,
+``interrupted`` or ``failed``, tables are streamed in row groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import time as wall
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import Run, kpis, report
+from fernwatt.errors import ComponentError, FernwattError
+from fernwatt.timebase import Clock
+from scenarios import manifest as manifests
+from scenarios.assembly import assemble
+from scenarios.failures import Watch
+from scenarios.loader import Scenario, dump
+from scenarios.plan import RunPlan
+from scenarios.world import World
+from simulators.recorder import RunWriter
+
+__all__ = ["Progress", "RunResult", "run", "run_id"]
+
+Progress = Callable[[str, float], None]
+"""Called with a stage (``assembling``, ``running``, …) and the share done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended; ``error`` is None for a complete one."""
+
+    folder: Path
+    status: str
+    error: BaseException | None = None
+
+    def check(self) -> RunResult:
+        """Raise the error of a run that is not complete; return a complete one."""
+        if self.error is not None:
+            raise self.error
+        return self
+
+
+def run_id(scenario: Scenario) -> str:
+    """Return the name of the run folder: scenario, seed, and a hash of all that goes in."""
+    digest = hashlib.sha256(f"{dump(scenario)}\0{manifests.code_hash()}".encode())
+    return f"{scenario.config.name}-{scenario.config.seed}-{digest.hexdigest()[:8]}"
+
+
+def run(
+    scenario: Scenario,
+    *,
+    runs_dir: Path | str = "runs",
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    with_report: bool = True,
+) -> RunResult:
+    """Run ``scenario`` into a folder of its own below ``runs_dir``, or into ``folder``.
+
+    Faults of the scenario raise ScenarioError before anything is written. What goes wrong
+    later is in the result, and in the folder's manifest.
+    """
+    tell = progress or (lambda _stage, _share: None)
+    tell("assembling", 0.0)
+    plan = assemble(scenario)
+    target = folder or Path(runs_dir) / run_id(scenario)
+    manifest = _open(target, scenario, plan)
+    writer = RunWriter(target)
+    watch = Watch(target / "run.log")
+    begin = wall.perf_counter()
+    status, error, performance = "complete", None, {}
+    try:
+        with watch:
+            performance = asyncio.run(_simulate(plan, writer, watch, tell))
+    except KeyboardInterrupt as stop:
+        status, error = "interrupted", stop
+    except FernwattError as failure:
+        status, error = "failed", failure
+    except Exception as failure:  # noqa: BLE001 - whatever a third-party simulator may raise
+        reason = f"{type(failure).__name__}: {failure}"
+        status, error = "failed", ComponentError("mosaik", watch.t_ms, reason)
+        error.__cause__ = failure
+    performance["total"] = {"wall_s": round(wall.perf_counter() - begin, 3)}
+    return _finish(target, manifest, writer, status, error, performance, tell, with_report)
+
+
+async def _simulate(
+    plan: RunPlan, writer: RunWriter, watch: Watch, tell: Progress
+) -> dict[str, Any]:
+    world = World(plan, writer)
+    begin = wall.perf_counter()
+    try:
+        tell("starting", 0.0)
+        await world.start()
+        watch.end_ms = plan.end_ms
+        started = wall.perf_counter()
+        teller = asyncio.create_task(_tell(world, watch, tell))
+        try:
+            await world.run()
+        finally:
+            teller.cancel()
+        if world.progress < 100:
+            raise watch.failure(world)
+        performance = await world.performance()
+        performance["start"] = {"wall_s": round(started - begin, 3)}
+        performance["run"] = {"wall_s": round(wall.perf_counter() - started, 3)}
+        return performance
+    finally:
+        await world.shutdown()
+
+
+async def _tell(world: World, watch: Watch, tell: Progress) -> None:
+    while True:
+        watch.progress = world.progress
+        tell("running", world.progress / 100)
+        await asyncio.sleep(0.2)
+
+
+def _open(folder: Path, scenario: Scenario, plan: RunPlan) -> dict[str, Any]:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    _write_json(folder / "grid.json", plan.grid)
+    _write_json(folder / "topology.json", plan.topology)
+    text = dump(scenario)
+    (folder / "scenario.yaml").write_text(text, "utf-8")
+    for name, source in sorted(scenario.files.items()):
+        copy = folder / "inputs" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+    manifest = {
+        "format": 1,
+        "name": plan.name,
+        "seed": plan.seed,
+        "start": Clock(plan.start).iso(0),
+        "duration_ms": plan.end_ms,
+        "interval_ms": plan.interval_ms,
+        "status": "running",
+        "error": None,
+        "process": os.getpid(),
+        "versions": manifests.versions(),
+        "hashes": {
+            "scenario": hashlib.sha256(text.encode()).hexdigest(),
+            "code": manifests.code_hash(),
+            "data": plan.data_hash,
+        },
+    }
+    manifests.write(folder, manifest)
+    return manifest
+
+
+def _finish(
+    folder: Path,
+    manifest: dict[str, Any],
+    writer: RunWriter,
+    status: str,
+    error: BaseException | None,
+    performance: dict[str, Any],
+    tell: Progress,
+    with_report: bool,
+) -> RunResult:
+    tell("closing", 1.0)
+    try:
+        writer.close()
+        _write_json(folder / "performance.json", performance)
+        del manifest["process"]
+        manifest["hashes"]["tables"] = manifests.table_hashes(folder)
+        if status == "complete":
+            manifests.write(folder, manifest | {"status": status})
+            tell("KPIs", 1.0)
+            kpis.write(folder, kpis.compute(Run(folder)))
+            manifest["hashes"]["kpis"] = manifests.file_hash(folder / "kpis.json")
+    except OSError as failure:
+        status, error = "failed", error or ComponentError("recorder", -1, str(failure))
+    message = None if error is None else str(error) or type(error).__name__
+    manifests.write(folder, manifest | {"status": status, "error": message})
+    if status == "complete" and with_report:
+        tell("report", 1.0)
+        report.write(folder)
+    return RunResult(folder, status, error)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", "utf-8")
