@@ -1,0 +1,64 @@
+"""A grid as tables, between its source and the model: what sanitising makes and merging joins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from fernwatt.gridmodel.model import Profiles
+
+__all__ = ["COLUMNS", "NO_PROFILES", "REFERENCES", "RawGrid"]
+
+NO_PROFILES = Profiles(2016, (), np.empty((0, 0)))
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "bus": {"name": "s", "vn_kv": "f", "subnet": "s", "x": "f", "y": "f"},
+    "line": {
+        "name": "s", "from_bus": "i", "to_bus": "i", "length_km": "f", "r_ohm_per_km": "f",
+        "x_ohm_per_km": "f", "c_nf_per_km": "f", "g_us_per_km": "f", "max_i_ka": "f", "df": "f",
+        "parallel": "i", "std_type": "s",
+    },
+    "trafo": {
+        "name": "s", "hv_bus": "i", "lv_bus": "i", "sn_mva": "f", "vn_hv_kv": "f",
+        "vn_lv_kv": "f", "vk_percent": "f", "vkr_percent": "f", "pfe_kw": "f",
+        "i0_percent": "f", "shift_degree": "f", "tap_side": "s", "tap_neutral": "f",
+        "tap_min": "f", "tap_max": "f", "tap_step_percent": "f", "tap_pos": "f", "df": "f",
+        "parallel": "i", "vector_group": "s", "std_type": "s",
+    },
+    "switch": {
+        "name": "s", "bus": "i", "element": "i", "et": "s", "closed": "b", "type": "s",
+    },
+    "load": {
+        "name": "s", "bus": "i", "p_mw": "f", "q_mvar": "f", "profile": "s", "subnet": "s",
+    },
+    "sgen": {
+        "name": "s", "bus": "i", "p_mw": "f", "q_mvar": "f", "profile": "s", "type": "s",
+        "subnet": "s",
+    },
+    "ext_grid": {"name": "s", "bus": "i", "vm_pu": "f", "va_degree": "f"},
+    "shunt": {"name": "s", "bus": "i", "p_mw": "f", "q_mvar": "f", "vn_kv": "f"},
+}  # fmt: skip
+"""Tables and columns that a grid consists of; types s text, f float, i int, b bool."""
+
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "line": ("from_bus", "to_bus"),
+    "trafo": ("hv_bus", "lv_bus"),
+    "switch": ("bus",),
+    "load": ("bus",),
+    "sgen": ("bus",),
+    "ext_grid": ("bus",),
+    "shunt": ("bus",),
+}
+"""Columns that hold the index of a bus (``switch.element`` holds what its ``et`` says)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawGrid:
+    """Sanitised tables with the columns of ``COLUMNS``, each with a unique integer index."""
+
+    tables: dict[str, pd.DataFrame]
+    f_hz: float = 50.0
+    profiles: Profiles = NO_PROFILES
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,269 @@
+"""The one step that every grid passes, whatever its source, before anybody computes with it.
+
+- Taps become effective: SimBench leaves ``tap_changer_type`` empty, and pandapower from version 3
+  on then ignores ``tap_pos`` without a word (e2nIEE/simbench#69), while power-grid-model does not.
+- Vector groups are filled in from the phase shift; the upstream grid is made stiff (in ``build``).
+- What is out of service is left out; storages of the record are left out; both are noted.
+- Elements that the solvers cannot represent are refused, and so are impossible numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from fernwatt.errors import Fault, ScenarioError
+from fernwatt.gridmodel.raw import COLUMNS, NO_PROFILES, REFERENCES, RawGrid
+
+__all__ = ["sanitise"]
+
+_UNSUPPORTED = (
+    "gen", "trafo3w", "impedance", "ward", "xward", "dcline", "motor", "asymmetric_load",
+    "asymmetric_sgen", "svc", "tcsc", "ssc", "vsc", "vsc_stacked", "vsc_bipolar",
+)  # fmt: skip
+_DEFAULTS: dict[str, float] = {
+    "g_us_per_km": 0.0, "c_nf_per_km": 0.0, "df": 1.0, "parallel": 1, "q_mvar": 0.0,
+    "va_degree": 0.0, "shift_degree": 0.0, "pfe_kw": 0.0, "i0_percent": 0.0,
+}  # fmt: skip
+_MAY_BE_NAN = frozenset(
+    {"x", "y", "tap_neutral", "tap_min", "tap_max", "tap_step_percent", "tap_pos"}
+)
+_POSITIVE = frozenset(
+    {"vn_kv", "length_km", "max_i_ka", "df", "sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent",
+     "parallel", "vm_pu"}
+)  # fmt: skip
+_NOT_NEGATIVE = frozenset(
+    {"r_ohm_per_km", "c_nf_per_km", "g_us_per_km", "vkr_percent", "pfe_kw", "i0_percent"}
+)
+
+
+def sanitise(tables: Mapping[str, pd.DataFrame], f_hz: float, place: str) -> RawGrid:
+    """Return the sanitised grid of pandapower tables; ScenarioError lists all that is wrong."""
+    notes: list[str] = []
+    faults = _unsupported(tables, place)
+    frames = {name: _frame(name, tables.get(name), notes) for name in COLUMNS}
+    faults += [fault for name, frame in frames.items() for fault in _numbers(name, frame, place)]
+    if not faults:
+        faults += _references(frames, place)
+    if not faults and frames["ext_grid"].empty:
+        faults.append(Fault(place, "no grid connection (ext_grid) is in service"))
+    faults += _tap_changers(tables.get("trafo"), place)
+    if faults:
+        raise ScenarioError(faults)
+    frames = _without_dangling(frames, notes)
+    frames["trafo"] = _transformers(frames["trafo"])
+    _report(tables, frames, notes)
+    return RawGrid(frames, f_hz, NO_PROFILES, tuple(notes))
+
+
+def _unsupported(tables: Mapping[str, pd.DataFrame], place: str) -> list[Fault]:
+    faults = []
+    for name in _UNSUPPORTED:
+        table = tables.get(name)
+        count = 0 if table is None else int(_in_service(table).sum())
+        if count:
+            hint = "the solvers have no such element; replace it, or set it out of service"
+            faults.append(Fault(f"{place}.{name}", f"{count} elements of this kind", hint))
+    return faults
+
+
+def _in_service(table: pd.DataFrame) -> pd.Series[bool]:
+    if "in_service" not in table:
+        return pd.Series(True, index=table.index)
+    return table["in_service"].fillna(True).astype(bool)
+
+
+def _frame(name: str, table: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
+    """Return the wanted columns of one table, typed; numbers that are none become NaN."""
+    if table is None:
+        table = pd.DataFrame(index=pd.Index([], dtype=int))
+    active = _in_service(table)
+    if not active.all():
+        notes.append(f"{int((~active).sum())} of table {name} are out of service and left out")
+    table = table[active].copy()
+    if name == "bus":
+        table["x"], table["y"] = _coordinates(table)
+    if name in ("load", "sgen"):
+        factor = _numeric(table, "scaling").fillna(1.0)
+        table["p_mw"] = _numeric(table, "p_mw") * factor
+        table["q_mvar"] = _numeric(table, "q_mvar").fillna(0.0) * factor
+    if name == "shunt":
+        step = _numeric(table, "step").fillna(1.0)
+        table["p_mw"] = _numeric(table, "p_mw").fillna(0.0) * step
+        table["q_mvar"] = _numeric(table, "q_mvar") * step
+    columns = {column: _column(table, column, kind) for column, kind in COLUMNS[name].items()}
+    return pd.DataFrame(columns, index=table.index)
+
+
+def _numeric(table: pd.DataFrame, column: str) -> pd.Series[float]:
+    if column not in table:
+        return pd.Series(np.nan, index=table.index, dtype=float)
+    return pd.to_numeric(table[column], errors="coerce").astype(float)
+
+
+def _column(table: pd.DataFrame, column: str, kind: str) -> pd.Series[float]:
+    if kind == "s":
+        if column not in table:
+            return pd.Series("", index=table.index, dtype=object)
+        values = table[column].astype(object)
+        return values.where(values.notna(), "").map(str).astype(object)
+    if kind == "b":
+        return table[column].fillna(True).astype(bool) if column in table else _in_service(table)
+    values = _numeric(table, column)
+    return values.fillna(_DEFAULTS[column]) if column in _DEFAULTS else values
+
+
+def _coordinates(bus: pd.DataFrame) -> tuple[list[float], list[float]]:
+    """Return x and y of GeoJSON points, NaN where there is none."""
+    xs, ys = [], []
+    for cell in bus["geo"] if "geo" in bus else [None] * len(bus):
+        x, y = np.nan, np.nan
+        if isinstance(cell, str):
+            try:
+                x, y = (float(part) for part in json.loads(cell)["coordinates"][:2])
+            except (ValueError, TypeError, KeyError):
+                x, y = np.nan, np.nan
+        xs.append(x)
+        ys.append(y)
+    return xs, ys
+
+
+def _numbers(name: str, frame: pd.DataFrame, place: str) -> list[Fault]:
+    faults = []
+    if not frame.index.is_unique:
+        faults.append(Fault(f"{place}.{name}", "two rows have the same index"))
+    for column, kind in COLUMNS[name].items():
+        if kind not in "fi":
+            continue
+        values = frame[column].to_numpy(float)
+        wrong = ~np.isfinite(values)
+        if column in _MAY_BE_NAN:
+            wrong &= ~np.isnan(values)
+        if column in _POSITIVE:
+            wrong |= values <= 0
+        if column in _NOT_NEGATIVE:
+            wrong |= values < 0
+        for row in np.flatnonzero(wrong)[:5]:
+            where = f"{place}.{name}[{frame.index[row]}].{column}"
+            faults.append(Fault(where, f"{values[row]} is impossible", "give a possible number"))
+    if name == "line" and not faults:
+        zero = (frame["r_ohm_per_km"] == 0) & (frame["x_ohm_per_km"] == 0)
+        hint = "use a closed bus-bus switch for a connection without impedance"
+        for index in frame.index[zero.to_numpy()][:5]:
+            faults.append(Fault(f"{place}.line[{index}]", "has no impedance", hint))
+    return faults
+
+
+def _references(frames: Mapping[str, pd.DataFrame], place: str) -> list[Fault]:
+    """Return a fault for each reference to something that is not in the source at all."""
+    faults = []
+    switch = frames["switch"]
+    known = {"b": frames["bus"], "l": frames["line"], "t": frames["trafo"]}
+    for index, et in switch["et"].items():
+        if et not in known:
+            faults.append(Fault(f"{place}.switch[{index}].et", f"{et!r} is not one of b, l, t"))
+    return faults
+
+
+def _without_dangling(
+    frames: Mapping[str, pd.DataFrame], notes: list[str]
+) -> dict[str, pd.DataFrame]:
+    """Leave out what hangs on a bus, line or transformer that is not there (any more)."""
+    kept = dict(frames)
+    buses = kept["bus"].index
+    for name, columns in REFERENCES.items():
+        good = np.logical_and.reduce([kept[name][column].isin(buses) for column in columns])
+        kept[name] = _keep(name, kept[name], good, notes)
+    switch = kept["switch"]
+    good = np.zeros(len(switch), dtype=bool)
+    for et, name in (("b", "bus"), ("l", "line"), ("t", "trafo")):
+        good |= (switch["et"] == et) & switch["element"].isin(kept[name].index)
+    kept["switch"] = _keep("switch", switch, np.asarray(good), notes)
+    for name, frame in kept.items():
+        whole = [column for column, kind in COLUMNS[name].items() if kind == "i"]
+        kept[name] = frame.astype(dict.fromkeys(whole, np.int64))
+    return kept
+
+
+def _keep(
+    name: str, frame: pd.DataFrame, good: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    notes: list[str],
+) -> pd.DataFrame:  # fmt: skip
+    if not good.all():
+        count = int((~good).sum())
+        notes.append(f"{count} of table {name} hang on something out of service and are left out")
+    return frame[good]
+
+
+def _tap_changers(trafo: pd.DataFrame | None, place: str) -> list[Fault]:
+    """Refuse tap changers that shift the phase; a ratio is what both solvers have."""
+    if trafo is None or "tap_pos" not in trafo:
+        return []
+    kind = trafo.get("tap_changer_type", pd.Series(None, index=trafo.index, dtype=object))
+    moved = _numeric(trafo, "tap_pos") != _numeric(trafo, "tap_neutral")
+    other = kind.notna() & ~kind.isin(["Ratio", "", "None"])
+    shifting = _numeric(trafo, "tap_step_degree").fillna(0.0) != 0
+    wrong = moved & (other | shifting) & _numeric(trafo, "tap_pos").notna() & _in_service(trafo)
+    hint = "use a ratio tap changer, or put it on its neutral tap"
+    return [
+        Fault(f"{place}.trafo[{index}]", "a phase-shifting or tabular tap changer", hint)
+        for index in trafo.index[wrong.to_numpy()]
+    ]
+
+
+def _transformers(trafo: pd.DataFrame) -> pd.DataFrame:
+    """Make taps effective where they are complete, neutral where not; fill vector groups."""
+    trafo = trafo.copy()
+    trafo["tap_pos"] = trafo["tap_pos"].fillna(trafo["tap_neutral"])
+    complete = trafo[["tap_pos", "tap_neutral", "tap_step_percent"]].notna().all(axis=1)
+    complete &= trafo["tap_side"].isin(["hv", "lv"])
+    trafo.loc[~complete, "tap_side"] = "hv"
+    trafo.loc[~complete, ["tap_pos", "tap_neutral", "tap_step_percent"]] = 0.0
+    trafo["tap_min"] = trafo["tap_min"].fillna(trafo["tap_pos"]).clip(upper=trafo["tap_pos"])
+    trafo["tap_max"] = trafo["tap_max"].fillna(trafo["tap_pos"]).clip(lower=trafo["tap_pos"])
+    clock = np.round(trafo["shift_degree"] / 30).astype(int) % 12
+    trafo["vector_group"] = [_vector_group(hour, row) for hour, row in zip(
+        clock, trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(), strict=True)]  # fmt: skip
+    return trafo
+
+
+def _vector_group(clock: int, voltages: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+    """Return the usual group of a clock number: Dyn into low voltage, YNd above.
+
+    The network's own text is not used: a group whose clock contradicts ``shift_degree`` would
+    make the two solvers differ, and balanced voltages depend on the shift alone.
+    """
+    low_voltage = voltages[1] <= 1.0
+    if clock % 2 == 0:
+        return f"YNyn{clock}"
+    return f"Dyn{clock}" if low_voltage else f"YNd{clock}"
+
+
+def _report(
+    tables: Mapping[str, pd.DataFrame], frames: Mapping[str, pd.DataFrame], notes: list[str]
+) -> None:
+    """Note what a reader of results has to know of the grid's record."""
+    storage = tables.get("storage")
+    if storage is not None and len(storage):
+        notes.append(
+            f"{len(storage)} storages of the record are left out: they state a series that only "
+            "discharges; put batteries into the scenario"
+        )
+    load = tables.get("load")
+    shares = [
+        column
+        for column in (() if load is None else load.columns)
+        if str(column).startswith(("const_z_", "const_i_")) and (load[column].fillna(0) != 0).any()
+    ]
+    if shares:
+        notes.append("voltage-dependent loads of the record are taken as constant power")
+    zs = tables.get("switch")
+    if zs is not None and "z_ohm" in zs and (zs["z_ohm"].fillna(0) != 0).any():
+        notes.append("impedances of switches are taken as zero")
+    for name in ("line", "trafo"):
+        missing = int((frames[name]["std_type"] == "").sum())
+        if missing:
+            notes.append(f"{missing} of table {name} name no standard type")
