@@ -12,10 +12,18 @@ import pandas as pd
 
 from fernwatt.gridmodel.connect import connect
 from fernwatt.gridmodel.model import (
-    Area, Bus, GridModel, Line, Profiles, RecordDevice, Switch, Terminal, Transformer,
+    Area,
+    Bus,
+    GridModel,
+    Line,
+    Profiles,
+    RecordDevice,
+    Switch,
+    Terminal,
+    Transformer,
 )  # fmt: skip
 from fernwatt.gridmodel.naming import area_kind, bus_areas, identifiers
-from fernwatt.gridmodel.raw import RawGrid
+from fernwatt.gridmodel.raw import RawGrid, rows
 
 __all__ = ["build"]
 
@@ -29,11 +37,11 @@ def build(raw: RawGrid) -> GridModel:
     terminals, devices, terminal_buses = connect(raw.tables, areas, raw.profiles)
     tables, ids, maps = _ordered(raw.tables, areas)
     order = sorted(range(len(terminals)), key=lambda n: terminals[n].id)
-    rows = [maps["bus"][terminal_buses[n]] for n in order]
+    at_rows = [maps["bus"][terminal_buses[n]] for n in order]
     placed = tuple(
-        _at_bus(terminals[n], ids["bus"][row]) for n, row in zip(order, rows, strict=True)
+        _at_bus(terminals[n], ids["bus"][row]) for n, row in zip(order, at_rows, strict=True)
     )
-    net = _network(tables, ids, placed, rows, raw.f_hz)
+    net = _network(tables, ids, placed, at_rows, raw.f_hz)
     area_of = dict(zip(ids["bus"], (areas[i] for i in _inverse(maps["bus"])), strict=True))
     lines = _lines(tables, ids, area_of)
     transformers = _transformers(tables, ids, area_of)
@@ -123,7 +131,7 @@ def _network(
             **{column: line[column].to_numpy() for column in columns},
         )  # fmt: skip
     if len(trafo):
-        columns = (
+        parts = (
             "sn_mva", "vn_hv_kv", "vn_lv_kv", "vkr_percent", "vk_percent", "pfe_kw", "i0_percent",
             "shift_degree", "tap_side", "tap_neutral", "tap_max", "tap_min", "tap_step_percent",
             "tap_pos", "vector_group", "parallel", "df",
@@ -131,7 +139,7 @@ def _network(
         pp.create_transformers_from_parameters(
             net, trafo["hv_bus"].to_numpy(), trafo["lv_bus"].to_numpy(), name=ids["trafo"],
             tap_changer_type="Ratio", tap_step_degree=0.0,
-            **{column: trafo[column].to_numpy() for column in columns},
+            **{column: trafo[column].to_numpy() for column in parts},
         )  # fmt: skip
     _sources_and_loads(net, tables, ids, terminals, terminal_rows)
     return net
@@ -159,7 +167,7 @@ def _sources_and_loads(
             net, list(terminal_rows), np.array([t.p_w for t in terminals]) * 1e-6,
             np.array([t.q_var for t in terminals]) * 1e-6, name=[t.id for t in terminals],
         )  # fmt: skip
-    for row in tables["ext_grid"].itertuples():
+    for row in rows(tables["ext_grid"]):
         # runpp knows no impedance of the upstream grid, power-grid-model does: make it vanish
         pp.create_ext_grid(
             net, int(row.bus), float(row.vm_pu), float(row.va_degree), name=str(row.name),
@@ -176,7 +184,7 @@ def _buses(
             x=None if np.isnan(row.x) else float(row.x),
             y=None if np.isnan(row.y) else float(row.y),
         )
-        for ident, row in zip(ids["bus"], tables["bus"].itertuples(), strict=True)
+        for ident, row in zip(ids["bus"], rows(tables["bus"]), strict=True)
     )  # fmt: skip
 
 
@@ -191,7 +199,7 @@ def _lines(
             length_m=float(row.length_km) * 1e3,
             max_i_a=float(row.max_i_ka * row.df * row.parallel) * 1e3, std_type=str(row.std_type),
         )
-        for ident, row in zip(ids["line"], tables["line"].itertuples(), strict=True)
+        for ident, row in zip(ids["line"], rows(tables["line"]), strict=True)
     )  # fmt: skip
 
 
@@ -205,7 +213,7 @@ def _transformers(
             lv_bus=bus[row.lv_bus], sn_va=float(row.sn_mva * row.parallel) * 1e6,
             std_type=str(row.std_type),
         )
-        for ident, row in zip(ids["trafo"], tables["trafo"].itertuples(), strict=True)
+        for ident, row in zip(ids["trafo"], rows(tables["trafo"]), strict=True)
     )  # fmt: skip
 
 
@@ -220,7 +228,7 @@ def _switches(
             element=targets[row.et][row.element], kind=_SWITCH_KINDS[row.et], type=str(row.type),
             closed=bool(row.closed),
         )
-        for ident, row in zip(ids["switch"], tables["switch"].itertuples(), strict=True)
+        for ident, row in zip(ids["switch"], rows(tables["switch"]), strict=True)
     )  # fmt: skip
 
 

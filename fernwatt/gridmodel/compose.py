@@ -49,7 +49,8 @@ def compose(base: RawGrid, attachments: Sequence[Attachment]) -> RawGrid:
 def _remove_aggregate(tables: dict[str, pd.DataFrame], item: Attachment) -> int:
     load = tables["load"]
     index = _find(load, item)
-    bus, subnet = int(load.loc[index, "bus"]), load.loc[index, "subnet"]
+    row = load.index.get_loc(index)
+    bus, subnet = int(load["bus"].to_numpy()[row]), load["subnet"].to_numpy()[row]
     tables["load"] = load.drop(index=index)
     sgen = tables["sgen"]
     tables["sgen"] = sgen[~((sgen["bus"] == bus) & (sgen["subnet"] == subnet))]
@@ -69,16 +70,14 @@ def _find(load: pd.DataFrame, item: Attachment) -> int:
     raise ScenarioError([Fault(f"{item.place}.at", message, hint)])
 
 
-def _check_fits(
-    tables: dict[str, pd.DataFrame], base: RawGrid, item: Attachment, bus: int
-) -> None:
+def _check_fits(tables: dict[str, pd.DataFrame], base: RawGrid, item: Attachment, bus: int) -> None:
     grid = item.grid.tables
     faults = []
     if len(grid["ext_grid"]) != 1:
         faults.append(Fault(item.place, "has not exactly one connection to the grid above"))
     else:
-        upper = float(tables["bus"].loc[bus, "vn_kv"])
-        lower = float(grid["bus"].loc[grid["ext_grid"]["bus"].iloc[0], "vn_kv"])
+        upper = _vn_kv(tables["bus"], bus)
+        lower = _vn_kv(grid["bus"], int(grid["ext_grid"]["bus"].iloc[0]))
         if not np.isclose(upper, lower):
             message = f"needs {lower:g} kV above its transformer, the bus there has {upper:g} kV"
             hint = "SimBench's 1-MV-rural, -semiurb and -comm have 20 kV, 1-MV-urban 10 kV"
@@ -87,6 +86,10 @@ def _check_fits(
         faults.append(Fault(item.place, f"has {item.grid.f_hz:g} Hz, not {base.f_hz:g} Hz"))
     if faults:
         raise ScenarioError(faults)
+
+
+def _vn_kv(bus: pd.DataFrame, index: int) -> float:
+    return float(bus["vn_kv"].to_dict()[index])
 
 
 def _tokens(raw: RawGrid) -> set[str]:

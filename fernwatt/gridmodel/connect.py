@@ -9,6 +9,7 @@ import pandas as pd
 
 from fernwatt.gridmodel.model import Profiles, RecordDevice, Terminal
 from fernwatt.gridmodel.naming import area_kind, identifiers
+from fernwatt.gridmodel.raw import rows
 
 __all__ = ["connect"]
 
@@ -77,7 +78,8 @@ def _described(
             RecordDevice(name, kind, ids[n], e.p_w, e.q_var, e.p_profile, e.q_profile)
             for name, (e, n) in zip(names, chosen, strict=True)
         ]
-    levels = [area_kind(float(bus.loc[element.bus, "vn_kv"])) for element in primary]
+    vn_kv = dict(zip(bus.index, bus["vn_kv"], strict=True))
+    levels = [area_kind(vn_kv[element.bus]) for element in primary]
     terminals = [
         Terminal(
             id=ids[n], area=e.area, name=e.name, bus="", phases=(1, 2, 3),
@@ -97,7 +99,7 @@ def _customer(element: _Element, terminal: str) -> str:
 
 def _loads(load: pd.DataFrame, areas: Mapping[int, str], known: set[str]) -> list[_Element]:
     out = []
-    for row in load.itertuples():
+    for row in rows(load):
         profile = str(row.profile)
         kind = "load"
         if profile.startswith(_HEAT_PUMP):
@@ -119,7 +121,7 @@ def _loads(load: pd.DataFrame, areas: Mapping[int, str], known: set[str]) -> lis
 def _generators(sgen: pd.DataFrame, areas: Mapping[int, str], known: set[str]) -> list[_Element]:
     """Return the generators; SimBench has no reactive profile: the stated value is constant."""
     out = []
-    for row in sgen.itertuples():
+    for row in rows(sgen):
         kind = next((k for stem, k in _GENERATORS.items() if stem in str(row.type).lower()), "")
         profile = str(row.profile) if row.profile in known else ""
         out.append(

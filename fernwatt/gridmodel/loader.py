@@ -32,7 +32,7 @@ def load_grid(
     ``"at"``: name or index of the load of ``source`` that it replaces. ``cache`` keeps SimBench's
     and pandapower's own grids in the user's cache folder.
 
-    Raises ScenarioError, with the path in the scenario (``grid.source.simbench``, ``grid.lv[0].at``).
+    Raises ScenarioError with the path in the scenario, such as ``grid.lv[0].at``.
     """
     store, folder = GridCache(enabled=cache), Path(base_dir)
     read: dict[str, RawGrid] = {}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fernwatt.gridmodel.model import Profiles
 
-__all__ = ["COLUMNS", "NO_PROFILES", "REFERENCES", "RawGrid"]
+__all__ = ["COLUMNS", "NO_PROFILES", "REFERENCES", "RawGrid", "rows"]
 
 NO_PROFILES = Profiles(2016, (), np.empty((0, 0)))
 
@@ -62,3 +64,8 @@ class RawGrid:
     f_hz: float = 50.0
     profiles: Profiles = NO_PROFILES
     notes: tuple[str, ...] = field(default=())
+
+
+def rows(table: pd.DataFrame) -> Iterator[Any]:
+    """Return the rows of a table as named tuples; their fields have no static type."""
+    return iter(table.itertuples())

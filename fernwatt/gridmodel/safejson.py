@@ -93,7 +93,7 @@ def _document(path: Path, place: str) -> Any:
 def _table(value: Mapping[str, Any], place: str) -> pd.DataFrame:
     inner = value.get("_object")
     try:
-        split = json.loads(inner) if isinstance(inner, str) else inner
+        split: Any = json.loads(inner) if isinstance(inner, str) else inner
         return pd.DataFrame(split["data"], index=split["index"], columns=split["columns"])
     except (ValueError, TypeError, KeyError) as error:
         hint = "write the file with pandapower 3"

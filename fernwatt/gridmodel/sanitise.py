@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def sanitise(tables: Mapping[str, pd.DataFrame], f_hz: float, place: str) -> Raw
     if faults:
         raise ScenarioError(faults)
     frames = _without_dangling(frames, notes)
-    frames["trafo"] = _transformers(frames["trafo"])
+    frames["trafo"] = _transformers(frames["trafo"], notes)
     _report(tables, frames, notes)
     return RawGrid(frames, f_hz, NO_PROFILES, tuple(notes))
 
@@ -104,7 +105,7 @@ def _numeric(table: pd.DataFrame, column: str) -> pd.Series[float]:
     return pd.to_numeric(table[column], errors="coerce").astype(float)
 
 
-def _column(table: pd.DataFrame, column: str, kind: str) -> pd.Series[float]:
+def _column(table: pd.DataFrame, column: str, kind: str) -> pd.Series[Any]:
     if kind == "s":
         if column not in table:
             return pd.Series("", index=table.index, dtype=object)
@@ -152,8 +153,10 @@ def _numbers(name: str, frame: pd.DataFrame, place: str) -> list[Fault]:
     if name == "line" and not faults:
         zero = (frame["r_ohm_per_km"] == 0) & (frame["x_ohm_per_km"] == 0)
         hint = "use a closed bus-bus switch for a connection without impedance"
-        for index in frame.index[zero.to_numpy()][:5]:
-            faults.append(Fault(f"{place}.line[{index}]", "has no impedance", hint))
+        faults += [
+            Fault(f"{place}.line[{index}]", "has no impedance", hint)
+            for index in frame.index[zero.to_numpy()][:5]
+        ]
     return faults
 
 
@@ -214,9 +217,14 @@ def _tap_changers(trafo: pd.DataFrame | None, place: str) -> list[Fault]:
     ]
 
 
-def _transformers(trafo: pd.DataFrame) -> pd.DataFrame:
+def _transformers(trafo: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Make taps effective where they are complete, neutral where not; fill vector groups."""
     trafo = trafo.copy()
+    least = trafo["pfe_kw"] / trafo["sn_mva"] / 10.0  # a current that carries the iron losses
+    low = trafo["i0_percent"] < least
+    if low.any():
+        notes.append(f"no-load current of {int(low.sum())} transformers raised to its iron losses")
+        trafo["i0_percent"] = np.maximum(trafo["i0_percent"], least)
     trafo["tap_pos"] = trafo["tap_pos"].fillna(trafo["tap_neutral"])
     complete = trafo[["tap_pos", "tap_neutral", "tap_step_percent"]].notna().all(axis=1)
     complete &= trafo["tap_side"].isin(["hv", "lv"])
@@ -253,12 +261,11 @@ def _report(
             "discharges; put batteries into the scenario"
         )
     load = tables.get("load")
-    shares = [
-        column
-        for column in (() if load is None else load.columns)
-        if str(column).startswith(("const_z_", "const_i_")) and (load[column].fillna(0) != 0).any()
-    ]
-    if shares:
+    if load is not None and any(
+        (load[column].fillna(0) != 0).any()
+        for column in load.columns
+        if str(column).startswith(("const_z_", "const_i_"))
+    ):
         notes.append("voltage-dependent loads of the record are taken as constant power")
     zs = tables.get("switch")
     if zs is not None and "z_ohm" in zs and (zs["z_ohm"].fillna(0) != 0).any():

@@ -1,0 +1,110 @@
+"""What a power flow gives, and the protocol that every solver keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fernwatt.errors import ConvergenceError
+from fernwatt.gridmodel.model import FloatArray, GridModel
+
+__all__ = ["BoolArray", "BranchState", "GridState", "Solver", "Trouble"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchState:
+    """Flows of lines or of transformers; powers flow *into* the branch at either end [W, var].
+
+    The from end of a transformer is its high-voltage side. ``i_a`` [A] is the larger current of
+    a line's two ends, and of a transformer the low-voltage side's. ``loading_percent`` is the
+    current by the rated current, of the worse side. A dead branch has zeros.
+    """
+
+    p_from_w: FloatArray
+    q_from_var: FloatArray
+    p_to_w: FloatArray
+    q_to_var: FloatArray
+    i_a: FloatArray
+    loading_percent: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class GridState:
+    """One solved state; arrays in the order of the model's tuples.
+
+    ``vm_pu`` and ``va_degree`` are NaN where ``energised`` (of buses) is false, nowhere else.
+    ``p_terminals_w``, ``q_terminals_var`` [n_terminals]: drawn, as solved; zero without supply.
+    ``p_slack_w``, ``q_slack_var``: drawn from the upstream grid by all its connections together.
+    ``p_loss_w``: active power lost in lines, transformers and shunts.
+    """
+
+    vm_pu: FloatArray
+    va_degree: FloatArray
+    energised: BoolArray
+    line: BranchState
+    transformer: BranchState
+    p_terminals_w: FloatArray
+    q_terminals_var: FloatArray
+    p_slack_w: float
+    q_slack_var: float
+    p_loss_w: float
+
+
+class Solver(Protocol):
+    """A power flow of one grid that is kept alive between solutions."""
+
+    def solve(self, p_w: FloatArray, q_var: FloatArray) -> GridState:
+        """Return the state for the power drawn, ``[n_terminals, 3]`` by phase [W, var].
+
+        Raises ConvergenceError where there is no solution, ValueError for numbers that are none.
+        The solver stays usable.
+        """
+
+    def set_switch(self, index: int, closed: bool) -> None:
+        """Open or close switch ``index`` of the model; takes effect with the next solution."""
+
+
+class Trouble:
+    """Tells, when a solution fails, what changed since the last one that did not."""
+
+    __slots__ = ("_model", "_p_w", "_switches")
+
+    def __init__(self, model: GridModel) -> None:
+        self._model = model
+        self._p_w: FloatArray | None = None
+        self._switches: list[str] = []
+
+    def switched(self, index: int, closed: bool) -> None:
+        """Remember a switch operation."""
+        self._switches.append(
+            f"{self._model.switches[index].id} {'closed' if closed else 'opened'}"
+        )
+
+    def solved(self, p_w: FloatArray) -> None:
+        """Remember the terminals' power ``p_w[n]`` of a solution."""
+        self._p_w = p_w
+        if self._switches:
+            self._switches = []
+
+    def error(self, p_w: FloatArray, vm_pu: FloatArray | None, reason: str) -> ConvergenceError:
+        """Return the error for power ``p_w[n]``; ``vm_pu`` is an estimate of the voltages."""
+        parts = [f"the power flow has no solution ({reason})"]
+        if vm_pu is not None and np.isfinite(vm_pu).any():
+            worst = int(np.nanargmin(vm_pu))
+            bus = self._model.buses[worst].id
+            parts.append(f"worst bus {bus}, about {vm_pu[worst]:.3f} pu in the linear estimate")
+        if self._switches:
+            parts.append("switched since the last solution: " + ", ".join(self._switches[-3:]))
+        if len(p_w):
+            before = np.zeros_like(p_w) if self._p_w is None else self._p_w
+            change = np.abs(p_w - before)
+            most = int(np.argmax(change))
+            terminal = self._model.terminals[most].id
+            parts.append(f"largest change {before[most]:.0f} W to {p_w[most]:.0f} W at {terminal}")
+        parts.append(f"all terminals together draw {p_w.sum():.0f} W")
+        return ConvergenceError("; ".join(parts))

@@ -1,0 +1,57 @@
+"""Which terminals are supplied and which conductors are continuous, and what changed of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fernwatt.gridmodel import GridModel
+from fernwatt.gridmodel.solvers import GridState
+
+__all__ = ["Continuity"]
+
+
+class Continuity:
+    """Follows the switches of a grid.
+
+    A line is continuous when all switches at its ends are closed, energised when voltage
+    reaches it at one of them; a switch is continuous when closed.
+    """
+
+    def __init__(self, model: GridModel) -> None:
+        row = {bus.id: number for number, bus in enumerate(model.buses)}
+        self.closed = np.array([switch.closed for switch in model.switches], dtype=bool)
+        self._terminal_bus = np.array([row[t.bus] for t in model.terminals], dtype=int)
+        self._switch_bus = np.array([row[s.bus] for s in model.switches], dtype=int)
+        ends = [(row[line.from_bus], row[line.to_bus]) for line in model.lines]
+        self._line_ends = np.array(ends, dtype=int).reshape(len(ends), 2)
+        line_row = {line.id: number for number, line in enumerate(model.lines)}
+        at_lines = [n for n, switch in enumerate(model.switches) if switch.kind == "line"]
+        self._at_lines = np.array(at_lines, dtype=int)
+        self._line_of = np.array([line_row[model.switches[n].element] for n in at_lines], dtype=int)
+        self._side_of = (
+            self._switch_bus[self._at_lines] == self._line_ends[self._line_of, 1]
+        ).astype(int)
+        self._elements = [
+            *(terminal.id for terminal in model.terminals),
+            *(line.id for line in model.lines),
+            *(switch.id for switch in model.switches),
+        ]
+        self._known: np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None = None
+
+    def changes(self, state: GridState) -> list[tuple[str, bool, bool]]:
+        """Return (element, energised, continuous) of all that changed; everything at first."""
+        side_closed = np.ones((len(self._line_ends), 2), dtype=bool)
+        open_ones = ~self.closed[self._at_lines]
+        side_closed[self._line_of[open_ones], self._side_of[open_ones]] = False
+        live = state.energised
+        line_live = (live[self._line_ends] & side_closed).any(axis=1)
+        n = len(self._terminal_bus)
+        energised = np.concatenate((live[self._terminal_bus], line_live, live[self._switch_bus]))
+        continuous = np.concatenate((np.ones(n, bool), side_closed.all(axis=1), self.closed))
+        now = np.stack((energised, continuous), axis=1)
+        if self._known is None:
+            rows = np.arange(len(now))
+        else:
+            rows = np.flatnonzero((now != self._known).any(axis=1))
+        self._known = now
+        return [(self._elements[r], bool(now[r, 0]), bool(now[r, 1])) for r in rows]

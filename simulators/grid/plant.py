@@ -1,0 +1,165 @@
+"""The grid as it truly is: power held at its terminals, its state, its energy registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fernwatt.errors import SimulationError
+from fernwatt.gridmodel import GridModel
+from fernwatt.gridmodel.model import FloatArray
+from fernwatt.gridmodel.solvers import BoolArray, GridState, Solver
+from simulators.grid.continuity import Continuity
+from simulators.grid.integrate import Registers
+from simulators.grid.intervals import Intervals, Rows
+
+__all__ = ["Plant", "SupplyChange"]
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyChange:
+    """A terminal's supply or a conductor's continuity, as it is now."""
+
+    element: str
+    energised: bool
+    continuous: bool
+
+
+class Plant:
+    """A grid under load. Power holds from the step at which it was given.
+
+    The order within a step: ``advance`` to its time, then ``draw`` and ``operate``, then
+    ``settle``, which solves only when something changed.
+    """
+
+    def __init__(self, model: GridModel, solver: Solver, interval_ms: int = 0) -> None:
+        self.model = model
+        self.t_ms = 0
+        self._solver = solver
+        self._continuity = Continuity(model)
+        self._intervals = Intervals(model, interval_ms)
+        n, k = len(model.terminals), len(model.transformers)
+        self._registers = Registers(n + k)
+        row = {bus.id: number for number, bus in enumerate(model.buses)}
+        self._terminal_bus = np.array([row[t.bus] for t in model.terminals], dtype=int)
+        self._lv_bus = np.array([row[t.lv_bus] for t in model.transformers], dtype=int)
+        self._vn_v = np.array([bus.vn_v for bus in model.buses]) / np.sqrt(3.0)
+        self._switch_row = {switch.id: number for number, switch in enumerate(model.switches)}
+        self._p_w, self._q_var = np.zeros((n, 3)), np.zeros((n, 3))
+        self._changed = self._switched = True
+        self._state: GridState | None = None
+        self._served: tuple[FloatArray, FloatArray] = (self._p_w, self._q_var)
+
+    # -- what happens to it ----------------------------------------------------------------
+
+    def advance(self, t_ms: int) -> list[Rows]:
+        """Let everything hold until ``t_ms``; return the table rows of the intervals ended."""
+        self.t_ms = t_ms
+        return self._intervals.advance(t_ms)
+
+    def draw(self, p_w: FloatArray, q_var: FloatArray) -> None:
+        """Let the terminals draw ``[n, 3]`` [W, var] from now on."""
+        shape = self._p_w.shape
+        if p_w.shape != shape or q_var.shape != shape:
+            raise SimulationError(f"power has the shape {p_w.shape}, the terminals {shape}")
+        if np.array_equal(p_w, self._p_w) and np.array_equal(q_var, self._q_var):
+            return
+        self._p_w, self._q_var = np.array(p_w, dtype=float), np.array(q_var, dtype=float)
+        self._changed = True
+
+    def operate(self, switch: str, closed: bool) -> bool:
+        """Open or close a switch by its identifier; return whether it moved.
+
+        Raises SimulationError for an identifier that is no switch.
+        """
+        row = self._switch_row.get(switch)
+        if row is None:
+            raise SimulationError(f"{switch} is no switch of this grid")
+        if self._continuity.closed[row] == closed:
+            return False
+        self._continuity.closed[row] = closed
+        self._solver.set_switch(row, closed)
+        self._changed = self._switched = True
+        return True
+
+    def settle(self) -> list[SupplyChange]:
+        """Solve for what changed; return what that did to the supply (all of it at first).
+
+        Raises ConvergenceError where there is no solution.
+        """
+        if not self._changed:
+            return []
+        state = self._state = self._solver.solve(self._p_w, self._q_var)
+        self._changed = False
+        served = state.energised[self._terminal_bus]
+        if served.all():
+            self._served = (self._p_w, self._q_var)
+        else:
+            self._served = (self._p_w * served[:, None], self._q_var * served[:, None])
+        power = np.concatenate((state.p_terminals_w, -state.transformer.p_to_w))
+        self._registers.hold(self.t_ms, power)
+        self._intervals.hold(self.t_ms, state)
+        if not self._switched:
+            return []
+        self._switched = False
+        return [SupplyChange(*change) for change in self._continuity.changes(state)]
+
+    def close(self, t_ms: int) -> list[Rows]:
+        """Let everything hold until ``t_ms`` and end the last interval; return its rows."""
+        return self.advance(t_ms) + self._intervals.close(t_ms)
+
+    # -- how it is -------------------------------------------------------------------------
+
+    @property
+    def due_ms(self) -> int | None:
+        """When it next has rows to give by itself."""
+        return self._intervals.due_ms
+
+    @property
+    def state(self) -> GridState:
+        """The last solved state."""
+        if self._state is None:
+            raise SimulationError("the grid has not been solved yet")
+        return self._state
+
+    @property
+    def power(self) -> tuple[FloatArray, FloatArray]:
+        """What the terminals draw, ``[n, 3]`` [W, var]; zero where there is no supply."""
+        return self._served
+
+    def closed(self, row: int) -> bool:
+        """Tell whether switch ``row`` of the model is closed."""
+        return bool(self._continuity.closed[row])
+
+    def energised(self) -> BoolArray:
+        """Tell for each terminal whether it has supply."""
+        served: BoolArray = self.state.energised[self._terminal_bus]
+        return served
+
+    def voltage(self) -> FloatArray:
+        """Return phase-to-neutral voltages of the terminals ``[n, 3]`` [V]; 0 without supply."""
+        return self._phase_voltage(self._terminal_bus)
+
+    def voltage_pu(self) -> FloatArray:
+        """Return the voltage magnitude of the terminals ``[n]`` [pu]; 0 without supply."""
+        vm_pu: FloatArray = np.where(self.state.energised, self.state.vm_pu, 0.0)
+        return vm_pu[self._terminal_bus]
+
+    def transformer_voltage(self) -> FloatArray:
+        """Return phase-to-neutral voltages at the low-voltage sides ``[k, 3]`` [V]."""
+        return self._phase_voltage(self._lv_bus)
+
+    def transformer_power(self) -> tuple[FloatArray, FloatArray]:
+        """Return what flows into the areas below the transformers, ``[k]`` [W, var]."""
+        transformer = self.state.transformer
+        return -transformer.p_to_w, -transformer.q_to_var
+
+    def registers(self) -> tuple[FloatArray, FloatArray]:
+        """Return import and export [Wh] of the terminals, then of the transformers, up to now."""
+        return self._registers.read(self.t_ms)
+
+    def _phase_voltage(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
+        vm_pu: FloatArray = np.where(self.state.energised, self.state.vm_pu, 0.0)
+        v_v: FloatArray = vm_pu[rows] * self._vn_v[rows]
+        return np.repeat(v_v[:, None], 3, axis=1)
