@@ -144,7 +144,8 @@ class Plant:
     def voltage_pu(self) -> FloatArray:
         """Return the voltage magnitude of the terminals ``[n]`` [pu]; 0 without supply."""
         vm_pu: FloatArray = np.where(self.state.energised, self.state.vm_pu, 0.0)
-        return vm_pu[self._terminal_bus]
+        at_terminals: FloatArray = vm_pu[self._terminal_bus]
+        return at_terminals
 
     def transformer_voltage(self) -> FloatArray:
         """Return phase-to-neutral voltages at the low-voltage sides ``[k, 3]`` [V]."""
