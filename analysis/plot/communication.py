@@ -1,0 +1,206 @@
+"""Figures of the communication: latency by flow, delay by part, negotiation, the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.collections import LineCollection
+
+from analysis.kpis.messages import PARTS, delays
+from analysis.kpis.services import rounds
+from analysis.plot.style import BLACK, COLOURS, Picture, empty, picture
+
+if TYPE_CHECKING:
+    from analysis.run import Run
+
+__all__ = ["latency", "negotiation", "network"]
+
+_CLASSES_MS = (("TT3", 100.0), ("TT2", 500.0), ("TT1", 1000.0))
+_SHARES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 101), [0.995, 0.999]]))
+
+
+def latency(run: Run) -> Picture:
+    """Share of the messages that arrived within a delay, by flow, with the classes' limits."""
+    figure, (axes,) = picture()
+    frame = delays(run)
+    if frame.empty:
+        empty(axes, "no message arrived")
+        return figure
+    flows = frame.groupby("flow", observed=True)["delay_ms"]
+    for number, (flow, values) in enumerate(sorted(flows, key=lambda item: str(item[0]))):
+        quantiles = np.quantile(values, _SHARES)
+        axes.step(
+            quantiles,
+            100.0 * _SHARES,
+            where="post",
+            label=f"{flow} ({len(values):,})",
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+        )
+    for name, limit in _CLASSES_MS:
+        axes.axvline(limit, color="#8a9099", linestyle=":", linewidth=1.0)
+        axes.annotate(
+            name,
+            (limit, 1.0),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            ha="right",
+            va="top",
+            rotation=90,
+            color="#5a626c",
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("delay [ms]")
+    axes.set_ylabel("messages within it [%]")
+    axes.set_ylim(0.0, 101.0)
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def parts(run: Run) -> Picture:
+    """Mean delay of each flow by its parts."""
+    figure, (axes,) = picture()
+    columns = [f"{part}_us" for part in PARTS]
+    frame = run.columns("message", "flow", "fate", *columns)
+    frame = frame[(frame["fate"] == "delivered").to_numpy()].drop(columns="fate")
+    if frame.empty:
+        empty(axes, "no message arrived")
+        return figure
+    means = frame.groupby("flow", observed=True).mean() / 1000.0
+    names = [str(name) for name in means.index]
+    left = np.zeros(len(means))
+    for number, part in enumerate(PARTS):
+        width = means[f"{part}_us"].to_numpy()
+        axes.barh(names, width, left=left, color=COLOURS[number], label=part, height=0.65)
+        left += width
+    axes.set_xlabel("mean delay [ms]")
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def negotiation(run: Run) -> Picture:
+    """Distance from the desired profile, round by round, relative to the first, by level."""
+    figure, (axes,) = picture()
+    frame = rounds(run)
+    first = frame.groupby(["unit", "id"])["distance_before_w"].transform("first")
+    frame = frame[(first > 0.0).to_numpy()].assign(first=first)
+    if frame.empty:
+        empty(axes, "there was no negotiation")
+        return figure
+    frame = frame.assign(share=100.0 * frame["distance_after_w"] / frame["first"])
+    for number, (level, some) in enumerate(frame.groupby("level")):
+        table = some.pivot_table(index=["unit", "id"], columns="round", values="share")
+        table = table.ffill(axis=1)
+        table.insert(0, -1, 100.0)
+        x = table.columns.to_numpy() + 1
+        low, middle, high = np.quantile(table.to_numpy(), (0.1, 0.5, 0.9), axis=0)
+        colour = COLOURS[number % len(COLOURS)]
+        axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(
+            x,
+            middle,
+            color=colour,
+            marker="o",
+            markersize=3,
+            label=f"{level} ({len(table)}), median and 10 to 90 %",
+        )
+    axes.set_xlabel("rounds done")
+    axes.set_ylabel("distance [% of the first]")
+    axes.set_ylim(bottom=0.0)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def layout(units: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Return a place for each unit: leaves side by side, parents above the middle of theirs."""
+    parent = {unit["id"]: unit.get("parent") or "" for unit in units}
+    children: dict[str, list[str]] = {}
+    for child in sorted(parent):
+        children.setdefault(parent[child] if parent[child] in parent else "", []).append(child)
+    place: dict[str, tuple[float, float]] = {}
+    count = 0
+    pending = [(root, 0, False) for root in reversed(children.get("", []))]
+    while pending:
+        unit, depth, done = pending.pop()
+        below = children.get(unit, [])
+        if below and not done:
+            pending.append((unit, depth, True))
+            pending.extend((child, depth + 1, False) for child in reversed(below))
+        elif below:
+            xs = [place[child][0] for child in below]
+            place[unit] = ((min(xs) + max(xs)) / 2.0, -float(depth))
+        else:
+            place[unit] = (float(count), -float(depth))
+            count += 1
+    return place
+
+
+def network(run: Run) -> Picture:
+    """The tree of management units, each link coloured by the share of messages it delivered."""
+    figure, (axes,) = picture(width=11.0, height=3.8)
+    units = run.topology.get("units") or []
+    place = layout(units)
+    if not place:
+        empty(axes, "the run folder has no topology")
+        return figure
+    share = _delivery(run)
+    lines, values = [], []
+    for unit in sorted(units, key=lambda item: str(item["id"])):
+        parent = unit.get("parent") or ""
+        if parent in place:
+            lines.append([place[unit["id"]], place[parent]])
+            values.append(share.get(tuple(sorted((unit["id"], parent))), np.nan))
+    collection = LineCollection(
+        lines,
+        cmap=colormaps["cividis"].with_extremes(bad="#c5cad1"),
+        linewidths=1.3,
+        zorder=1,
+        rasterized=len(lines) > 2000,
+    )
+    known = np.array(values, dtype=float)
+    low = float(np.nanmin(known)) if np.isfinite(known).any() else 100.0
+    collection.set_array(np.ma.masked_invalid(known))
+    collection.set_clim(min(low, 99.0), 100.0)
+    axes.add_collection(collection)
+    kinds = sorted({unit["kind"] for unit in units})
+    for number, kind in enumerate(kinds):
+        spots = np.array([place[unit["id"]] for unit in units if unit["kind"] == kind])
+        axes.scatter(
+            spots[:, 0],
+            spots[:, 1],
+            s=22,
+            color=COLOURS[number % len(COLOURS)],
+            marker="osD^vP*X"[number % 8],
+            edgecolor=BLACK,
+            linewidth=0.4,
+            zorder=2,
+            label=f"{kind} ({len(spots)})",
+            rasterized=len(spots) > 2000,
+        )
+    axes.set_axis_off()
+    axes.margins(0.03, 0.1)
+    figure.legend(loc="outside upper center", ncols=len(kinds))
+    if np.isfinite(known).any():
+        figure.colorbar(collection, ax=axes, label="delivered [%]", shrink=0.8, pad=0.01)
+    return figure
+
+
+def _delivery(run: Run) -> dict[tuple[Any, ...], float]:
+    """Return the share [%] of messages delivered between two units, whichever way."""
+    frame = run.columns("message", "src", "dst", "fate")
+    frame = frame[(frame["fate"] != "in-flight").to_numpy()]
+    good = pd.DataFrame(
+        {"src": frame["src"], "dst": frame["dst"], "good": frame["fate"] == "delivered"}
+    )
+    sums = good.groupby(["src", "dst"], observed=True)["good"].agg(["sum", "count"]).reset_index()
+    total: dict[tuple[Any, ...], list[int]] = {}
+    for src, dst, got, count in sums.itertuples(index=False):
+        pair = total.setdefault(tuple(sorted((str(src), str(dst)))), [0, 0])
+        pair[0] += got
+        pair[1] += count
+    return {pair: 100.0 * got / count for pair, (got, count) in total.items()}

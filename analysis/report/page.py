@@ -1,0 +1,245 @@
+"""Puts a run's KPIs, figures and provenance into one offline page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from analysis.kpis import KPIS
+from analysis.text import delay_text, number, time_text
+from fernwatt.errors import UsageError
+
+if TYPE_CHECKING:
+    from analysis.plot import Picture
+    from analysis.regression import Check
+    from analysis.run import Run
+    from analysis.trail import Node
+
+__all__ = ["render", "summary", "write"]
+
+GAP = 1e-6
+FAMILIES = {
+    "energy": "Energy", "profile": "Power profile", "grid": "Grid", "vehicles": "Vehicles",
+    "communication": "Communication", "services": "Services",
+}  # fmt: skip
+HEADLINES = (
+    "peak_import_w", "imported_wh", "losses_percent", "voltage_min_pu", "self_consumption_percent",
+    "ev_not_served_percent", "delivery_percent", "message_delay_p95_ms",
+    "distance_reduction_percent",
+)  # fmt: skip
+_TRAILS = ("peak_import_w", "message_delay_p99_ms", "messages_lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of the page."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    wide: bool = False
+
+
+_FIGURES: tuple[tuple[str, str, str, str, bool], ...] = (
+    ("grid", "power", "Power", "Mean active power of each recording interval, drawn positive, fed "
+     "in negative: at the upstream grid (black) and of all devices by kind [kW].", False),
+    ("grid", "voltage", "Voltage", "Voltage of all energised buses [pu]: lowest to highest at any "
+     "moment, the middle nine tenths of the interval means, and their median. Dashed: limits of "
+     "EN 50160, where near.", False),
+    ("grid", "storage", "State of charge", "Energy stored in all batteries at the end of each "
+     "interval [kWh], and number of vehicles plugged in.", False),
+    ("services", "negotiation", "Negotiation", "Distance of the sum of all plans from the desired "
+     "profile after each round [% of the distance before the first], by level of the parent.",
+     False),
+    ("grid", "diagram", "Grid at the peak", "Single-line diagram in the interval of the largest "
+     "exchange with the upstream grid. Lines: mean loading [%], by colour and width. Dots: mean "
+     "voltage [pu]; crosses are not measured or not energised.", True),
+    ("communication", "latency", "Latency", "Share of messages that arrived within a delay [ms], "
+     "from sending tick to delivery tick, by flow (messages). Dotted: transfer time classes of "
+     "IEC 61850-5.", False),
+    ("communication", "delay_parts", "Where the time goes", "Mean delay of each flow [ms] by its "
+     "parts.", False),
+    ("communication", "network", "Management units", "Tree of management units; the colour of a "
+     "link is the share of the messages between the two that was delivered [%], grey: none.",
+     True),
+    ("events", "events", "Events", "What happened when, by kind (number of events).", True),
+)  # fmt: skip
+
+
+def write(folder: Path | str, *, baseline: Path | str | None = None) -> Path:
+    """Write ``report.html`` into a run folder; the same run gives the same bytes."""
+    from analysis.run import Run
+
+    run = Run(folder)
+    path = run.folder / "report.html"
+    path.write_text(render(run, baseline=baseline), "utf-8", newline="\n")
+    return path
+
+
+def render(run: Run, *, baseline: Path | str | None = None) -> str:
+    """Return the report as HTML."""
+    from analysis.regression import check
+
+    held = None
+    if baseline is not None and run.status == "complete":
+        held = check(run, baseline)
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    page = environment.get_template("page.html.j2").render(
+        run=run,
+        css=(folder / "page.css").read_text("utf-8"),
+        description=str(run.scenario.get("description") or "").strip(),
+        span=f"{run.clock.iso(0)[:16]} to {run.clock.iso(run.duration_ms)[:16]} UTC",
+        verdicts=_verdicts(run, held),
+        headlines=_headlines(run),
+        families=_families(run),
+        figures=_figures(run),
+        trail=_trail(run),
+        held=held,
+        number=number,
+        scenario=_scenario_text(run),
+        provenance=_provenance(run),
+        delay_text=delay_text,
+        time_text=time_text,
+    )
+    return page + "\n"
+
+
+def _verdicts(run: Run, held: Check | None) -> list[tuple[str, str, str]]:
+    """Return (good | bad | open, title, words) of each verdict."""
+    state = "good" if run.status == "complete" else "bad"
+    error = str(run.manifest.get("error") or "").strip()
+    words = (
+        "The run came to its end."
+        if state == "good"
+        else (error or "The run was cut off; figures are of what was recorded until then.")
+    )
+    verdicts = [(state, f"Run {run.status}", words)]
+    gap = run.kpis.get("energy_balance_gap", {}).get("value")
+    if gap is None:
+        verdicts.append(("open", "Energy balance", "Nothing to balance."))
+    else:
+        closes = gap <= GAP
+        verdicts.append((
+            "good" if closes else "bad",
+            "Energy balance closes" if closes else "Energy balance does not close",
+            f"Gap {gap:.2g} of the energy exchanged (limit {GAP:.0e}).",
+        ))  # fmt: skip
+    if held is None:
+        verdicts.append(("open", "No baseline", "This run was not held against a baseline."))
+    else:
+        verdicts.append((
+            "bad" if held.failed else "good",
+            "Baseline left" if held.failed else "Baseline held",
+            f"{len(held.failed)} of {len(held.rows)} KPIs outside tolerance ({held.baseline}).",
+        ))  # fmt: skip
+    return verdicts
+
+
+def _headlines(run: Run) -> list[tuple[str, str]]:
+    found = []
+    for name in HEADLINES:
+        entry = run.kpis.get(name)
+        if entry is not None and entry["value"] is not None:
+            found.append((title(name), number(entry["value"], entry["unit"])))
+    return found
+
+
+def title(name: str) -> str:
+    """Return a KPI's name as words: its unit is told apart."""
+    words = name.split("_")
+    if words[-1] in {"w", "wh", "percent", "pu", "ms", "s"}:
+        words = words[:-1]
+    text = " ".join(words)
+    return text[0].upper() + text[1:] if not text.startswith("ev ") else "EV" + text[2:]
+
+
+def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
+    families: dict[str, list[dict[str, Any]]] = {family: [] for family in FAMILIES}
+    for name, entry in run.kpis.items():
+        known = KPIS.get(name)
+        family = known.family if known else "other"
+        where = [str(entry["element"])] if "element" in entry else []
+        if "t_ms" in entry:
+            where.append(time_text(entry["t_ms"] * 1000))
+        families.setdefault(family, []).append({
+            "name": name,
+            "title": title(name),
+            "value": number(entry["value"], entry["unit"]),
+            "reason": entry.get("reason", ""),
+            "where": " at ".join(where),
+            "definition": known.definition if known else "",
+            "source": known.source if known else "",
+            "up": str(known.up) if known else "neither",
+            "parts": [(key, number(value, entry["unit"])) for key, value in
+                      list(entry.get("by", {}).items())[:40]],
+        })  # fmt: skip
+    order = list(KPIS)
+    for rows in families.values():
+        rows.sort(key=lambda row: order.index(row["name"]) if row["name"] in KPIS else len(order))
+    return [(FAMILIES.get(family, "Other"), rows) for family, rows in families.items() if rows]
+
+
+def _figures(run: Run) -> dict[str, list[Figure]]:
+    figures: dict[str, list[Figure]] = {}
+    for section, name, heading, caption, wide in _FIGURES:
+        draw: Callable[[], Picture] = getattr(run.plot, name)
+        figure = Figure(name, heading, caption, draw().svg(name), wide)
+        figures.setdefault(section, []).append(figure)
+    return figures
+
+
+def _trail(run: Run) -> tuple[str, Node] | None:
+    """Return the first trail of some KPIs that reaches a cause."""
+    from analysis.trail import explain
+
+    for name in _TRAILS:
+        entry = run.kpis.get(name)
+        if not entry or not entry["value"]:
+            continue
+        try:
+            trail = explain(run, name, width=3)
+        except UsageError:
+            continue
+        if any(child.causes for child in trail.root.causes):
+            return name, trail.root
+    return None
+
+
+def _scenario_text(run: Run) -> str:
+    path = run.folder / "scenario.yaml"
+    return path.read_text("utf-8") if path.is_file() else ""
+
+
+def _provenance(run: Run) -> list[tuple[str, str]]:
+    rows = [("scenario", run.name), ("seed", str(run.manifest.get("seed", "–")))]
+    hashes = run.manifest.get("hashes") or {}
+    rows += [(f"SHA-256 of {key}", str(hashes[key])) for key in sorted(hashes) if
+             isinstance(hashes[key], str)]  # fmt: skip
+    rows += [
+        (f"SHA-256 of {path}", str(value))
+        for path, value in sorted((hashes.get("tables") or {}).items())
+    ]
+    versions = run.manifest.get("versions") or {}
+    rows += [(f"version of {key}", str(versions[key])) for key in sorted(versions)]
+    return rows
+
+
+_SUMMARY = jinja2.Environment(autoescape=True).from_string(
+    "<div><strong>{{ name }}</strong> ({{ status }})<table>"
+    "{% for title, value in rows %}<tr><td>{{ title }}</td>"
+    '<td style="text-align:right">{{ value }}</td></tr>{% endfor %}</table></div>'
+)
+
+
+def summary(run: Run) -> str:
+    """Return the main KPIs as a small HTML table, for a notebook."""
+    return _SUMMARY.render(name=run.folder.name, status=run.status, rows=_headlines(run))
