@@ -71,8 +71,11 @@ class GridSimulator(Adapter):
         self._plant: Plant | None = None
         return super().init(sid, time_resolution, end_ms=end_ms, plain=plain, **params)
 
-    def configure(self, *, step_size: int = 0, end: int = 0) -> None:  # type: ignore[override]
-        """Take what a foreign world says: how often to step, and when it ends [its ticks]."""
+    def configure(self, args: object = None, *, step_size: int = 0, end: int = 0) -> None:  # type: ignore[override]
+        """Take what a foreign world says: how often to step, and when it ends [its ticks].
+
+        mosaik calls this as well, with a process's command line ``args``, which says nothing here.
+        """
         self._step_size = int(step_size)
         if end:
             self.end_ms = int(end) * self._tick_ms
