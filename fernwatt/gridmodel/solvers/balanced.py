@@ -5,16 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from power_grid_model import (
-    AttributeType as A,
-)
-from power_grid_model import (
-    CalculationMethod,
-    ComponentType,
-    DatasetType,
-    PowerGridModel,
-    initialize_array,
-)
+from power_grid_model import CalculationMethod, PowerGridModel, initialize_array
 from power_grid_model.errors import PowerGridError
 from power_grid_model_io.converters import PandaPowerConverter
 
@@ -25,7 +16,7 @@ from fernwatt.gridmodel.solvers.state import BranchState, GridState, Trouble
 __all__ = ["BalancedSolver"]
 
 _SQRT3 = np.sqrt(3.0)
-_BRANCH = [A.p_from, A.q_from, A.p_to, A.q_to, A.i_from, A.i_to]
+_BRANCH = ["p_from", "q_from", "p_to", "q_to", "i_from", "i_to"]
 _TOLERANCE = 1e-8
 _ITERATIONS = 30
 
@@ -42,21 +33,13 @@ class BalancedSolver:
         self._n = len(model.terminals)
         data, ids = _converted(model)
         self._pgm = PowerGridModel(data, system_frequency=float(model.net.f_hz))
-        self._load = initialize_array(DatasetType.update, ComponentType.sym_load, self._n)
-        self._load[A.id] = ids["load"]
-        self._update = {ComponentType.sym_load: self._load}
+        self._load = initialize_array("update", "sym_load", self._n)
+        self._load["id"] = ids["load"]
+        self._update = {"sym_load": self._load}
         self._switches = _SwitchGear(model, ids)
-        wanted: dict[Any, Any] = {
-            ComponentType.node: [A.energized, A.u_pu, A.u_angle],
-            ComponentType.line: _BRANCH,
-            ComponentType.transformer: _BRANCH,
-            ComponentType.sym_load: [A.p, A.q],
-            ComponentType.source: [A.p, A.q],
-            ComponentType.shunt: [A.p],
-        }
-        present = {ComponentType.node, ComponentType.source, *data}
-        self._output = {kind: attrs for kind, attrs in wanted.items() if kind in present}
-        self._voltages: dict[Any, Any] = {ComponentType.node: [A.energized, A.u_pu]}
+        # whole rows: power-grid-model hands out single columns at twice the cost
+        wanted = ("node", "source", "line", "transformer", "sym_load", "shunt")
+        self._output = [kind for kind in wanted if kind in data]
         self._max_i_a = np.array([line.max_i_a for line in model.lines])
         self._rated_a = _rated_currents(model)
         self._pending: dict[Any, Any] = self._switches.all()
@@ -74,7 +57,7 @@ class BalancedSolver:
             raise ValueError(
                 f"{self._model.terminals[wrong].id} draws {p[wrong]} W, {q[wrong]} var"
             )
-        self._load[A.p_specified], self._load[A.q_specified] = p, q
+        self._load["p_specified"], self._load["q_specified"] = p, q
         if self._pending:
             self._pgm.update(update_data=self._pending)
             self._pending = {}
@@ -100,25 +83,25 @@ class BalancedSolver:
         try:
             result = self._pgm.calculate_power_flow(
                 calculation_method=CalculationMethod.linear,
-                output_component_types=self._voltages,
+                output_component_types=["node"],
             )
         except PowerGridError:
             return None
-        node = result[ComponentType.node]
-        return np.where(node[A.energized] == 1, node[A.u_pu], np.nan)
+        node = result["node"]
+        return np.where(node["energized"] == 1, node["u_pu"], np.nan)
 
     def _state(self, result: Any) -> GridState:
-        node = result[ComponentType.node]
-        energised = node[A.energized] == 1
-        line = _branch(result.get(ComponentType.line))
+        node = result["node"]
+        energised = node["energized"] == 1
+        line = _branch(result.get("line"))
         line_i = np.maximum(line[4], line[5])
-        transformer = _branch(result.get(ComponentType.transformer))
+        transformer = _branch(result.get("transformer"))
         loading = np.maximum(transformer[4] / self._rated_a[0], transformer[5] / self._rated_a[1])
-        source = result[ComponentType.source]
-        load = result.get(ComponentType.sym_load, _NOTHING)
-        shunt = result.get(ComponentType.shunt, _NOTHING)
+        source = result["source"]
+        load = result.get("sym_load", _NOTHING)
+        shunt = result.get("shunt", _NOTHING)
         loss = line[0].sum() + line[2].sum() + transformer[0].sum() + transformer[2].sum()
-        vm_pu, va_degree = node[A.u_pu], np.degrees(node[A.u_angle])
+        vm_pu, va_degree = node["u_pu"], np.degrees(node["u_angle"])
         if not energised.all():
             vm_pu = vm_pu.copy()
             vm_pu[~energised] = va_degree[~energised] = np.nan
@@ -128,15 +111,15 @@ class BalancedSolver:
             energised=energised,
             line=_flows(line, line_i, line_i / self._max_i_a),
             transformer=_flows(transformer, transformer[5], loading),
-            p_terminals_w=load[A.p],
-            q_terminals_var=load[A.q],
-            p_slack_w=float(source[A.p].sum()),
-            q_slack_var=float(source[A.q].sum()),
-            p_loss_w=float(loss + shunt[A.p].sum()),
+            p_terminals_w=load["p"],
+            q_terminals_var=load["q"],
+            p_slack_w=float(source["p"].sum()),
+            q_slack_var=float(source["q"].sum()),
+            p_loss_w=float(loss + shunt["p"].sum()),
         )
 
 
-_NOTHING: dict[Any, FloatArray] = {A.p: np.zeros(0), A.q: np.zeros(0)}
+_NOTHING: Any = {"p": np.zeros(0), "q": np.zeros(0)}
 
 
 def _branch(result: Any) -> list[FloatArray]:
@@ -183,9 +166,9 @@ def _converted(model: GridModel) -> tuple[dict[Any, Any], dict[str, Any]]:
         for row in net.switch.index
     }
     data = dict(data)
-    if ComponentType.sym_load in data:
-        loads = data[ComponentType.sym_load]
-        data[ComponentType.sym_load] = loads[np.isin(loads[A.id], ids["load"])]
+    if "sym_load" in data:
+        loads = data["sym_load"]
+        data["sym_load"] = loads[np.isin(loads["id"], ids["load"])]
     _check_order(data, ids)
     return {kind: array for kind, array in data.items() if len(array)}, ids
 
@@ -193,10 +176,10 @@ def _converted(model: GridModel) -> tuple[dict[Any, Any], dict[str, Any]]:
 def _check_order(data: dict[Any, Any], ids: dict[str, Any]) -> None:
     """Results are read by position: the converter has to have kept the model's order."""
     for kind, name in (
-        (ComponentType.node, "bus"), (ComponentType.line, "line"),
-        (ComponentType.transformer, "trafo"), (ComponentType.sym_load, "load"),
+        ("node", "bus"), ("line", "line"),
+        ("transformer", "trafo"), ("sym_load", "load"),
     ):  # fmt: skip
-        if kind in data and not np.array_equal(data[kind][A.id], ids[name]):
+        if kind in data and not np.array_equal(data[kind]["id"], ids[name]):
             raise RuntimeError(f"power-grid-model-io changed the order of {kind}")
 
 
@@ -208,19 +191,19 @@ class _SwitchGear:
         self._place: list[tuple[Any, int, Any]] = []
         self._mates: dict[tuple[Any, int, Any], list[int]] = {}
         net = model.net
-        ends = {"l": (ComponentType.line, "line", "from_bus"),
-                "t": (ComponentType.transformer, "trafo", "hv_bus")}  # fmt: skip
+        ends = {"l": ("line", "line", "from_bus"),
+                "t": ("transformer", "trafo", "hv_bus")}  # fmt: skip
         for row in rows(net.switch):
             if row.et == "b":
                 place: tuple[Any, int, Any] = (
-                    ComponentType.link,
+                    "link",
                     int(ids["link"][int(row.Index)]),
                     None,
                 )
             else:
                 kind, name, first = ends[row.et]
                 at_from = net[name].at[row.element, first] == row.bus
-                status = A.from_status if at_from else A.to_status
+                status = "from_status" if at_from else "to_status"
                 place = (kind, int(ids[name][row.element]), status)
             self._place.append(place)
             self._mates.setdefault(place, []).append(int(row.Index))
@@ -236,13 +219,13 @@ class _SwitchGear:
         for place, mates in self._mates.items():
             kind, ident, status = place
             value = int(all(self._closed[mate] for mate in mates))
-            ends = (A.from_status, A.to_status) if status is None else (status,)
+            ends = ("from_status", "to_status") if status is None else (status,)
             by_branch.setdefault(kind, {}).setdefault(ident, {}).update(dict.fromkeys(ends, value))
         out = {}
         for kind, branches in by_branch.items():
-            array = initialize_array(DatasetType.update, kind, len(branches))
-            array[A.id] = list(branches)
-            for status in (A.from_status, A.to_status):
+            array = initialize_array("update", kind, len(branches))
+            array["id"] = list(branches)
+            for status in ("from_status", "to_status"):
                 array[status] = [ends.get(status, 1) for ends in branches.values()]
             out[kind] = array
         return out

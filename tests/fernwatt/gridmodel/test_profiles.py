@@ -38,7 +38,7 @@ def test_devices_by_profiles_are_simbenchs_absolute_values(model, net):
     import simbench
 
     absolute = simbench.get_absolute_values(net, profiles_instead_of_study_cases=True)
-    profiles = load_profiles(model, datetime(2016, 1, 1), 200)
+    profiles = load_profiles(model, datetime(2016, 1, 1, tzinfo=UTC), 200)
     for device in model.record_devices:
         number = device.id.rpartition("-")[2]
         kind, sign = ("load", 1) if device.kind == "load" else ("sgen", -1)
@@ -61,14 +61,14 @@ def test_a_zone_is_taken_into_account_and_another_year_has_the_same_dates(model)
     utc = load_profiles(model, datetime(2016, 4, 20, 10, tzinfo=UTC), 4)
     cest = timezone(timedelta(hours=2))
     same = load_profiles(model, datetime(2016, 4, 20, 12, tzinfo=cest), 4)
-    other_year = load_profiles(model, datetime(2027, 4, 20, 10), 4)
+    other_year = load_profiles(model, datetime(2027, 4, 20, 10, tzinfo=UTC), 4)
     for name in utc:
         assert np.array_equal(utc[name], same[name])
         assert np.array_equal(utc[name], other_year[name])
 
 
 def test_lengths_and_read_only(model):
-    got = load_profiles(model, datetime(2016, 2, 29), 3, before=2)
+    got = load_profiles(model, datetime(2016, 2, 29, tzinfo=UTC), 3, before=2)
     assert {len(values) for values in got.values()} == {5}
     with pytest.raises(ValueError, match="read-only"):
         got["PV5"][0] = 1.0
@@ -76,9 +76,9 @@ def test_lengths_and_read_only(model):
 
 def test_a_start_within_a_slot_is_a_fault(model):
     with pytest.raises(ScenarioError, match="quarter of an hour"):
-        load_profiles(model, datetime(2016, 1, 1, 0, 7), 4)
+        load_profiles(model, datetime(2016, 1, 1, 0, 7, tzinfo=UTC), 4)
 
 
 def test_a_grid_without_profiles_has_none():
     model = load_grid({"pandapower": "create_cigre_network_lv"})
-    assert load_profiles(model, datetime(2016, 1, 1), 4) == {}
+    assert load_profiles(model, datetime(2016, 1, 1, tzinfo=UTC), 4) == {}

@@ -157,7 +157,7 @@ def test_a_power_that_is_no_number_is_refused(bad):
     model = load_grid({"simbench": "1-LV-rural1--0-sw"})
     p_w = np.zeros((len(model.terminals), 3))
     p_w[2, 1] = bad
-    with pytest.raises(ValueError, match="terminal/lv1.101/"):
+    with pytest.raises(ValueError, match=r"terminal/lv1\.101/"):
         BalancedSolver(model).solve(p_w, np.zeros_like(p_w))
 
 

@@ -103,10 +103,14 @@ def plain(value):
 
 def run(start, *, orders=(), end_ms=300_000, interval_ms=120_000, bad=None, remote=False):
     world = mosaik.World(
-        {"Grid": start, "Devices": {"python": f"{__name__}:Devices"}, "Sink": {"python": f"{__name__}:Sink"}},
+        {
+            "Grid": start,
+            "Devices": {"python": f"{__name__}:Devices"},
+            "Sink": {"python": f"{__name__}:Sink"},
+        },
         time_resolution=0.001,
         skip_greetings=True,
-    )  # fmt: skip
+    )
     try:
         grid = world.start("Grid", end_ms=end_ms, plain=remote).Grid(
             source=SOURCE, lv=[], base_dir=".", solver="balanced", interval_ms=interval_ms
@@ -194,7 +198,7 @@ def test_supply_is_complete_at_once_and_follows_the_switch_with_causes():
     assert len([e for _, e in events if e["kind"] == "supply_restored"]) == N
     ids = [item["id"] for _, item in supply] + [item["id"] for _, item in events]
     assert len(set(ids)) == len(ids)
-    state = [value for t, value in of(seen, "state") if t == 120_000][0]
+    state = next(value for t, value in of(seen, "state") if t == 120_000)
     assert state["energised"] == [False] * N
     assert np.abs(state["v_v"]).max() == 0.0
     assert np.abs(state["p_w"]).max() == 0.0
