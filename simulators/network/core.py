@@ -1,0 +1,326 @@
+"""The network without mosaik: frames in, deliveries out, by the tick rule.
+
+A frame sent at tick s that arrives at a µs is handed out at tick max(s + 1, ceil(a / 1000)).
+Within a tick the caller does, in this order: ``advance``, ``supply``, ``inject`` (any number of
+times). The same calls in the same order give the same rows, whoever makes them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from simpy.events import Timeout
+
+from fernwatt.errors import SimulationError
+from fernwatt.identifiers import Sequencer
+from fernwatt.messages import Delivery, Frame, NodeUp, Supply
+from simulators.network.books import Books
+from simulators.network.draws import Draws
+from simulators.network.kernel import PRIORITIES, Clock, Fabric, Link, Message, Node, Port
+from simulators.network.mac import Medium
+from simulators.network.power import Power
+from simulators.network.routing import Carrier, Routes
+from simulators.network.topology import Topology
+
+__all__ = ["NetworkCore"]
+
+Row = tuple[str, dict[str, list[Any]]]
+
+
+class NetworkCore:
+    """Nodes, media and links as ``spec`` has them; see ``Topology.from_spec``.
+
+    ``{nodes: [{id, terminal, battery_ms}], media: [{id, technology, members}],
+    links: [{id, technology, a, b}], overrides: {technology: {parameter: value}}, loss,
+    interval_ms}``. Raises ScenarioError where the specification cannot be run.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], seed: int) -> None:
+        topology = Topology.from_spec(spec)
+        self._env = Clock()
+        self._nodes = {node.id: Node(node.id) for node in topology.nodes}
+        self._carriers = self._build(topology, seed)
+        self._by_id = {carrier.id: carrier for carrier in self._carriers}
+        self._routes = Routes(self._nodes, self._carriers)
+        self._power = Power(self._env, topology.nodes, self._set_supply)
+        self._books = Books()
+        self._loss, self._loss_draws = topology.loss, _LossDraws(seed)
+        self._interval_ms, self._interval_began_ms = topology.interval_ms, 0
+        self._open: dict[int, Message] = {}
+        self._entering = self._last_serial = 0
+        self._due: list[tuple[int, int, str, int, Message]] = []
+        self._node_ups: list[NodeUp] = []
+        self._name = Sequencer("network")
+        self._closed = False
+        self._on_ready = self._ready
+
+    # -- the tick ----------------------------------------------------------------------------
+
+    def advance(self, t_ms: int) -> list[Delivery]:
+        """Process everything up to tick ``t_ms``; return what is due, by arrival, then id."""
+        while self._interval_began_ms + self._interval_ms <= t_ms:
+            self._run((self._interval_began_ms + self._interval_ms) * 1000)
+            self._measure(self._interval_began_ms + self._interval_ms)
+        self._run(t_ms * 1000)
+        if not self._due or self._due[0][0] > t_ms:
+            return []
+        due: list[tuple[int, str, int, Message]] = []
+        while self._due and self._due[0][0] <= t_ms:
+            due.append(heapq.heappop(self._due)[1:])
+        due.sort(key=lambda item: item[:3])
+        return [self._hand_out(message, t_ms * 1000) for _, _, _, message in due]
+
+    def supply(self, t_ms: int, changes: Iterable[Supply]) -> None:
+        """Take changes of the grid's supply at tick ``t_ms``."""
+        self._run(t_ms * 1000)
+        self._power.take(changes)
+
+    def inject(self, t_ms: int, frames: Sequence[Frame]) -> None:
+        """Take frames sent at tick ``t_ms``, in any order; each starts at its ``ready_us``.
+
+        Raises SimulationError for a frame of an unknown node or priority.
+        """
+        now_us = t_ms * 1000
+        self._run(now_us)
+        for frame in sorted(frames, key=_order) if len(frames) > 1 else frames:
+            if frame.src not in self._nodes or not 0 <= frame.priority < PRIORITIES:
+                raise SimulationError(
+                    f"frame {frame.id} has no known sender or priority: {frame.src}, "
+                    f"{frame.priority}; nodes are declared in the network's specification"
+                )
+            self._last_serial += 1
+            message = Message(self._last_serial, frame, now_us)
+            self._books.sent += 1
+            if self._closed:
+                self._books.leave(message)
+                continue
+            self._open[message.serial] = message
+            if frame.ready_us > now_us:
+                self._entering += 1
+                timer = Timeout(self._env, frame.ready_us - now_us, message)
+                timer.callbacks.append(self._on_ready)
+            else:
+                self._enter(message)
+
+    def node_up(self) -> list[NodeUp]:
+        """Return the nodes that went down or came up since the last call."""
+        changes, self._node_ups = self._node_ups, []
+        return changes
+
+    def next_ms(self) -> int | None:
+        """Return the next tick at which something happens by itself, or None."""
+        peeked = self._env.peek()
+        event_ms = None if peeked == float("inf") else -(-int(peeked) // 1000)
+        if not self._due:
+            return event_ms
+        return self._due[0][0] if event_ms is None else min(event_ms, self._due[0][0])
+
+    def close(self, end_ms: int) -> None:
+        """Close the books at ``end_ms``: the last interval, and what is still under way.
+
+        Raises SimulationError when the messages do not add up. Frames that come later are
+        booked as in flight.
+        """
+        if self._closed:
+            return
+        self._run(end_ms * 1000)
+        if end_ms > self._interval_began_ms:
+            self._measure(end_ms)
+        self._closed = True
+        self._leave()
+
+    def rows(self) -> list[Row]:
+        """Return the rows made since the last call, as (table, columns)."""
+        return self._books.take()
+
+    @property
+    def pending_rows(self) -> int:
+        """Return how many rows of messages wait to be taken."""
+        return self._books.pending
+
+    # -- what works --------------------------------------------------------------------------
+
+    def is_up(self, node: str) -> bool:
+        """Tell whether a node works."""
+        return self._nodes[node].up
+
+    def set_node(self, node: str, works: bool, cause: str) -> None:
+        """Break a node (what it holds is lost) or repair it, now; it is up if supplied too."""
+        self._nodes[node].sound = works
+        self._switch(node, cause)
+
+    def _set_supply(self, node: str, supplied: bool, cause: str) -> None:
+        self._nodes[node].supplied = supplied
+        self._switch(node, cause)
+
+    def _switch(self, node: str, cause: str) -> None:
+        it = self._nodes[node]
+        up = it.sound and it.supplied
+        if it.up == up:
+            return
+        it.up = up
+        self._routes.changed()
+        identifier = self._name()
+        self._node_ups.append(NodeUp(identifier, cause, node, up))
+        kind = "node_up" if up else "node_down"
+        self._books.note((self._env.now, identifier, cause, kind, node))
+        if not up:
+            for carrier in self._routes.of(node):
+                for message in carrier.port(it).clear():
+                    self._lose(message, "node-down")
+
+    def set_carrier(self, carrier: str, works: bool, cause: str) -> None:
+        """Turn a link or medium off (what it holds is lost) or on, now."""
+        it = self._by_id[carrier]
+        if it.works == works:
+            return
+        it.works = works
+        self._routes.changed()
+        kind = "carrier_up" if works else "carrier_down"
+        self._books.note((self._env.now, self._name(), cause, kind, carrier))
+        if not works:
+            for port in it.ports():
+                for message in port.clear():
+                    self._lose(message, "no-route")
+
+    # -- a message's way ---------------------------------------------------------------------
+
+    def _ready(self, event: Any) -> None:
+        self._entering -= 1
+        self._enter(event.value)
+
+    def _enter(self, message: Message) -> None:
+        now = self._env.now
+        message.processing_us = now - message.t_send_us
+        message.mark_us = now
+        frame = message.frame
+        if not self._nodes[frame.src].up:
+            self._lose(message, "node-down")
+            return
+        self._route(message, frame.src)
+
+    def _route(self, message: Message, here: str) -> None:
+        """Find the way from ``here`` and take its first hop."""
+        target = message.frame.dst
+        path = self._routes.path(here, target)
+        if path is None:
+            node = self._nodes.get(target)
+            self._lose(message, "no-route" if node is None or node.up else "node-down")
+        elif not path:
+            self._arrived(message)
+        else:
+            message.path, message.position, message.epoch = path, 0, self._routes.epoch
+            path[0][0].offer(message)
+
+    def _passed(self, message: Message) -> None:
+        """Take a message that is at the next node: forward it, or keep it for handing out."""
+        port, node = message.path[message.position]
+        message.hops += 1
+        if not node.up:
+            self._lose(message, "node-down")
+        elif self._loss and self._loss_draws.hit(port, self._loss):
+            self._lose(message, "noise")
+        elif message.epoch != self._routes.epoch:
+            self._route(message, node.id)
+        else:
+            message.position += 1
+            if message.position < len(message.path):
+                message.path[message.position][0].offer(message)
+            else:
+                self._arrived(message)
+
+    def _arrived(self, message: Message) -> None:
+        at_us = message.arrival_us = self._env.now
+        due_ms = max(message.t_send_us // 1000 + 1, -(-at_us // 1000))
+        heapq.heappush(self._due, (due_ms, at_us, message.frame.id, message.serial, message))
+
+    def _lose(self, message: Message, cause: str) -> None:
+        del self._open[message.serial]
+        self._books.lose(message, cause)
+
+    def _hand_out(self, message: Message, tick_us: int) -> Delivery:
+        del self._open[message.serial]
+        self._books.deliver(message, tick_us)
+        frame = message.frame
+        return Delivery(
+            frame.id,
+            frame.cause,
+            frame.src,
+            frame.dst,
+            frame.flow,
+            message.arrival_us,
+            frame.payload,
+        )
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _run(self, until_us: int) -> None:
+        """Process what happens up to and including ``until_us``, and set the clock there."""
+        env = self._env
+        if until_us < env.now:
+            raise SimulationError(f"the network is at {env.now} µs, it cannot go to {until_us}")
+        peek, step = env.peek, env.step
+        while peek() <= until_us:
+            step()
+        if env.now < until_us:
+            env.run(until=until_us)
+
+    def _measure(self, end_ms: int) -> None:
+        self._books.measure(self._interval_began_ms, self._carriers)
+        self._interval_began_ms = end_ms
+
+    def _leave(self) -> None:
+        """Book everything that is under way as in flight, and check that nothing is missing."""
+        now, found = self._env.now, self._entering + len(self._due)
+        for carrier in self._carriers:
+            found += carrier.in_transit()
+            for port in carrier.ports():
+                found += len(port.clear())
+        for message in self._open.values():
+            if message.arrival_us < 0:
+                self._book_rest(message, now)
+            self._books.leave(message)
+        self._open.clear()
+        self._books.check(found)
+
+    def _book_rest(self, message: Message, now_us: int) -> None:
+        """Book the time since the mark of a message that is on no carrier."""
+        rest_us = now_us - message.mark_us
+        if message.path:
+            message.core_us += rest_us
+        else:
+            message.processing_us += rest_us
+        message.mark_us = now_us
+
+    def _build(self, topology: Topology, seed: int) -> list[Carrier]:
+        nodes, fabric = self._nodes, Fabric(self._env, seed, self._passed, self._lose)
+        carriers: list[Carrier] = [
+            Medium(fabric, it.id, it.technology, [nodes[key] for key in it.members])
+            for it in topology.media
+        ]
+        carriers += [
+            Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
+        ]
+        return sorted(carriers, key=lambda carrier: carrier.id)
+
+
+class _LossDraws:
+    """The scenario's extra loss: one stream per sending interface."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._draws: dict[str, Draws] = {}
+
+    def hit(self, port: Port, loss: float) -> bool:
+        """Draw whether a message that passed by ``port`` is lost."""
+        draws = self._draws.get(port.name)
+        if draws is None:
+            draws = self._draws[port.name] = Draws(self._seed, f"loss/{port.name}")
+        return draws.uniform() < loss
+
+
+def _order(frame: Frame) -> tuple[int, str, int, str]:
+    number = frame.id.rpartition("#")[2]
+    return (frame.ready_us, frame.src, int(number) if number.isdigit() else 0, frame.id)

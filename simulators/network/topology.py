@@ -1,0 +1,201 @@
+"""The network as a scenario states it, checked: nodes, media, links and their technologies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fernwatt.errors import Fault, ScenarioError
+from simulators.network.technologies import (
+    LinkTechnology,
+    MediumTechnology,
+    Technology,
+    load,
+    nearest,
+)
+
+__all__ = ["LinkSpec", "MediumSpec", "NodeSpec", "Topology"]
+
+T = TypeVar("T", MediumTechnology, LinkTechnology)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A node; one with a ``terminal`` is supplied there and lives ``battery_ms`` without."""
+
+    id: str
+    terminal: str | None
+    battery_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediumSpec:
+    """A shared medium and the nodes on it."""
+
+    id: str
+    technology: MediumTechnology
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A link between two nodes; ``up`` is from ``a`` to ``b``."""
+
+    id: str
+    technology: LinkTechnology
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All of a network, sorted by identifier; ``loss`` is the extra loss per message and hop."""
+
+    nodes: tuple[NodeSpec, ...]
+    media: tuple[MediumSpec, ...]
+    links: tuple[LinkSpec, ...]
+    loss: float
+    interval_ms: int
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Topology:
+        """Return the topology of a specification in JSON form.
+
+        Raises ScenarioError with every fault: unknown technologies and parameters, impossible
+        ones, duplicate or unknown identifiers, and the nodes without a path to the others.
+        """
+        return _Reader(spec).read()
+
+
+class _Reader:
+    """Reads a specification and collects what is wrong with it."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
+        self._faults: list[Fault] = []
+        self._technologies: Mapping[str, Technology] = {}
+
+    def read(self) -> Topology:
+        """Return the topology, or raise all faults at once."""
+        overrides = self._spec.get("overrides") or {}
+        try:
+            self._technologies = load(overrides)
+        except ScenarioError as error:
+            self._faults += error.faults
+            self._technologies = load()
+        nodes = self._nodes()
+        known = {node.id for node in nodes}
+        media, links = self._media(known), self._links(known)
+        self._unique([*media, *links])
+        loss, interval_ms = self._numbers()
+        if not self._faults:
+            self._faults += _unreachable(nodes, media, links)
+        if self._faults:
+            raise ScenarioError(self._faults)
+        return Topology(nodes, media, links, loss, interval_ms)
+
+    def _numbers(self) -> tuple[float, int]:
+        loss, interval_ms = self._spec.get("loss", 0.0), self._spec.get("interval_ms", 900_000)
+        if not (_is_number(loss) and 0 <= loss <= 1):
+            self._fault("loss", f"is a probability, 0 to 1, not {loss!r}")
+        if type(interval_ms) is not int or interval_ms < 1:
+            self._fault("interval_ms", f"must be a whole number above 0, is {interval_ms!r}")
+        return loss, interval_ms
+
+    def _nodes(self) -> tuple[NodeSpec, ...]:
+        nodes: dict[str, NodeSpec] = {}
+        for place, item in enumerate(self._spec.get("nodes", ())):
+            battery_ms = item.get("battery_ms") or 0
+            if type(battery_ms) is not int or battery_ms < 0:
+                self._fault(f"nodes[{place}].battery_ms", f"must be 0 or more, is {battery_ms!r}")
+            if item["id"] in nodes:
+                self._fault(f"nodes[{place}].id", f"a second node has the address {item['id']}")
+            nodes[item["id"]] = NodeSpec(item["id"], item.get("terminal"), battery_ms)
+        return tuple(nodes[key] for key in sorted(nodes))
+
+    def _media(self, known: set[str]) -> tuple[MediumSpec, ...]:
+        media = []
+        for place, item in enumerate(self._spec.get("media", ())):
+            path = f"media[{place}]"
+            technology = self._technology(item["technology"], MediumTechnology, path)
+            members = tuple(sorted(item["members"]))
+            self._members(members, known, f"{path}.members")
+            if technology is not None:
+                media.append(MediumSpec(item["id"], technology, members))
+        return tuple(sorted(media, key=lambda medium: medium.id))
+
+    def _links(self, known: set[str]) -> tuple[LinkSpec, ...]:
+        links = []
+        for place, item in enumerate(self._spec.get("links", ())):
+            path = f"links[{place}]"
+            technology = self._technology(item["technology"], LinkTechnology, path)
+            self._members((item["a"], item["b"]), known, path)
+            if technology is not None:
+                links.append(LinkSpec(item["id"], technology, item["a"], item["b"]))
+        return tuple(sorted(links, key=lambda link: link.id))
+
+    def _members(self, members: Sequence[str], known: set[str], path: str) -> None:
+        if len(set(members)) < len(members):
+            self._fault(path, "a node is named twice")
+        for member in members:
+            if member not in known:
+                self._fault(path, f"no node {member}", nearest(member, sorted(known)))
+
+    def _unique(self, carriers: Sequence[MediumSpec | LinkSpec]) -> None:
+        seen: set[str] = set()
+        for carrier in carriers:
+            if carrier.id in seen:
+                self._fault(carrier.id, "two media or links have this identifier")
+            seen.add(carrier.id)
+
+    def _technology(self, name: str, kind: type[T], path: str) -> T | None:
+        technology = self._technologies.get(name)
+        if isinstance(technology, kind):
+            return technology
+        fit = [key for key, item in self._technologies.items() if isinstance(item, kind)]
+        what = "unknown technology" if technology is None else "is not for this"
+        self._fault(f"{path}.technology", f"{name}: {what}", nearest(name, fit))
+        return None
+
+    def _fault(self, path: str, message: str, hint: str = "") -> None:
+        self._faults.append(Fault(f"network.{path}", message, hint))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _unreachable(
+    nodes: Sequence[NodeSpec], media: Sequence[MediumSpec], links: Sequence[LinkSpec]
+) -> list[Fault]:
+    """Return one fault per node outside the largest connected part (by union-find)."""
+    leader = {node.id: node.id for node in nodes}
+
+    def find(node: str) -> str:
+        while leader[node] != node:
+            leader[node] = leader[leader[node]]
+            node = leader[node]
+        return node
+
+    groups = [medium.members for medium in media] + [(link.a, link.b) for link in links]
+    for group in groups:
+        for member in group[1:]:
+            first, second = sorted((find(group[0]), find(member)))
+            leader[second] = first
+    parts: dict[str, list[str]] = {}
+    for node in nodes:
+        parts.setdefault(find(node.id), []).append(node.id)
+    if len(parts) < 2:
+        return []
+    largest = min(parts, key=lambda part: (-len(parts[part]), part))
+    return [
+        Fault(
+            f"network.nodes.{node}",
+            f"has no path to the {len(parts[largest])} nodes around {largest}",
+            "add it to a medium, or link it",
+        )
+        for part in sorted(parts)
+        if part != largest
+        for node in parts[part]
+    ]
