@@ -19,6 +19,16 @@ __all__ = ["Record", "Records"]
 _SHOWN = 70  # characters of a value
 
 
+_COLUMNS = {
+    "event": ("t_us", "source", "kind", "element", "value"),
+    "message": ("src", "dst", "flow", "t_send_us", "t_arrival_us", "fate", "loss", "attempts",
+                "hops"),
+    "request": ("t_ms", "unit", "service", "operation", "variable", "location", "result",
+                "latency_ms"),
+    "reading": ("t_sample_ms", "instrument", "variable", "value", "measure", "quality"),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One row with an identifier, told in words."""
@@ -31,26 +41,16 @@ class Record:
 class Records:
     """Index over events, messages, requests and readings; built once, on first use."""
 
-    _COLUMNS = {
-        "event": ("t_us", "source", "kind", "element", "value"),
-        "message": ("src", "dst", "flow", "t_send_us", "t_arrival_us", "fate", "loss", "attempts",
-                    "hops"),
-        "request": ("t_ms", "unit", "service", "operation", "variable", "location", "result",
-                    "latency_ms"),
-        "reading": ("t_sample_ms", "instrument", "variable", "value", "measure", "quality"),
-    }  # fmt: skip
-
     def __init__(self, run: Run) -> None:
         self._run = run
 
     def find(self, identifier: str) -> list[Record]:
         """Return all records of that identifier, by table."""
         found = []
-        for name in self._COLUMNS:
+        for name, columns in _COLUMNS.items():
             for row in self._rows(name, identifier):
                 values = {
-                    column: self._run.columns(name, column)[column].iloc[row]
-                    for column in self._COLUMNS[name]
+                    column: self._run.columns(name, column)[column].iloc[row] for column in columns
                 }
                 found.append(_TELL[name](values))
         return found
@@ -58,7 +58,7 @@ class Records:
     def causes(self, identifier: str) -> list[str]:
         """Return the causes of that identifier, first those of its own rows, each once."""
         causes: dict[str, None] = {}
-        for name in (*self._COLUMNS, "cause"):
+        for name in (*_COLUMNS, "cause"):
             for row in self._rows(name, identifier):
                 cause = self._causes[name][row]
                 if cause:
@@ -97,18 +97,17 @@ class Records:
         return self._run.columns(name, "id")["id"].to_numpy()
 
     def _rows(self, name: str, identifier: str) -> Any:
-        groups = self._index[name]
-        return groups[identifier] if identifier in groups else ()
+        return self._index[name].rows(identifier)
 
     @cached_property
     def _index(self) -> dict[str, Any]:
-        return {name: _Lookup(self._ids(name)) for name in (*self._COLUMNS, "cause")}
+        return {name: _Lookup(self._ids(name)) for name in (*_COLUMNS, "cause")}
 
     @cached_property
     def _causes(self) -> dict[str, Any]:
         return {
             name: self._run.columns(name, "cause")["cause"].to_numpy()
-            for name in (*self._COLUMNS, "cause")
+            for name in (*_COLUMNS, "cause")
         }
 
 
@@ -121,16 +120,16 @@ class _Lookup:
         self._order = np.argsort(codes, kind="stable")
         self._begin = np.searchsorted(codes[self._order], np.arange(len(distinct) + 1))
 
-    def __contains__(self, identifier: str) -> bool:
-        return identifier in self._distinct
-
-    def __getitem__(self, identifier: str) -> Any:
-        code = self._distinct.get_loc(identifier)
+    def rows(self, identifier: str) -> Any:
+        """Return the rows of an identifier, none where it is not known."""
+        if identifier not in self._distinct:
+            return ()
+        code = int(self._distinct.get_indexer(pd.Index([identifier], dtype=object))[0])
         return self._order[self._begin[code] : self._begin[code + 1]]
 
 
-def _short(text: Any) -> str:
-    text = str(text)
+def _short(value: Any) -> str:
+    text = str(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.folder import Values, arrow_table, read_json, read_yaml, table_columns, to_numpy
+from analysis.folder import arrow_table, read_json, read_yaml, table_columns, to_numpy
 from analysis.plot import Plots
 from fernwatt.errors import RunFolderError
 from fernwatt.timebase import HOUR_MS, Clock
@@ -50,7 +50,7 @@ class Run:
             self.clock = Clock.from_iso(manifest["start"])
         except ValueError as error:
             raise RunFolderError(f"{self.folder}: start is no time: {error}") from error
-        self._cache: dict[tuple[str, str], Values] = {}
+        self._cache: dict[tuple[str, str], Any] = {}
 
     # -- what it was -------------------------------------------------------------------------
 
@@ -170,8 +170,7 @@ class Run:
             for column in wanted:
                 values = table[column]
                 if kinds[column] == "s" and column not in _TEXT:
-                    values = pd.Categorical(values.to_pandas())
-                    self._cache[name, column] = values
+                    self._cache[name, column] = pd.Categorical(values.to_pandas())
                 else:
                     self._cache[name, column] = to_numpy(values)
         return pd.DataFrame({column: self._cache[name, column] for column in columns})

@@ -237,8 +237,8 @@ def _contributors(run: Run, records: Records, top: Node, t_ms: int, width: int) 
     now = frame[(frame["t_ms"] == begin).to_numpy()]
     sign = -1.0 if top.id in {"peak_export_w", "voltage_max_pu"} else 1.0
     opened: set[str] = set()
-    ranked = np.argsort(-sign * now["p_w"].to_numpy(), kind="stable")
-    ranked = [row for row in ranked if sign * now["p_w"].iloc[row] > 0.0]
+    order = np.argsort(-sign * now["p_w"].to_numpy(), kind="stable")
+    ranked = [int(row) for row in order if sign * now["p_w"].iloc[row] > 0.0]
     end_us = (begin + run.interval_ms) * 1000 - 1
     for row in ranked[:width]:
         device, p_w = str(now["device"].iloc[row]), float(now["p_w"].iloc[row])

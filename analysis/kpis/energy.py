@@ -109,9 +109,9 @@ def energy_balance_gap(run: Run) -> Outcome:
         return nothing("nothing was recorded")
     branch = run.columns("branch", "t_ms", "loss_w").groupby("t_ms")["loss_w"].sum()
     both = grid.join(devices["p_w"], how="inner").join(branch, how="left").fillna(0.0)
-    exchanged = run.columns("device", "t_ms", "p_w")
-    exchanged = exchanged["p_w"].abs().groupby(exchanged["t_ms"]).sum().reindex(both.index)
-    scale = float(((exchanged + both["p_loss_w"].abs()) * both["h"]).sum())
+    device = run.columns("device", "t_ms", "p_w")
+    exchanged = device["p_w"].abs().groupby(device["t_ms"]).sum().reindex(both.index)
+    scale = float(np.sum((exchanged + both["p_loss_w"].abs()).to_numpy() * both["h"].to_numpy()))
     if scale <= 0.0:
         return nothing("no energy was exchanged")
     gaps = {
@@ -163,7 +163,7 @@ def end_state_wh(run: Run) -> Outcome:
 def local_use(frame: pd.DataFrame) -> pd.Series:
     """Return the production used on the spot [W]: at most the demand, storage in between."""
     supply = (frame["production"] - frame["storage"]).clip(lower=0.0)
-    return np.minimum(frame["demand"], supply)
+    return supply.clip(upper=frame["demand"])
 
 
 def _share(frame: pd.DataFrame, of: str, word: str) -> Outcome:

@@ -34,8 +34,8 @@ def slot_profile(run: Run) -> pd.DataFrame:
 def _extreme(p_w: pd.Series) -> Outcome:
     if p_w.empty:
         return nothing(_EMPTY)
-    t_ms = int(p_w.idxmax())
-    return Outcome(max(0.0, float(p_w.loc[t_ms])), t_ms=t_ms)
+    row = int(np.argmax(p_w.to_numpy()))
+    return Outcome(max(0.0, float(p_w.iloc[row])), t_ms=int(p_w.index[row]))
 
 
 @kpi("W", "profile", Up.BAD)

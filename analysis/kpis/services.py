@@ -22,7 +22,7 @@ _AREA_ENERGY = "area.energy"
 def rounds(run: Run) -> pd.DataFrame:
     """Return the rounds of all negotiations, in order; ``level`` is the parent's kind."""
     frame = run.series("negotiation").sort_values(["unit", "id", "round"], kind="stable")
-    return frame.assign(level=frame["unit"].astype(str).str.partition("/")[0])
+    return frame.assign(level=frame["unit"].astype(str).str.replace("/.*", "", regex=True))
 
 
 def _negotiations(run: Run) -> pd.DataFrame:
@@ -119,14 +119,13 @@ def reports(run: Run) -> pd.DataFrame:
     reading = reading[(reading["variable"] == _AREA_ENERGY).to_numpy()]
     units = [*event["element"].astype(str), *reading["instrument"].astype(str)]
     found = [json.loads(text) for text in [*event["value"], *reading["record"]] if text]
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "unit": units,
             "meters": [int(report["meters"]) for report in found],
             "missing": [int(report["missing"]) for report in found],
         }
     )
-    return frame
 
 
 @kpi("%", "services", Up.GOOD)

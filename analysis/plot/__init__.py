@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
 
 from analysis.plot import communication, diagram, events, series
-from analysis.plot.style import Picture
+from analysis.plot.style import STYLE, Picture
 
 if TYPE_CHECKING:
     from analysis.run import Run
@@ -21,36 +24,40 @@ class Plots:
 
     def power(self) -> Picture:
         """Power at the upstream grid, and of the devices by kind [kW]."""
-        return series.power(self._run)
+        return self._draw(series.power)
 
     def voltage(self) -> Picture:
         """Voltage over all buses [pu]: extremes, middle nine tenths, median."""
-        return series.voltage(self._run)
+        return self._draw(series.voltage)
 
     def storage(self) -> Picture:
         """Stored energy of the batteries [kWh], vehicles plugged in."""
-        return series.storage(self._run)
+        return self._draw(series.storage)
 
     def latency(self) -> Picture:
         """Share of messages [%] within a delay [ms], by flow."""
-        return communication.latency(self._run)
+        return self._draw(communication.latency)
 
     def delay_parts(self) -> Picture:
         """Mean delay [ms] of each flow by its parts."""
-        return communication.parts(self._run)
+        return self._draw(communication.parts)
 
     def negotiation(self) -> Picture:
         """Distance from the desired profile by rounds [% of the first], by level."""
-        return communication.negotiation(self._run)
+        return self._draw(communication.negotiation)
 
     def network(self) -> Picture:
         """The tree of units, each link with its share of messages delivered [%]."""
-        return communication.network(self._run)
+        return self._draw(communication.network)
 
     def diagram(self, t_ms: int | None = None) -> Picture:
         """Single-line diagram with voltage [pu] and loading [%] at ``t_ms`` (peak if None)."""
-        return diagram.diagram(self._run, t_ms)
+        return self._draw(diagram.diagram, t_ms)
 
     def events(self) -> Picture:
         """What happened when, by kind."""
-        return events.timeline(self._run)
+        return self._draw(events.timeline)
+
+    def _draw(self, draw: Callable[..., Picture], *arguments: Any) -> Picture:
+        with mpl.rc_context(STYLE):
+            return draw(self._run, *arguments)

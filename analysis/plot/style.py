@@ -8,8 +8,8 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ STYLE: dict[str, Any] = {
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": "#8a9099",
-    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -67,9 +67,8 @@ def picture(
     rows: int = 1, *, height: float = 3.1, width: float = 5.8
 ) -> tuple[Picture, list[Axes]]:
     """Return a figure with ``rows`` axes over one time axis."""
-    with mpl.rc_context(STYLE):
-        figure = Picture(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+    figure = Picture(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     return figure, list(axes)
 
 
@@ -95,8 +94,3 @@ def thin(frame: pd.DataFrame, points: int = 800) -> pd.DataFrame:
     reduced = frame.groupby(group).mean()
     reduced.index = frame.index[np.searchsorted(group, reduced.index.to_numpy())]
     return reduced
-
-
-def nan(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return numbers with None as NaN, for drawing only."""
-    return np.asarray([np.nan if v is None else v for v in np.asarray(values, dtype=object)], float)

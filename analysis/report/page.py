@@ -45,30 +45,37 @@ class Figure:
     wide: bool = False
 
 
-_FIGURES: tuple[tuple[str, str, str, str, bool], ...] = (
-    ("grid", "power", "Power", "Mean active power of each recording interval, drawn positive, fed "
-     "in negative: at the upstream grid (black) and of all devices by kind [kW].", False),
-    ("grid", "voltage", "Voltage", "Voltage of all energised buses [pu]: lowest to highest at any "
-     "moment, the middle nine tenths of the interval means, and their median. Dashed: limits of "
-     "EN 50160, where near.", False),
-    ("grid", "storage", "State of charge", "Energy stored in all batteries at the end of each "
-     "interval [kWh], and number of vehicles plugged in.", False),
-    ("services", "negotiation", "Negotiation", "Distance of the sum of all plans from the desired "
-     "profile after each round [% of the distance before the first], by level of the parent.",
-     False),
-    ("grid", "diagram", "Grid at the peak", "Single-line diagram in the interval of the largest "
-     "exchange with the upstream grid. Lines: mean loading [%], by colour and width. Dots: mean "
-     "voltage [pu]; crosses are not measured or not energised.", True),
-    ("communication", "latency", "Latency", "Share of messages that arrived within a delay [ms], "
-     "from sending tick to delivery tick, by flow (messages). Dotted: transfer time classes of "
-     "IEC 61850-5.", False),
-    ("communication", "delay_parts", "Where the time goes", "Mean delay of each flow [ms] by its "
-     "parts.", False),
-    ("communication", "network", "Management units", "Tree of management units; the colour of a "
-     "link is the share of the messages between the two that was delivered [%], grey: none.",
-     True),
-    ("events", "events", "Events", "What happened when, by kind (number of events).", True),
-)  # fmt: skip
+_CAPTIONS = {
+    "power": """Mean active power of each recording interval, drawn positive, fed in negative:
+        at the upstream grid (black) and of all devices by kind [kW].""",
+    "voltage": """Voltage of all energised buses [pu]: lowest to highest at any moment, the middle
+        nine tenths of the interval means, and their median. Dashed: limits of EN 50160, where
+        near.""",
+    "storage": """Energy stored in all batteries at the end of each interval [kWh], and number of
+        vehicles plugged in.""",
+    "diagram": """Single-line diagram in the interval of the largest exchange with the upstream
+        grid. Lines: mean loading [%], by colour and width. Dots: mean voltage [pu]; crosses are
+        not recorded or not energised.""",
+    "latency": """Share of messages that arrived within a delay [ms], from sending tick to
+        delivery tick, by flow (messages). Dotted: transfer time classes of IEC 61850-5.""",
+    "delay_parts": "Mean delay of each flow [ms] by its parts.",
+    "network": """Tree of management units; the colour of a link is the share of the messages
+        between the two that was delivered [%], grey: none.""",
+    "negotiation": """Distance of the sum of all plans from the desired profile after each round
+        [% of the distance before the first], by level of the parent.""",
+    "events": "What happened when, by kind (number of events).",
+}
+_FIGURES = (  # section, method of run.plot, title, whether it takes the whole width
+    ("grid", "power", "Power", False),
+    ("grid", "voltage", "Voltage", False),
+    ("grid", "storage", "State of charge", False),
+    ("grid", "diagram", "Grid at the peak", True),
+    ("communication", "latency", "Latency", False),
+    ("communication", "delay_parts", "Where the time goes", False),
+    ("communication", "network", "Management units", True),
+    ("services", "negotiation", "Negotiation", False),
+    ("events", "events", "Events", True),
+)
 
 
 def write(folder: Path | str, *, baseline: Path | str | None = None) -> Path:
@@ -190,9 +197,9 @@ def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
 
 def _figures(run: Run) -> dict[str, list[Figure]]:
     figures: dict[str, list[Figure]] = {}
-    for section, name, heading, caption, wide in _FIGURES:
+    for section, name, heading, wide in _FIGURES:
         draw: Callable[[], Picture] = getattr(run.plot, name)
-        figure = Figure(name, heading, caption, draw().svg(name), wide)
+        figure = Figure(name, heading, " ".join(_CAPTIONS[name].split()), draw().svg(name), wide)
         figures.setdefault(section, []).append(figure)
     return figures
 

@@ -222,6 +222,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("runs") / "sample-1")
 
 
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run folder of another seed, not to be changed."""
+    return write_run(tmp_path_factory.mktemp("runs") / "sample-2", seed=2)
+
+
 @pytest.fixture(name="write_run")
 def fixture_write_run() -> Callable[..., Path]:
     """The function that writes a run folder."""
