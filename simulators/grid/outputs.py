@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from fernwatt.gridmodel.model import FloatArray
 from simulators.grid.plant import Plant
@@ -45,31 +45,36 @@ def state_payload(plant: Plant) -> dict[str, Any]:
     }
 
 
+_SCALARS: dict[tuple[str, str], tuple[Callable[[Plant], FloatArray], float]] = {
+    ("Bus", "vm_pu"): (lambda plant: plant.state.vm_pu, 1.0),
+    ("Bus", "va_degree"): (lambda plant: plant.state.va_degree, 1.0),
+    ("Load", "vm_pu"): (lambda plant: plant.voltage_pu(), 1.0),
+    ("Load", "p_mw"): (lambda plant: plant.state.p_terminals_w, 1e-6),
+    ("Load", "q_mvar"): (lambda plant: plant.state.q_terminals_var, 1e-6),
+    ("Line", "loading_percent"): (lambda plant: plant.state.line.loading_percent, 1.0),
+    ("Line", "i_ka"): (lambda plant: plant.state.line.i_a, 1e-3),
+    ("Line", "p_from_mw"): (lambda plant: plant.state.line.p_from_w, 1e-6),
+    ("Line", "q_from_mvar"): (lambda plant: plant.state.line.q_from_var, 1e-6),
+    ("Line", "p_to_mw"): (lambda plant: plant.state.line.p_to_w, 1e-6),
+    ("Line", "q_to_mvar"): (lambda plant: plant.state.line.q_to_var, 1e-6),
+    ("Transformer", "loading_percent"): (
+        lambda plant: plant.state.transformer.loading_percent,
+        1.0,
+    ),
+    ("Transformer", "p_mw"): (lambda plant: plant.transformer_power()[0], 1e-6),
+    ("Transformer", "q_mvar"): (lambda plant: plant.transformer_power()[1], 1e-6),
+    ("Transformer", "p_hv_mw"): (lambda plant: plant.state.transformer.p_from_w, 1e-6),
+    ("Transformer", "q_hv_mvar"): (lambda plant: plant.state.transformer.q_from_var, 1e-6),
+}
+
+
 def scalar(plant: Plant, kind: str, row: int, attr: str) -> float | bool:
-    """Return one attribute of one element; voltages and flows are 0 where there is no supply."""
+    """Return one attribute of one element; voltages and flows are 0 where there is no supply.
+
+    A transformer's ``p_mw`` and ``q_mvar`` flow into the area below it.
+    """
     if kind == "Switch":
         return plant.closed(row)
-    state = plant.state
-    line, transformer = state.line, state.transformer
-    down_w, down_var = plant.transformer_power()
-    table: dict[tuple[str, str], tuple[FloatArray, float]] = {
-        ("Bus", "vm_pu"): (state.vm_pu, 1.0),
-        ("Bus", "va_degree"): (state.va_degree, 1.0),
-        ("Load", "vm_pu"): (plant.voltage_pu(), 1.0),
-        ("Load", "p_mw"): (state.p_terminals_w, 1e-6),
-        ("Load", "q_mvar"): (state.q_terminals_var, 1e-6),
-        ("Line", "loading_percent"): (line.loading_percent, 1.0),
-        ("Line", "i_ka"): (line.i_a, 1e-3),
-        ("Line", "p_from_mw"): (line.p_from_w, 1e-6),
-        ("Line", "q_from_mvar"): (line.q_from_var, 1e-6),
-        ("Line", "p_to_mw"): (line.p_to_w, 1e-6),
-        ("Line", "q_to_mvar"): (line.q_to_var, 1e-6),
-        ("Transformer", "loading_percent"): (transformer.loading_percent, 1.0),
-        ("Transformer", "p_mw"): (down_w, 1e-6),
-        ("Transformer", "q_mvar"): (down_var, 1e-6),
-        ("Transformer", "p_hv_mw"): (transformer.p_from_w, 1e-6),
-        ("Transformer", "q_hv_mvar"): (transformer.q_from_var, 1e-6),
-    }
-    values, unit = table[kind, attr]
-    value = float(values[row]) * unit
-    return 0.0 if np.isnan(value) else value
+    read, unit = _SCALARS[kind, attr]
+    value = float(read(plant)[row]) * unit
+    return 0.0 if math.isnan(value) else value

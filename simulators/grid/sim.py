@@ -71,7 +71,13 @@ class GridSimulator(Adapter):
         self._plant: Plant | None = None
         return super().init(sid, time_resolution, end_ms=end_ms, plain=plain, **params)
 
-    def configure(self, args: object = None, *, step_size: int = 0, end: int = 0) -> None:  # type: ignore[override]
+    def configure(  # type: ignore[override]
+        self,
+        args: object = None,  # noqa: ARG002 - mosaik's signature
+        *,
+        step_size: int = 0,
+        end: int = 0,
+    ) -> None:
         """Take what a foreign world says: how often to step, and when it ends [its ticks].
 
         mosaik calls this as well, with a process's command line ``args``, which says nothing here.
