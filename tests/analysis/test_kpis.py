@@ -161,10 +161,10 @@ def test_the_books_of_a_consistent_run_close_and_one_watt_is_noticed(
     writer = blank(tmp_path / "run", duration_ms=900_000)
     writer.add("system", {"t_ms": 0, "p_import_w": 1001.0, "q_import_var": 0.0,
                           "p_terminals_w": 990.0, "p_loss_w": 10.0})  # fmt: skip
-    writer.add("device", {"t_ms": 0, "device": "load/a", "kind": "load", "terminal": "t/a",
-            assert part == pytest.approx(
-                np.percentile([d for f, d, _ in here if f == flow], share)
-            )
+    writer.add("device", {
+        "t_ms": 0, "device": "load/a", "kind": "load", "terminal": "t/a", "p_w": 990.0,
+        "q_var": 0.0, "energy_wh": None, "loss_w": 0.0,
+    })  # fmt: skip
     writer.close()
     outcome = kpis.KPIS["energy_balance_gap"].compute(Run(tmp_path / "run"))
     assert outcome.value == pytest.approx(1.0 / 1000.0)
