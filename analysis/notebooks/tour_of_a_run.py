@@ -24,10 +24,9 @@ from pathlib import Path
 
 from analysis import Run, explain
 
-folder = os.environ.get("FERNWATT_RUN")
-if folder is None:
-    folder = max(Path("runs").glob("*/manifest.json"), key=lambda path: path.stat().st_mtime).parent
-run = Run(folder)
+named = os.environ.get("FERNWATT_RUN")
+found = [Path(named)] if named else [path.parent for path in Path("runs").glob("*/manifest.json")]
+run = Run(max(found, key=lambda folder: folder.stat().st_mtime))
 run
 
 # %% [markdown]

@@ -30,6 +30,10 @@ class Plots:
         """Voltage over all buses [pu]: extremes, middle nine tenths, median."""
         return self._draw(series.voltage)
 
+    def loading(self) -> Picture:
+        """Highest loading of transformers and of lines [%]."""
+        return self._draw(series.loading)
+
     def storage(self) -> Picture:
         """Stored energy of the batteries [kWh], vehicles plugged in."""
         return self._draw(series.storage)
@@ -45,6 +49,10 @@ class Plots:
     def negotiation(self) -> Picture:
         """Distance from the desired profile by rounds [% of the first], by level."""
         return self._draw(communication.negotiation)
+
+    def requests(self) -> Picture:
+        """Requests of the Data Interface by variable and result."""
+        return self._draw(communication.requests)
 
     def network(self) -> Picture:
         """The tree of units, each link with its share of messages delivered [%]."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 
@@ -16,7 +15,7 @@ from analysis.plot.style import BLACK, COLOURS, Picture, empty, picture
 if TYPE_CHECKING:
     from analysis.run import Run
 
-__all__ = ["latency", "negotiation", "network"]
+__all__ = ["latency", "negotiation", "network", "parts", "requests"]
 
 _CLASSES_MS = (("TT3", 100.0), ("TT2", 500.0), ("TT1", 1000.0))
 _SHARES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 101), [0.995, 0.999]]))
@@ -148,13 +147,13 @@ def network(run: Run) -> Picture:
     if not place:
         empty(axes, "the run folder has no topology")
         return figure
-    share = _delivery(run)
+    share = _delivery(run, {unit["id"]: unit.get("parent") or "" for unit in units})
     lines, values = [], []
     for unit in sorted(units, key=lambda item: str(item["id"])):
         parent = unit.get("parent") or ""
         if parent in place:
             lines.append([place[unit["id"]], place[parent]])
-            values.append(share.get(tuple(sorted((unit["id"], parent))), np.nan))
+            values.append(share.get(unit["id"], np.nan))
     collection = LineCollection(
         lines,
         cmap=colormaps["cividis"].with_extremes(bad="#c5cad1"),
@@ -190,17 +189,54 @@ def network(run: Run) -> Picture:
     return figure
 
 
-def _delivery(run: Run) -> dict[tuple[Any, ...], float]:
-    """Return the share [%] of messages delivered between two units, whichever way."""
+def _delivery(run: Run, parent: dict[str, str]) -> dict[str, float]:
+    """Return the share [%] of messages delivered over the link from each unit to its parent.
+
+    A message counts for all links of the tree between its sender and its receiver.
+    """
     frame = run.columns("message", "src", "dst", "fate")
     frame = frame[(frame["fate"] != "in-flight").to_numpy()]
-    good = pd.DataFrame(
-        {"src": frame["src"], "dst": frame["dst"], "good": frame["fate"] == "delivered"}
-    )
-    sums = good.groupby(["src", "dst"], observed=True)["good"].agg(["sum", "count"]).reset_index()
-    total: dict[tuple[Any, ...], list[int]] = {}
+    frame = frame.assign(good=frame["fate"] == "delivered")
+    sums = frame.groupby(["src", "dst"], observed=True)["good"].agg(["sum", "count"]).reset_index()
+    total: dict[str, list[int]] = {}
     for src, dst, got, count in sums.itertuples(index=False):
-        pair = total.setdefault(tuple(sorted((str(src), str(dst)))), [0, 0])
-        pair[0] += got
-        pair[1] += count
-    return {pair: 100.0 * got / count for pair, (got, count) in total.items()}
+        for unit in set(_ancestry(str(src), parent)) ^ set(_ancestry(str(dst), parent)):
+            pair = total.setdefault(unit, [0, 0])
+            pair[0] += int(got)
+            pair[1] += int(count)
+    return {unit: 100.0 * got / count for unit, (got, count) in total.items()}
+
+
+def _ancestry(unit: str, parent: dict[str, str]) -> list[str]:
+    """Return a unit and all above it."""
+    found = [unit]
+    while parent.get(found[-1]) and parent[found[-1]] not in found:
+        found.append(parent[found[-1]])
+    return found
+
+
+def requests(run: Run) -> Picture:
+    """Requests of the Data Interface by variable and result, the most frequent variables."""
+    figure, (axes,) = picture()
+    frame = run.columns("request", "variable", "result")
+    if frame.empty:
+        empty(axes, "no request was made")
+        return figure
+    table = frame.groupby(["variable", "result"], observed=True).size().unstack(fill_value=0)
+    table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index[:8]]
+    names = [str(name) for name in table.index]
+    results = sorted(
+        (str(result) for result in table.columns), key=lambda name: (name != "ok", name)
+    )
+    left = np.zeros(len(table))
+    for number, result in enumerate(results):
+        width = table[result].to_numpy()
+        axes.barh(
+            names, width, left=left, label=result, height=0.65, color=COLOURS[number % len(COLOURS)]
+        )
+        left += width
+    axes.set_xlabel("requests")
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure

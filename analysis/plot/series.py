@@ -24,7 +24,7 @@ from analysis.plot.style import (
 if TYPE_CHECKING:
     from analysis.run import Run
 
-__all__ = ["power", "storage", "voltage"]
+__all__ = ["loading", "power", "storage", "voltage"]
 
 _KINDS = {"load": BLUE, "ev": VERMILION, "battery": GREEN, "pv": ORANGE}
 
@@ -123,14 +123,38 @@ def storage(run: Run) -> Picture:
         empty(axes[1], "no vehicle was plugged in")
     else:
         t_ms = np.concatenate([session["arrival_ms"], session["departure_ms"]])
-        change = np.repeat([1, -1], len(session))
-        order = np.lexsort((change, t_ms))
-        count = np.cumsum(change[order])
-        inside = t_ms[order] <= run.duration_ms
-        axes[1].step(run.times(t_ms[order][inside]), count[inside], where="post", color=VERMILION)
+        change = pd.Series(np.repeat([1, -1], len(session))).groupby(t_ms).sum()
+        change = pd.concat([pd.Series({0: 0}), change]).groupby(level=0).sum()
+        count = change.cumsum()[change.index <= run.duration_ms]
+        axes[1].step(run.times(count.index.to_numpy()), count, where="post", color=VERMILION)
         axes[1].set_ylabel("vehicles plugged in")
         axes[1].set_ylim(bottom=0.0)
     visible = axes[-1] if not session.empty else axes[0]
     if not (battery.empty and session.empty):
         time_axis(visible)
+    return figure
+
+
+def loading(run: Run) -> Picture:
+    """Highest loading of transformers and of lines."""
+    figure, (axes,) = picture()
+    branch = run.columns("branch", "t_ms", "kind", "loading_max_percent")
+    if branch.empty:
+        empty(axes, "no branch was recorded")
+        return figure
+    table = branch.groupby(["t_ms", "kind"], observed=True)["loading_max_percent"].max().unstack()
+    table.columns = pd.Index([str(kind) for kind in table.columns])
+    table.index = run.times(table.index.to_numpy())
+    table = thin(table)
+    for kind, colour in (("transformer", BLACK), ("line", BLUE)):
+        if kind in table:
+            label = f"highest of all {kind}s"
+            axes.step(table.index, table[kind], where="post", color=colour, label=label)
+    if float(np.nanmax(table.to_numpy())) > 85.0:
+        axes.axhline(100.0, color=VERMILION, linestyle="--", linewidth=1.2)
+    axes.set_ylabel("loading [%]")
+    axes.set_ylim(bottom=0.0)
+    axes.margins(x=0.01)
+    figure.legend(loc="outside upper center", ncols=2)
+    time_axis(axes)
     return figure

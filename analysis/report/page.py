@@ -53,6 +53,10 @@ _CAPTIONS = {
         near.""",
     "storage": """Energy stored in all batteries at the end of each interval [kWh], and number of
         vehicles plugged in.""",
+    "loading": """Highest loading at any moment of the interval, over all transformers and all lines
+        [%]; dashed: 100 %, where near.""",
+    "requests": """Requests of the Data Interface whose outcome is known, by variable and result,
+        the eight most frequent variables.""",
     "diagram": """Single-line diagram in the interval of the largest exchange with the upstream
         grid. Lines: mean loading [%], by colour and width. Dots: mean voltage [pu]; crosses are
         not recorded or not energised.""",
@@ -60,7 +64,7 @@ _CAPTIONS = {
         delivery tick, by flow (messages). Dotted: transfer time classes of IEC 61850-5.""",
     "delay_parts": "Mean delay of each flow [ms] by its parts.",
     "network": """Tree of management units; the colour of a link is the share of the messages
-        between the two that was delivered [%], grey: none.""",
+        between the units on its two sides that was delivered [%], grey: none.""",
     "negotiation": """Distance of the sum of all plans from the desired profile after each round
         [% of the distance before the first], by level of the parent.""",
     "events": "What happened when, by kind (number of events).",
@@ -68,12 +72,14 @@ _CAPTIONS = {
 _FIGURES = (  # section, method of run.plot, title, whether it takes the whole width
     ("grid", "power", "Power", False),
     ("grid", "voltage", "Voltage", False),
+    ("grid", "loading", "Loading", False),
     ("grid", "storage", "State of charge", False),
     ("grid", "diagram", "Grid at the peak", True),
     ("communication", "latency", "Latency", False),
     ("communication", "delay_parts", "Where the time goes", False),
     ("communication", "network", "Management units", True),
     ("services", "negotiation", "Negotiation", False),
+    ("services", "requests", "Requests", False),
     ("events", "events", "Events", True),
 )
 

@@ -93,3 +93,18 @@ def test_a_stored_kpi_file_is_what_a_run_shows(tmp_path: Path, folder: Path) -> 
     (tmp_path / "run/kpis.json").write_text(json.dumps(stored))
     assert Run(tmp_path / "run").kpis == stored
     assert Run(tmp_path / "run").kpi_table.loc["peak_import_w", "value"] == 1.5
+
+
+def test_a_message_counts_for_every_link_between_its_ends(folder: Path) -> None:
+    from analysis.plot.communication import _delivery
+
+    run = Run(folder)
+    parent = {unit["id"]: unit["parent"] for unit in run.topology["units"]}
+    share = _delivery(run, parent)
+    messages = run.messages
+    to_cmu = messages[messages["dst"] == "cmu/lv1/c1"]
+    own = messages[messages["src"] == "meter/lv1/c1"]
+    assert share["cmu/lv1/c1"] == 100.0
+    good = (own["fate"] == "delivered").sum() + len(to_cmu)
+    assert share["meter/lv1/c1"] == pytest.approx(100 * good / (len(own) + len(to_cmu)))
+    assert "lvgmu/lv1" not in share  # nothing went to the top
