@@ -1,0 +1,370 @@
+"""All devices of a run, stepped together.
+
+At one instant, in this order: energies are booked up to it; vehicles leave; vehicles come;
+supply changes; set-points end; new set-points are taken; profiles move on; charging points
+decide; batteries decide, with all others' power behind the same terminal in their clamps' view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fernwatt.errors import SimulationError
+from fernwatt.identifiers import index_hash
+from fernwatt.messages import Actuation, Event, Supply
+from fernwatt.timebase import SLOT_MS
+from simulators.devices.battery import BatteryFleet
+from simulators.devices.ev import EvFleet
+from simulators.devices.events import EventLog
+from simulators.devices.intervals import Intervals, Rows
+from simulators.devices.setpoints import SetPoints, read_set_point
+from simulators.devices.specs import (
+    PHASES,
+    BatterySpec,
+    EvSpec,
+    FloatArray,
+    LoadSpec,
+    PvSpec,
+    parse_devices,
+)
+from simulators.devices.static import LoadFleet, PvFleet
+
+__all__ = ["DevicesCore"]
+
+_MS_PER_H = 3.6e6
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+_Why = tuple[str, str]  # identifier of the cause, reason
+
+
+class DevicesCore:
+    """The fleet, without mosaik.
+
+    ``p_w``, ``q_var``, ``energy_wh`` (drawn since the start, signed), ``loss_wh`` and
+    ``stored_wh`` (0 without a store) are arrays in the order of ``ids``. ``step`` is called with
+    times that never fall; it returns the next tick at which something is due.
+    """
+
+    def __init__(
+        self,
+        terminals: Sequence[str],
+        devices: Sequence[Mapping[str, Any]],
+        end_ms: int,
+        interval_ms: int = 0,
+    ) -> None:
+        specs = parse_devices(devices, terminals, -(-end_ms // SLOT_MS))
+        self.terminals, self.end_ms, self.t_ms = list(terminals), end_ms, 0
+        self.ids = [spec.id for spec in specs]
+        self.index, self.device_index = index_hash(terminals), index_hash(self.ids)
+        terminal_row = {terminal: row for row, terminal in enumerate(terminals)}
+        self._terminal_row = terminal_row
+        self._terminal = np.array([terminal_row[s.terminal] for s in specs], dtype=np.int64)
+        self._phases = np.array([PHASES[s.phase] for s in specs], dtype=float).reshape(-1, 3)
+        kinds = np.array([spec.kind for spec in specs])
+        self.load_rows, self.pv_rows, self.ev_rows, self.battery_rows = (
+            np.flatnonzero(kinds == kind) for kind in ("load", "pv", "ev", "battery")
+        )
+        self.load = LoadFleet([spec for spec in specs if isinstance(spec, LoadSpec)])
+        self.pv = PvFleet([spec for spec in specs if isinstance(spec, PvSpec)])
+        self.ev = EvFleet([spec for spec in specs if isinstance(spec, EvSpec)])
+        self.battery = BatteryFleet([spec for spec in specs if isinstance(spec, BatterySpec)])
+        self._controlled = self._places()
+        self._share = self._battery_share()
+        n = len(specs)
+        self.p_w, self.q_var = np.zeros(n), np.zeros(n)
+        self.registers = np.zeros((3, n))
+        self.energised = np.ones(len(terminals), dtype=bool)
+        self._intervals = Intervals(specs, interval_ms)
+        self._log = EventLog("devices")
+        self._rows: list[Rows] = []
+        self._started: dict[int, str] = {}  # event that began the session at a charging point
+        self._given: dict[tuple[str, int], str] = {}  # event that set the set-point in force
+        self._why: dict[tuple[str, int], _Why] = {}
+        self._stored: list[float | None] = [None] * n
+
+    # -- one step --------------------------------------------------------------------------
+
+    def step(
+        self,
+        t_ms: int,
+        actuations: Iterable[Actuation] = (),
+        energised: BoolArray | None = None,
+        supplies: Iterable[Supply] = (),
+    ) -> int | None:
+        """Go to ``t_ms``; return the next tick that is due.
+
+        ``energised`` is the supply of all terminals where it is known, ``supplies`` single
+        changes of it.
+        """
+        self._book(t_ms)
+        if t_ms >= self.end_ms:
+            self._close(t_ms)
+            return None
+        self._why = {}
+        self._visits(t_ms)
+        self._supply(energised, supplies)
+        self._expire(t_ms)
+        for actuation in actuations:
+            self._actuate(t_ms, actuation)
+        self._decide(t_ms)
+        return self.next_ms()
+
+    def next_ms(self) -> int:
+        """Return the next tick that is due."""
+        due = [
+            (self.t_ms // SLOT_MS + 1) * SLOT_MS,
+            self.ev.due_ms,
+            self.battery.due_ms,
+            self.pv.set_points.due_ms,
+            self.end_ms,
+        ]
+        if self._intervals.due_ms is not None:
+            due.append(self._intervals.due_ms)
+        return min(due)
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call; it is in the rows as well."""
+        events = self._log.take()
+        if events:
+            self._rows.append(("event", self._log.rows(events)))
+        return events
+
+    def take_rows(self) -> list[Rows]:
+        """Return the result rows since the last call."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    # -- what others see -------------------------------------------------------------------
+
+    @property
+    def energy_wh(self) -> FloatArray:
+        """Energy drawn since the start, signed, up to ``t_ms``, ``[m]``."""
+        drawn: FloatArray = self.registers[0]
+        return drawn
+
+    @property
+    def loss_wh(self) -> FloatArray:
+        """Energy lost inside since the start, ``[m]``."""
+        lost: FloatArray = self.registers[2]
+        return lost
+
+    def power(self) -> dict[str, Any]:
+        """Return what the terminals draw: ``{index, p_w[n][3], q_var[n][3]}``."""
+        return {
+            "index": self.index,
+            "p_w": self._by_terminal(self.p_w),
+            "q_var": self._by_terminal(self.q_var),
+        }
+
+    def device(self) -> dict[str, Any]:
+        """Return what instruments inside the devices see, see ``docs/contracts.md``."""
+        return {
+            "index": self.device_index,
+            "t_ms": self.t_ms,
+            "ids": self.ids,
+            "p_w": self.p_w.copy(),
+            "energy_wh": self.energy_wh.copy(),
+            "soc_wh": self._contents(),
+        }
+
+    def _by_terminal(self, values: FloatArray) -> FloatArray:
+        n = len(self.terminals)
+        columns = [
+            np.bincount(self._terminal, weights=values * self._phases[:, phase], minlength=n)
+            for phase in range(3)
+        ]
+        return np.stack(columns, axis=1)
+
+    def _contents(self) -> list[float | None]:
+        contents = list(self._stored)
+        for row, stored_wh in zip(self.battery_rows, self.battery.stored_wh.tolist(), strict=True):
+            contents[row] = stored_wh
+        return contents
+
+    # -- the parts of a step ---------------------------------------------------------------
+
+    def _book(self, t_ms: int) -> None:
+        """Let the present powers hold until ``t_ms``."""
+        span_ms = t_ms - self.t_ms
+        if span_ms < 0:
+            raise SimulationError(f"devices cannot go back from {self.t_ms} ms to {t_ms} ms")
+        self.t_ms = t_ms
+        if span_ms == 0:
+            return
+        drawn = self.p_w * (span_ms / _MS_PER_H)
+        drawn[self.ev_rows] = self.ev.draw(span_ms)
+        lost = np.zeros_like(drawn)
+        drawn[self.battery_rows], lost[self.battery_rows] = self.battery.draw(t_ms, span_ms)
+        self.registers[0] += drawn
+        self.registers[1] += self.q_var * (span_ms / _MS_PER_H)
+        self.registers[2] += lost
+        if self._intervals.due_ms is not None and self._intervals.due_ms <= t_ms:
+            self._rows.append(self._intervals.end(t_ms, self.registers, self._contents()))
+
+    def _visits(self, t_ms: int) -> None:
+        for row, number, missing_wh in self.ev.depart(t_ms):
+            visit = self.ev.sessions[number]
+            delivered_wh = visit.energy_wh - missing_wh
+            value: dict[str, Any] = {"session": visit.id, "requested_wh": visit.energy_wh,
+                     "delivered_wh": delivered_wh}  # fmt: skip
+            cause = self._started.pop(row)
+            ended = self._log.add(t_ms, "session_ended", self._ev_id(row), cause, value)
+            self._given.pop(("ev", row), None)
+            self._why["ev", row] = (ended, "session")
+            self._session_row(row, number, delivered_wh, complete=True)
+        for row, number in self.ev.arrive(t_ms):
+            visit = self.ev.sessions[number]
+            value = {"session": visit.id, "energy_wh": visit.energy_wh,
+                     "departure_ms": visit.departure_ms, "p_max_w": float(self.ev.p_max_w[row]),
+                     "p_min_w": float(self.ev.p_min_w[row])}  # fmt: skip
+            began = self._log.add(t_ms, "session_started", self._ev_id(row), "", value)
+            self._started[row] = began
+            self._why["ev", row] = (began, "session")
+
+    def _supply(self, energised: BoolArray | None, supplies: Iterable[Supply]) -> None:
+        new = self.energised.copy() if energised is None else energised
+        cause: dict[int, str] = {}
+        for supply in supplies:
+            row = self._terminal_row.get(supply.element)
+            if row is not None:
+                new[row] = supply.energised
+                cause[row] = supply.cause or supply.id
+        changed = new != self.energised
+        self.energised = new
+        if not changed.any():
+            return
+        for kind, rows in (("ev", self.ev_rows), ("battery", self.battery_rows)):
+            for row in np.flatnonzero(changed[self._terminal[rows]]).tolist():
+                terminal = int(self._terminal[rows[row]])
+                self._why[kind, row] = (cause.get(terminal, ""), "supply")
+        self.ev.touch(changed[self._terminal[self.ev_rows]])
+
+    def _expire(self, t_ms: int) -> None:
+        for kind, fleet in self._fleets():
+            for row in fleet.expired(t_ms).tolist():
+                cause = self._given.pop((kind, row), "")
+                device = self.ids[self._rows_of(kind)[row]]
+                ended = self._log.add(t_ms, "set_point_ended", device, cause, None)
+                self._why[kind, row] = (ended, "set-point")
+                if kind == "ev":
+                    self.ev.touch(row)
+
+    def _actuate(self, t_ms: int, actuation: Actuation) -> None:
+        place = self._controlled.get(actuation.target)
+        if place is None:
+            return  # somebody else's: a switch
+        kind, row, fleet = place
+        wanted = read_set_point(actuation.value, t_ms)
+        if actuation.action != "set_power":
+            wanted = f"a device cannot {actuation.action}, only set_power"
+        if isinstance(wanted, str):
+            refusal = {"reason": wanted}
+            self._log.add(t_ms, "set_point_refused", actuation.target, actuation.id, refusal)
+            return
+        fleet.set(row, *wanted)
+        value = {"p_w": wanted[0], "until_ms": actuation.value["until_ms"]}
+        set_id = self._log.add(t_ms, "set_point_changed", actuation.target, actuation.id, value)
+        self._given[kind, row] = set_id
+        self._why[kind, row] = (set_id, "set-point")
+        if kind == "ev":
+            self.ev.touch(row)
+
+    def _decide(self, t_ms: int) -> None:
+        live = self.energised[self._terminal]
+        before = self.battery.p_w
+        self.load.decide(t_ms, live[self.load_rows])
+        self.pv.decide(t_ms, live[self.pv_rows])
+        for rows, fleet in ((self.load_rows, self.load), (self.pv_rows, self.pv)):
+            self.p_w[rows], self.q_var[rows] = fleet.p_w, fleet.q_var
+        decided = self.ev.decide(t_ms, live[self.ev_rows])
+        self._tell_ev(t_ms, decided)
+        self.p_w[self.ev_rows] = self.ev.p_w
+        self.p_w[self.battery_rows] = 0.0
+        net_w = np.bincount(self._terminal, weights=self.p_w, minlength=len(self.terminals))
+        surplus_w = -net_w[self._terminal[self.battery_rows]] * self._share
+        horizon_ms = (t_ms // SLOT_MS + 1) * SLOT_MS
+        limited = self.battery.decide(t_ms, horizon_ms, surplus_w, live[self.battery_rows])
+        self._tell_batteries(t_ms, limited, before)
+        self.p_w[self.battery_rows] = self.battery.drawn_w
+
+    # -- telling ---------------------------------------------------------------------------
+
+    def _tell_ev(self, t_ms: int, decided: IntArray) -> None:
+        for row in decided.tolist():
+            power_w, device = float(self.ev.p_w[row]), self._ev_id(row)
+            if power_w == self.p_w[self.ev_rows[row]]:
+                continue
+            done = self.ev.session[row] >= 0 and self.ev.remaining_wh[row] == 0.0
+            by_itself = (self._started.get(row, ""), "complete" if done else "must-charge")
+            cause, reason = self._why.get(("ev", row), by_itself)
+            value = {"p_w": power_w, "reason": reason}
+            self._log.add(t_ms, "power_changed", device, cause, value)
+
+    def _tell_batteries(self, t_ms: int, limited: IntArray, before: FloatArray) -> None:
+        """Tell of powers that a set-point, a limit or the supply changed; loads change often."""
+        told = {row for kind, row in self._why if kind == "battery"}
+        for row in sorted(told.union(limited.tolist())):
+            power_w = float(self.battery.p_w[row])
+            if power_w == before[row]:
+                continue
+            limit = "full" if self.battery.full[row] else "empty" if self.battery.empty[row] else ""
+            by_itself = (self._given.get(("battery", row), ""), limit or "self-consumption")
+            cause, reason = self._why.get(("battery", row), by_itself)
+            device = self.ids[self.battery_rows[row]]
+            value = {"p_w": power_w, "reason": reason}
+            self._log.add(t_ms, "power_changed", device, cause, value)
+
+    def _session_row(self, row: int, number: int, delivered_wh: float, *, complete: bool) -> None:
+        visit = self.ev.sessions[number]
+        columns = {
+            "session": [visit.id], "device": [self._ev_id(row)], "arrival_ms": [visit.arrival_ms],
+            "departure_ms": [visit.departure_ms], "requested_wh": [visit.energy_wh],
+            "delivered_wh": [delivered_wh], "complete": [complete],
+        }  # fmt: skip
+        self._rows.append(("session", columns))
+
+    def _close(self, t_ms: int) -> None:
+        """End the last interval; write the sessions of vehicles that leave now or later."""
+        if self._intervals.is_open(t_ms):
+            self._rows.append(self._intervals.end(t_ms, self.registers, self._contents()))
+        for row in np.flatnonzero(self.ev.session >= 0).tolist():
+            number = int(self.ev.session[row])
+            visit = self.ev.sessions[number]
+            delivered_wh = visit.energy_wh - max(0.0, float(self.ev.remaining_wh[row]))
+            complete = visit.departure_ms <= t_ms
+            self._session_row(row, number, delivered_wh, complete=complete)
+            self.ev.session[row] = -1
+
+    # -- where things are ------------------------------------------------------------------
+
+    def _ev_id(self, row: int) -> str:
+        return str(self.ids[self.ev_rows[row]])
+
+    def _fleets(self) -> tuple[tuple[str, SetPoints], ...]:
+        return (
+            ("pv", self.pv.set_points),
+            ("ev", self.ev.set_points),
+            ("battery", self.battery.set_points),
+        )
+
+    def _rows_of(self, kind: str) -> IntArray:
+        rows: IntArray = getattr(self, f"{kind}_rows")
+        return rows
+
+    def _places(self) -> dict[str, tuple[str, int, SetPoints]]:
+        return {
+            self.ids[number]: (kind, row, fleet)
+            for kind, fleet in self._fleets()
+            for row, number in enumerate(self._rows_of(kind).tolist())
+        }
+
+    def _battery_share(self) -> FloatArray:
+        """Return the part of its terminal's surplus that each battery takes care of."""
+        at = self._terminal[self.battery_rows]
+        total = np.bincount(at, weights=self.battery.p_max_w, minlength=len(self.terminals))
+        share: FloatArray = self.battery.p_max_w / total[at]
+        return share

@@ -1,0 +1,76 @@
+"""The devices as a mosaik simulator: one entity that carries the whole fleet in arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fernwatt.adapter import ROWS, Adapter, Inputs, model
+from fernwatt.errors import SimulationError
+from fernwatt.messages import Actuation, Supply
+from fernwatt.timebase import Clock
+from simulators.devices.core import DevicesCore
+
+__all__ = ["DevicesSimulator"]
+
+_EID = "devices"
+_TOLD = frozenset({"session_started", "session_ended"})
+
+
+class DevicesSimulator(Adapter):
+    """Adapter of ``DevicesCore``.
+
+    Outputs ``power`` and ``device`` (persistent), ``device_events`` (sessions that begin and end)
+    and ``rows``; inputs ``terminal`` (who has supply, as of the last step of the grid),
+    ``supply`` (changes of it, at once) and ``actuate`` (set-points; others' targets are left).
+    """
+
+    component: ClassVar[str] = "devices"
+    models: ClassVar[dict[str, dict[str, Any]]] = {
+        "Devices": model(
+            ["power", "device", "terminal"],
+            trigger=["actuate", "supply"],
+            transient=["device_events", ROWS],
+            params=["terminals", "devices", "interval_ms", "start"],
+        )
+    }
+
+    _core: DevicesCore
+
+    def setup(self, model_name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Build the fleet; ScenarioError for what is wrong with it."""
+        Clock.from_iso(params["start"])
+        self._core = DevicesCore(
+            params["terminals"], params["devices"], self.end_ms, int(params.get("interval_ms") or 0)
+        )
+        return [{"eid": _EID, "type": model_name}]
+
+    def advance(self, t_ms: int, inputs: Inputs, max_advance: int) -> int | None:  # noqa: ARG002
+        """Take set-points and supply, step, hand out what happened."""
+        actuations = [Actuation.from_plain(item) for item in self.take(inputs, _EID, "actuate")]
+        supplies = [Supply.from_plain(item) for item in self.take(inputs, _EID, "supply")]
+        due_ms = self._core.step(t_ms, actuations, self._energised(inputs), supplies)
+        for event in self._core.take_events():
+            if event.kind in _TOLD:
+                self.emit(_EID, "device_events", event)
+        for table, columns in self._core.take_rows():
+            self.record(_EID, table, columns)
+        return due_ms
+
+    def output(self, eid: str, attr: str) -> Any:
+        """Return ``power`` or ``device``."""
+        if attr == "power":
+            return self._core.power()
+        if attr == "device":
+            return self._core.device()
+        return super().output(eid, attr)
+
+    def _energised(self, inputs: Inputs) -> Any:
+        payload = self.latest(inputs, _EID, "terminal")
+        if payload is None:
+            return None
+        if payload["index"] != self._core.index:
+            raise SimulationError("the grid's index of terminals is not that of the devices")
+        return np.array(payload["energised"], dtype=bool)

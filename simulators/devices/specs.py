@@ -1,0 +1,212 @@
+"""What a device is: validated, immutable specifications made of a scenario's JSON objects.
+
+A specification is ``{id, kind, terminal, phase?, ...}``; ``kind`` is ``load``, ``pv``, ``ev`` or
+``battery``. All powers in W at the terminal, positive drawn from the grid; energies in Wh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fernwatt.errors import Fault, ScenarioError
+from simulators.devices.checks import Checker
+
+__all__ = [
+    "PHASES",
+    "BatterySpec",
+    "DeviceSpec",
+    "EvSpec",
+    "FloatArray",
+    "LoadSpec",
+    "PvSpec",
+    "SessionSpec",
+    "parse_devices",
+]
+
+FloatArray = NDArray[np.float64]
+PHASES = {
+    "abc": (1 / 3, 1 / 3, 1 / 3),
+    "a": (1.0, 0.0, 0.0),
+    "b": (0.0, 1.0, 0.0),
+    "c": (0.0, 0.0, 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """What all kinds have in common; ``phase`` is ``abc`` (balanced), ``a``, ``b`` or ``c``."""
+
+    id: str
+    kind: str
+    terminal: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSpec(DeviceSpec):
+    """An uncontrolled load: mean powers ``[slots]`` of each quarter of an hour."""
+
+    p_w: FloatArray
+    q_var: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class PvSpec(DeviceSpec):
+    """A PV system: available power ``p_w[slots] <= 0``, before curtailment."""
+
+    p_w: FloatArray
+    q_var: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """One visit of a vehicle at a charging point; ``energy_wh`` is asked for at the socket."""
+
+    id: str
+    arrival_ms: int
+    departure_ms: int
+    energy_wh: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvSpec(DeviceSpec):
+    """A charging point; it charges with 0 or with ``p_min_w`` to ``p_max_w``."""
+
+    p_max_w: float
+    p_min_w: float
+    sessions: tuple[SessionSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatterySpec(DeviceSpec):
+    """A home battery.
+
+    ``p_max_w`` limits charging and discharging at the terminal; of the power drawn,
+    ``charge_efficiency`` is stored, of the power taken from the store ``discharge_efficiency``
+    reaches the terminal. ``standby_w`` is always drawn on top. ``self_discharge_per_day`` is the
+    share of its content that it loses in a day. It is not discharged below ``reserve_wh``.
+    """
+
+    capacity_wh: float
+    p_max_w: float
+    charge_efficiency: float
+    discharge_efficiency: float
+    standby_w: float
+    self_discharge_per_day: float
+    reserve_wh: float
+    initial_wh: float
+
+
+def parse_devices(
+    items: Sequence[Mapping[str, Any]], terminals: Sequence[str], slots: int
+) -> list[DeviceSpec]:
+    """Return the devices sorted by identifier.
+
+    ``slots`` is how many quarters of an hour a profile must have at least.
+    Raises ScenarioError with every fault, each with its path (``devices[3].capacity_wh``).
+    """
+    faults: list[Fault] = []
+    known, seen = frozenset(terminals), dict[str, int]()
+    specs: list[DeviceSpec] = []
+    for number, item in enumerate(items):
+        check = Checker(item, f"devices[{number}]", faults)
+        spec = _parse(check, known, slots)
+        if spec is None:
+            continue
+        first = seen.setdefault(spec.id, number)
+        if first != number:
+            check.fault("id", f"{spec.id} is already devices[{first}]", "give each its own id")
+        specs.append(spec)
+    if faults:
+        raise ScenarioError(faults)
+    return sorted(specs, key=lambda spec: spec.id.encode())
+
+
+def _parse(check: Checker, terminals: frozenset[str], slots: int) -> DeviceSpec | None:
+    kind = check.text("kind")
+    head = (check.text("id"), kind, check.text("terminal"), check.text("phase", "abc"))
+    if head[2] not in terminals:
+        check.fault("terminal", f"there is no terminal {head[2]!r}")
+    if head[3] not in PHASES:
+        check.fault("phase", f"must be one of {', '.join(PHASES)}, not {head[3]!r}")
+    parser = _PARSERS.get(kind)
+    if parser is None:
+        check.fault("kind", f"must be one of {', '.join(sorted(_PARSERS))}, not {kind!r}")
+        return None
+    before = len(check.faults)
+    spec = parser(check, head, slots)
+    check.no_others()
+    return spec if len(check.faults) == before else None
+
+
+_Head = tuple[str, str, str, str]
+
+
+def _load(check: Checker, head: _Head, slots: int) -> DeviceSpec:
+    return LoadSpec(*head, check.series("p_w", slots), check.series("q_var", slots, default=0.0))
+
+
+def _pv(check: Checker, head: _Head, slots: int) -> DeviceSpec:
+    p_w = check.series("p_w", slots)
+    if (p_w > 0).any():
+        slot = int(np.flatnonzero(p_w > 0)[0])
+        check.fault(f"p_w[{slot}]", "a PV system draws nothing", "generation is negative")
+    return PvSpec(*head, p_w, check.series("q_var", slots, default=0.0))
+
+
+def _ev(check: Checker, head: _Head, slots: int) -> DeviceSpec:  # noqa: ARG001 - one signature
+    p_max_w = check.number("p_max_w", above=0.0)
+    p_min_w = check.number("p_min_w", 0.0, least=0.0, most=p_max_w)
+    sessions = [
+        _session(child, head[0], number, p_max_w)
+        for number, child in enumerate(check.children("sessions"))
+    ]
+    order = sorted(sessions, key=lambda session: session.arrival_ms)
+    for before, after in pairwise(order):
+        if after.arrival_ms < before.departure_ms:
+            number = sessions.index(after)
+            check.fault(f"sessions[{number}].arrival_ms", f"{before.id} is still plugged in then")
+    return EvSpec(*head, p_max_w, p_min_w, tuple(order))
+
+
+def _session(check: Checker, device: str, number: int, p_max_w: float) -> SessionSpec:
+    name = check.text("id", f"session/{device.partition('/')[2]}/{number}")
+    arrival_ms = check.integer("arrival_ms", least=0)
+    departure_ms = check.integer("departure_ms")
+    energy_wh = check.number("energy_wh", above=0.0)
+    check.no_others()
+    if departure_ms <= arrival_ms:
+        check.fault("departure_ms", f"{departure_ms} is not after the arrival at {arrival_ms}")
+    elif energy_wh > (most := p_max_w * (departure_ms - arrival_ms) / 3.6e6) * (1 + 1e-9):
+        check.fault("energy_wh", f"{energy_wh:g} Wh is more than the session can take: {most:g} Wh")
+    return SessionSpec(name, arrival_ms, departure_ms, energy_wh)
+
+
+def _battery(check: Checker, head: _Head, slots: int) -> DeviceSpec:  # noqa: ARG001
+    capacity_wh = check.number("capacity_wh", above=0.0)
+    reserve_wh = check.number("reserve_wh", 0.0, least=0.0, most=capacity_wh)
+    return BatterySpec(
+        *head,
+        capacity_wh,
+        check.number("p_max_w", above=0.0),
+        check.number("charge_efficiency", 0.95, above=0.0, most=1.0),
+        check.number("discharge_efficiency", 0.95, above=0.0, most=1.0),
+        check.number("standby_w", 0.0, least=0.0),
+        check.number("self_discharge_per_day", 0.0, least=0.0, most=0.99),
+        reserve_wh,
+        check.number("initial_wh", capacity_wh / 2, least=0.0, most=capacity_wh),
+    )
+
+
+_PARSERS: dict[str, Callable[[Checker, _Head, int], DeviceSpec]] = {
+    "battery": _battery,
+    "ev": _ev,
+    "load": _load,
+    "pv": _pv,
+}

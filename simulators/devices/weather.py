@@ -1,0 +1,221 @@
+"""Weather of a run: clear sky, a seeded cloud process, temperature; and forecasts of it.
+
+Clouds. The cloud cover n in [0, 1] follows a Beta distribution with the scenario's mean
+``cloudiness`` and the U shape that observations show (mostly clear or mostly overcast), made
+of a stationary Gaussian process z (a slow and a fast first-order autoregression) by equal
+quantiles. The clearness index is Kasten and Czeplak's 1 - 0.75 n^3.4 of the clear-sky global
+irradiance (Ineichen, with pvlib's monthly Linke turbidity). Erbs splits it into beam and diffuse.
+
+Slots before the start (negative) are drawn backwards from the start, so a longer history changes
+nothing that comes after it, and a longer run nothing that comes before.
+
+References: F. Kasten, G. Czeplak, Solar Energy 24 (1980) 177; D. G. Erbs et al., Solar Energy
+28 (1982) 293; P. Ineichen, R. Perez, Solar Energy 73 (2002) 151.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pvlib
+from scipy.signal import lfilter
+from scipy.special import betaincinv, ndtr
+
+from fernwatt.errors import Fault, ScenarioError
+from fernwatt.streams import stream
+from fernwatt.timebase import SLOT_MS
+from simulators.devices.specs import FloatArray
+
+__all__ = ["DEFAULT_LOCATION", "SUBSLOTS", "Forecast", "Weather", "make_weather"]
+
+DEFAULT_LOCATION = (51.31, 9.49)  # Kassel, where SimBench comes from
+SUBSLOTS = 3  # the sun's position is taken every five minutes
+_SLOT_H = SLOT_MS / 3.6e6
+_SLOTS_PER_DAY = 96
+_SPREAD = 0.7  # a + b of the Beta distribution: below 2 it is U-shaped
+_MEMORY_H, _WEIGHT = (30.0, 1.5), (0.6, 0.4)  # correlation time and variance share of z's parts
+_NOISE_MEMORY_H, _NOISE_C = 12.0, 1.5
+_DAY_AMPLITUDE_C, _WARMEST_H = 4.0, 15.0
+# correlation of a forecast with the truth: at once, in the long run, and how fast it falls
+_SKILL, _SKILL_LATE, _SKILL_H = 0.98, 0.55, 18.0
+_FORECAST_C, _FORECAST_C_PER_H, _FORECAST_LATE_C = 0.5, 0.06, 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a weather service says at the start of ``issued_slot`` of the slots from there on.
+
+    ``clearness[k]`` and ``temperature_c[k]`` are for slot ``issued_slot + k``.
+    """
+
+    issued_slot: int
+    clearness: FloatArray
+    temperature_c: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """The truth; slot ``first_slot + k`` is at index k of every array by slot.
+
+    ``clearness`` is the share of the clear-sky irradiance, ``temperature_c`` the air's.
+    ``ghi``, ``dni``, ``dhi`` [W/m²] are at the middle of each third of a slot, at ``times``.
+    ``latent`` is the cloud process behind it, ``cloudiness`` its parameter.
+    """
+
+    latitude_deg: float
+    longitude_deg: float
+    start: datetime
+    first_slot: int
+    cloudiness: float
+    latent: FloatArray
+    clearness: FloatArray
+    temperature_c: FloatArray
+    times: pd.DatetimeIndex
+    solar_zenith_deg: FloatArray
+    solar_azimuth_deg: FloatArray
+    ghi: FloatArray
+    dni: FloatArray
+    dhi: FloatArray
+
+    @property
+    def slots(self) -> int:
+        """Number of slots."""
+        return len(self.clearness)
+
+    def forecast(self, issued_slot: int, seed: int) -> Forecast:
+        """Return the forecast issued at the start of a slot, for all slots from there on.
+
+        Its cloud process is correlated with the true one, less the further ahead, and is as
+        cloudy as that in the mean; its temperature has an error that grows with the time ahead.
+        """
+        begin = issued_slot - self.first_slot
+        if not 0 <= begin < self.slots:
+            raise ValueError(f"slot {issued_slot} is not within the weather")
+        ahead_h = _SLOT_H * np.arange(self.slots - begin)
+        rng = stream(seed, "weather", f"forecast/{issued_slot}")
+        normals = rng.standard_normal((len(ahead_h), 3))
+        own = sum(
+            weight**0.5 * _autoregression(normals[:, part], memory_h)
+            for part, (weight, memory_h) in enumerate(zip(_WEIGHT, _MEMORY_H, strict=True))
+        )
+        skill = _SKILL_LATE + (_SKILL - _SKILL_LATE) * np.exp(-ahead_h / _SKILL_H)
+        latent = skill * self.latent[begin:] + np.sqrt(1 - skill**2) * own
+        spread_c = np.minimum(_FORECAST_C + _FORECAST_C_PER_H * ahead_h, _FORECAST_LATE_C)
+        error_c = spread_c * _autoregression(normals[:, 2], _NOISE_MEMORY_H)
+        clearness = _clearness(np.asarray(latent), self.cloudiness)
+        return Forecast(issued_slot, clearness, self.temperature_c[begin:] + error_c)
+
+
+def make_weather(
+    *,
+    start: datetime,
+    slots: int,
+    seed: int,
+    history_slots: int = 0,
+    latitude_deg: float | None = None,
+    longitude_deg: float | None = None,
+    cloudiness: float = 0.5,
+    temperature_c: float = 10.0,
+) -> Weather:
+    """Return the weather of ``history_slots`` before and ``slots`` after ``start`` (with zone).
+
+    ``cloudiness`` is the mean cloud cover, 0 to 1; ``temperature_c`` the mean of the air.
+    Raises ScenarioError for a place or a cloudiness that cannot be.
+    """
+    latitude = DEFAULT_LOCATION[0] if latitude_deg is None else latitude_deg
+    longitude = DEFAULT_LOCATION[1] if longitude_deg is None else longitude_deg
+    _check(latitude, longitude, cloudiness, temperature_c, start)
+    total = history_slots + slots
+    latent: FloatArray = np.zeros(total)
+    for weight, memory_h, name in zip(_WEIGHT, _MEMORY_H, ("slow", "fast"), strict=True):
+        latent = latent + weight**0.5 * _two_sided(
+            seed, f"clouds/{name}", history_slots, slots, memory_h
+        )
+    clearness = _clearness(latent, cloudiness)
+    noise_c = _NOISE_C * _two_sided(seed, "temperature", history_slots, slots, _NOISE_MEMORY_H)
+    begin = start - timedelta(milliseconds=SLOT_MS) * history_slots
+    hours = _slot_hours(begin, total, longitude)
+    cycle_c = _DAY_AMPLITUDE_C * np.cos((hours - _WARMEST_H) * (2 * np.pi / 24))
+    sun = _sun(begin, total, latitude, longitude, clearness)
+    return Weather(
+        latitude, longitude, start, -history_slots, cloudiness, latent, clearness,
+        temperature_c + cycle_c + noise_c, *sun,
+    )  # fmt: skip
+
+
+def _sun(
+    begin: datetime, slots: int, latitude: float, longitude: float, clearness: FloatArray
+) -> tuple[pd.DatetimeIndex, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return times, zenith, azimuth, ghi, dni, dhi at the middle of each third of a slot."""
+    step = pd.Timedelta(milliseconds=SLOT_MS) / SUBSLOTS
+    times = pd.date_range(
+        pd.Timestamp(begin).tz_convert("UTC") + step / 2, periods=slots * SUBSLOTS, freq=step
+    )
+    place = pvlib.location.Location(latitude, longitude)
+    position = place.get_solarposition(times)
+    clear = place.get_clearsky(times, model="ineichen", solar_position=position)
+    zenith = position["apparent_zenith"].to_numpy()
+    ghi = clear["ghi"].to_numpy() * np.repeat(clearness, SUBSLOTS)
+    split = pvlib.irradiance.erbs(ghi, position["zenith"].to_numpy(), times)
+    azimuth = position["azimuth"].to_numpy()
+    return times, zenith, azimuth, ghi, np.asarray(split["dni"]), np.asarray(split["dhi"])
+
+
+def _clearness(latent: FloatArray, cloudiness: float) -> FloatArray:
+    if cloudiness in (0.0, 1.0):
+        cover = np.full(len(latent), cloudiness)
+    else:
+        a, b = cloudiness * _SPREAD, (1.0 - cloudiness) * _SPREAD
+        cover = betaincinv(a, b, ndtr(latent))
+    result: FloatArray = 1.0 - 0.75 * cover**3.4
+    return result
+
+
+def _autoregression(normals: FloatArray, memory_h: float) -> FloatArray:
+    """Return a stationary AR(1) of unit variance, a value for each slot."""
+    rho = float(np.exp(-_SLOT_H / memory_h))
+    drive = normals * np.sqrt(1 - rho**2)
+    drive[:1] = normals[:1]
+    result: FloatArray = lfilter([1.0], [1.0, -rho], drive)
+    return result
+
+
+def _two_sided(seed: int, name: str, history_slots: int, slots: int, memory_h: float) -> FloatArray:
+    """Return a stationary AR(1) over history and run; reversible, so drawn both ways from 0."""
+    ahead = stream(seed, "weather", f"{name}/ahead").standard_normal(slots)
+    back = stream(seed, "weather", f"{name}/back").standard_normal(history_slots)
+    run = _autoregression(ahead, memory_h)
+    past = _autoregression(np.concatenate((ahead[:1], back)), memory_h)[1:]
+    both: FloatArray = np.concatenate((past[::-1], run))
+    return both
+
+
+def _slot_hours(begin: datetime, slots: int, longitude: float) -> FloatArray:
+    """Return the mean solar time [h] in the middle of each slot."""
+    utc = pd.Timestamp(begin).tz_convert("UTC")
+    first_h = float(utc.hour + utc.minute / 60 + longitude / 15)
+    hours: FloatArray = first_h + _SLOT_H * (np.arange(slots, dtype=float) + 0.5)
+    return hours
+
+
+def _check(
+    latitude: float, longitude: float, cloudiness: float, temperature_c: float, start: datetime
+) -> None:
+    limits = (
+        ("latitude_deg", latitude, -90.0, 90.0),
+        ("longitude_deg", longitude, -180.0, 180.0),
+        ("cloudiness", cloudiness, 0.0, 1.0),
+        ("temperature_c", temperature_c, -60.0, 60.0),
+    )
+    faults = [
+        Fault(f"weather.{name}", f"must be from {low:g} to {high:g}, not {value}")
+        for name, value, low, high in limits
+        if not low <= value <= high
+    ]
+    if start.tzinfo is None:
+        faults.append(Fault("time.start", "has no time zone", "write 2016-04-20T10:00:00Z"))
+    if faults:
+        raise ScenarioError(faults)
