@@ -24,24 +24,19 @@ BUILT_IN = (
     "case33bw",
     "create_cigre_network_lv",
     "create_cigre_network_mv",
-    "create_kerber_dorfnetz",
     "create_kerber_landnetz_freileitung_1",
     "create_kerber_landnetz_freileitung_2",
-    "create_kerber_landnetz_kabel_1",
-    "create_kerber_landnetz_kabel_2",
-    "create_kerber_vorstadtnetz_kabel_1",
-    "create_kerber_vorstadtnetz_kabel_2",
     "create_synthetic_voltage_control_lv_network",
-    "kb_extrem_dorfnetz",
     "kb_extrem_landnetz_freileitung",
-    "kb_extrem_landnetz_kabel",
-    "kb_extrem_vorstadtnetz_1",
     "mv_oberrhein",
     "panda_four_load_branch",
     "simple_four_bus_system",
     "simple_mv_open_ring_net",
 )
-"""Networks of ``pandapower.networks`` that consist of what the solvers have."""
+"""Networks of ``pandapower.networks`` that consist of what the solvers have.
+
+Kerber's cable networks are not among them: they draw line lengths at random at each call.
+"""
 
 _YEAR = 2016
 _SLOTS = 366 * 96

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,10 @@ class BalancedSolver:
 
     def solve(self, p_w: FloatArray, q_var: FloatArray) -> GridState:
         """Return the state for the power drawn, ``[n, 3]`` [W, var]; see ``Solver``."""
-        p, q = np.sum(p_w, axis=1), np.sum(q_var, axis=1)
-        if not (np.isfinite(p).all() and np.isfinite(q).all()):
-            wrong = int(np.flatnonzero(~(np.isfinite(p) & np.isfinite(q)))[0])
-            raise ValueError(
-                f"{self._model.terminals[wrong].id} draws {p[wrong]} W, {q[wrong]} var"
-            )
+        p = p_w[:, 0] + p_w[:, 1] + p_w[:, 2]
+        q = q_var[:, 0] + q_var[:, 1] + q_var[:, 2]
+        if not math.isfinite(p.sum() + q.sum()):
+            raise ValueError(self._no_number(p, q))
         self._load["p_specified"], self._load["q_specified"] = p, q
         if self._pending:
             self._pgm.update(update_data=self._pending)
@@ -73,10 +72,14 @@ class BalancedSolver:
             reason = str(error).strip().split("\n")[0]
             raise self._trouble.error(p, self._estimate(), reason) from error
         state = self._state(result)
-        if not np.isfinite(state.vm_pu[state.energised]).all():
+        if not math.isfinite(result["node"]["u_pu"].sum()):
             raise self._trouble.error(p, state.vm_pu, "voltages that are no numbers")
         self._trouble.solved(p)
         return state
+
+    def _no_number(self, p_w: FloatArray, q_var: FloatArray) -> str:
+        row = int(np.argmin(np.isfinite(p_w) & np.isfinite(q_var)))
+        return f"{self._model.terminals[row].id} draws {p_w[row]} W, {q_var[row]} var"
 
     def _estimate(self) -> FloatArray | None:
         """Return voltages of the linear approximation, which exists where the true ones do not."""

@@ -9,6 +9,7 @@ import pytest
 
 from fernwatt.errors import ScenarioError
 from fernwatt.gridmodel import load_grid
+from fernwatt.gridmodel.sources import BUILT_IN
 from fernwatt.identifiers import index_hash, is_identifier
 
 STREET = {"simbench": "1-LV-semiurb4--0-sw"}
@@ -141,6 +142,14 @@ def test_unusable_sources_are_faults_with_place_and_hint(source, path, hint, tmp
     fault = caught.value.faults[0]
     assert fault.path == path
     assert hint in fault.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_built_in_network_loads_and_is_the_same_each_time(name):
+    first = load_grid({"pandapower": name}, cache=False)
+    assert first.terminals
+    assert load_grid({"pandapower": name}, cache=False).source_hash == first.source_hash
 
 
 def test_no_number_of_the_network_is_nan(street):

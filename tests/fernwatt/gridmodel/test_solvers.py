@@ -29,7 +29,7 @@ SLOW = [
     {"simbench": "1-MV-comm--0-sw"},
     {"pandapower": "mv_oberrhein"},
     {"pandapower": "case33bw"},
-    {"pandapower": "create_kerber_dorfnetz"},
+    {"pandapower": "create_kerber_landnetz_freileitung_1"},
     {"pandapower": "simple_mv_open_ring_net"},
 ]
 DISTRICT = (
