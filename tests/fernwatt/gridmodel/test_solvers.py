@@ -101,15 +101,21 @@ def test_the_record_solves_as_simbench_and_pandapower_would():
     assert max(abs(ours[name] - expected[name]) for name in ours) < 1e-5
 
 
+@pytest.fixture(scope="module")
+def rural():
+    model = load_grid({"simbench": "1-LV-rural1--0-sw"})
+    return model, BalancedSolver(model)
+
+
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_power_balance(seed):
+def test_power_balance(rural, seed):
     """What comes in from upstream is what terminals draw and branches lose."""
-    model = load_grid({"simbench": "1-LV-rural1--0-sw"})
+    model, solver = rural
     rng = np.random.default_rng(seed)
     n = len(model.terminals)
     p_w, q_var = rng.normal(0, 3000, (n, 3)), rng.normal(0, 1000, (n, 3))
-    state = BalancedSolver(model).solve(p_w, q_var)
+    state = solver.solve(p_w, q_var)
     assert state.p_slack_w == pytest.approx(p_w.sum() + state.p_loss_w, abs=0.1)
     assert np.allclose(state.p_terminals_w, p_w.sum(axis=1), atol=1e-6)
     assert state.p_loss_w > 0
