@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from fernwatt.errors import RunFolderError
 from fernwatt.tables import TABLES, Table
 
-__all__ = ["Values", "arrow_table", "missing_values", "read_json", "read_yaml", "table_columns"]
+__all__ = ["Values", "arrow_table", "read_json", "read_yaml", "table_columns", "to_numpy"]
 
 Values = npt.NDArray[Any]
 
@@ -70,18 +70,19 @@ def arrow_table(folder: Path, name: str, columns: Sequence[str] | None = None) -
     kinds = {column.name: _TYPES[column.kind] for column in table.columns}
     if not files:
         return pa.schema([(column, kinds[column]) for column in names]).empty_table()
+    # Parts are in the order of writing; every column has to be put into the same order.
+    keys = () if path.is_file() else table.sort
+    read = [*names, *(key for key in keys if key not in names)]
     try:
-        return pa.concat_tables([pq.ParquetFile(file).read(names).select(names) for file in files])
+        rows = pa.concat_tables([pq.ParquetFile(file).read(read) for file in files])
+        if keys:
+            rows = rows.sort_by([(key, "ascending") for key in keys])
+        return rows.select(names)
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         raise RunFolderError(
             f"table {name} of {folder} cannot be read: {error}; "
             "run the scenario again, or restore the file"
         ) from error
-
-
-def missing_values(tables: Mapping[str, str], folder: Path) -> list[str]:
-    """Return the tables whose final file is missing, of those a manifest lists."""
-    return sorted(path for path in tables if not (folder / path).is_file())
 
 
 def to_numpy(column: pa.ChunkedArray) -> Values:

@@ -13,6 +13,7 @@ import pytest
 from analysis import Run
 from fernwatt.errors import RunFolderError
 from fernwatt.tables import TABLES
+from simulators.recorder import RunWriter
 
 Write = Callable[..., Path]
 
@@ -108,3 +109,18 @@ def test_a_message_counts_for_every_link_between_its_ends(folder: Path) -> None:
     good = (own["fate"] == "delivered").sum() + len(to_cmu)
     assert share["meter/lv1/c1"] == pytest.approx(100 * good / (len(own) + len(to_cmu)))
     assert "lvgmu/lv1" not in share  # nothing went to the top
+
+
+def test_events_of_a_killed_run_are_in_order_in_every_column(
+    tmp_path: Path, write_run: Write
+) -> None:
+    folder = write_run(tmp_path / "run", status="running", close=False)
+    writer = RunWriter(tmp_path / "rows", part_rows=3)
+    for number, t_us in enumerate([30, 10, 20, 5, 40, 1]):
+        writer.add("event", {"t_us": t_us, "id": f"e#{number}", "cause": "", "source": "s",
+                             "kind": f"k{t_us}", "element": "a/b", "value": ""})  # fmt: skip
+    shutil.rmtree(folder / ".parts")
+    (tmp_path / "rows/.parts").rename(folder / ".parts")
+    run = Run(folder)
+    assert run.columns("event", "kind")["kind"].tolist() == ["k1", "k5", "k10", "k20", "k30", "k40"]
+    assert run.events["id"].tolist() == ["e#5", "e#3", "e#1", "e#2", "e#0", "e#4"]
