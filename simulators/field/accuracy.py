@@ -1,0 +1,100 @@
+"""How instruments differ from the truth: gain, offset, noise, clock.
+
+The class index c (IEC 62053-21/-22: percentage error limit at unity power factor) is shared out:
+a gain fixed for each device up to 0.6 c, noise of every increment up to 0.2 c, an offset of power
+fixed for each device up to 0.2 c of a tenth of the reference power. So at a tenth of the
+reference power and above the error is within the class, always. All are rectangular, as the GUM
+(JCGM 100:2008, 4.3.7) has it for what is known by its limits alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fernwatt.streams import stream
+from simulators.field.specs import InstrumentSpec
+
+__all__ = ["Accuracy", "Clocks", "FloatArray", "IntArray"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+GAIN_SHARE, NOISE_SHARE, OFFSET_SHARE = 0.6, 0.2, 0.2
+REFERENCE_W = {"meter": 3 * 230.0 * 5.0, "substation": 100_000.0}  # a basic current of 5 A
+_DEVICE_REFERENCE_W = 3 * 230.0 * 5.0
+_BLOCK = 256  # values drawn at a time for each instrument
+
+
+class Accuracy:
+    """Errors of n instruments; ``gain`` and ``voltage_gain`` are 1 for an ideal one."""
+
+    def __init__(self, specs: Sequence[InstrumentSpec], seed: int) -> None:
+        c = np.array([spec.accuracy_class for spec in specs], dtype=float) / 100
+        self._rngs = [stream(seed, "field", f"{spec.id}/noise") for spec in specs]
+        fixed = np.array(
+            [stream(seed, "field", f"{spec.id}/accuracy").uniform(-1, 1, 3) for spec in specs]
+        ).reshape(-1, 3)
+        reference_w = np.array([REFERENCE_W.get(s.kind, _DEVICE_REFERENCE_W) for s in specs])
+        self.gain = 1.0 + GAIN_SHARE * c * fixed[:, 0]
+        self.voltage_gain = 1.0 + GAIN_SHARE * c * fixed[:, 1]
+        self.offset_w = OFFSET_SHARE * c * fixed[:, 2] * 0.1 * reference_w
+        self._noise_limit = NOISE_SHARE * c
+        self._block = np.zeros((len(specs), _BLOCK, 4))
+        self._used = np.full(len(specs), _BLOCK)
+
+    def noise(self, rows: IntArray) -> FloatArray:
+        """Return four fresh relative errors for each of ``rows``, ``[len(rows), 4]``."""
+        for row in rows[self._used[rows] == _BLOCK].tolist():
+            self._block[row] = self._rngs[row].uniform(-1, 1, (_BLOCK, 4))
+            self._used[row] = 0
+        values: FloatArray = self._block[rows, self._used[rows]] * self._noise_limit[rows, None]
+        self._used[rows] += 1
+        return values
+
+
+class Clocks:
+    """Clocks of n instruments: ``shown = t + offset + drift t``."""
+
+    def __init__(self, specs: Sequence[InstrumentSpec], seed: int) -> None:
+        drawn = np.array(
+            [stream(seed, "field", f"{spec.id}/clock").standard_normal(2) for spec in specs]
+        ).reshape(-1, 2)
+        self.offset_ms = drawn[:, 0] * np.array([spec.clock_sd_ms for spec in specs])
+        self.drift = drawn[:, 1] * np.array([spec.drift_sd_ppm for spec in specs]) * 1e-6
+        self._period_ms = np.array([spec.period_ms for spec in specs], dtype=np.int64)
+        self._own = np.array([spec.sampling == "clock" for spec in specs], dtype=bool)
+
+    def shown(self, rows: IntArray, t_ms: int) -> IntArray:
+        """Return what the clocks of ``rows`` show at ``t_ms`` [ms]."""
+        shown = np.rint(t_ms + self.offset_ms[rows] + self.drift[rows] * t_ms)
+        ticks: IntArray = shown.astype(np.int64)
+        return ticks
+
+    def first(self) -> IntArray:
+        """Return the first instant, not before 0, at which each one samples."""
+        rows = np.arange(len(self._own))
+        numbers = np.zeros(len(rows), dtype=np.int64)
+        while (early := self._instant(rows, numbers) < 0).any():
+            numbers[early] += 1
+        return self._instant(rows, numbers)
+
+    def next(self, rows: IntArray, t_ms: int) -> IntArray:
+        """Return when ``rows``, which sample at ``t_ms``, do so again."""
+        return np.maximum(self._instant(rows, self._number(rows, t_ms) + 1), t_ms + 1)
+
+    def stamps(self, rows: IntArray, t_ms: int) -> IntArray:
+        """Return the stamps of scheduled samples at ``t_ms``."""
+        round_ms = self._number(rows, t_ms) * self._period_ms[rows]
+        return np.where(self._own[rows], round_ms, self.shown(rows, t_ms))
+
+    def _number(self, rows: IntArray, t_ms: int) -> IntArray:
+        period_ms = self._period_ms[rows]
+        shown = np.where(self._own[rows], self.shown(rows, t_ms), t_ms)
+        return np.rint(shown / period_ms).astype(np.int64)
+
+    def _instant(self, rows: IntArray, numbers: IntArray) -> IntArray:
+        due_ms = numbers * self._period_ms[rows]
+        own_ms = np.rint((due_ms - self.offset_ms[rows]) / (1.0 + self.drift[rows]))
+        return np.where(self._own[rows], own_ms, due_ms).astype(np.int64)
