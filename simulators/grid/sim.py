@@ -100,6 +100,7 @@ class GridSimulator(Adapter):
         self._plant = Plant(grid, solver, int(params.get("interval_ms") or 0))
         self._inputs = TerminalInputs(grid)
         self._ids = Sequencer("grid")
+        self._news: list[Event] = []
         self._rows_of = _places(grid)
         children = [
             {"eid": eid, "type": kind, "rel": [], "children": []}
@@ -132,6 +133,7 @@ class GridSimulator(Adapter):
         cause = self._operate_switches(plant, now_ms, inputs)
         plant.draw(*self._inputs.update(inputs, _EID))
         self._tell_supply(plant.settle(), now_ms, cause)
+        self._record_news()
         due = [t for t in (plant.due_ms, self.end_ms or None) if t is not None and t > now_ms]
         return min(due) if due else None
 
@@ -161,10 +163,7 @@ class GridSimulator(Adapter):
     def _event(self, now_ms: int, cause: str, kind: str, element: str, value: Any) -> str:
         event = Event(self._ids(), cause, now_ms * 1000, kind, element, value)
         self.emit(_EID, "events", event)
-        row = {"t_us": [event.t_us], "id": [event.id], "cause": [cause], "source": ["grid"],
-               "kind": [kind], "element": [element],
-               "value": [json.dumps(value, sort_keys=True)]}  # fmt: skip
-        self.record(_EID, "event", row)
+        self._news.append(event)
         return event.id
 
     def _tell_supply(self, changes: Iterable[SupplyChange], now_ms: int, cause: str) -> None:
@@ -176,6 +175,16 @@ class GridSimulator(Adapter):
                 why = self._event(now_ms, cause, kind, change.element, None)
             supply = Supply(self._ids(), why, change.element, change.energised, change.continuous)
             self.emit(_EID, "supply", supply)
+
+    def _record_news(self) -> None:
+        """Record this step's events, all at once."""
+        news, self._news = self._news, []
+        if not news:
+            return
+        columns = ("t_us", "id", "cause", "kind", "element")
+        row: dict[str, Any] = {name: [getattr(event, name) for event in news] for name in columns}
+        values = [json.dumps(event.value, sort_keys=True) for event in news]
+        self.record(_EID, "event", {**row, "source": "grid", "value": values})
 
     def _record_rows(self, rows: Iterable[Rows]) -> None:
         for table, columns in rows:

@@ -204,7 +204,7 @@ def test_supply_is_complete_at_once_and_follows_the_switch_with_causes():
     assert np.abs(state["p_w"]).max() == 0.0
     assert state["import_wh"] == pytest.approx([1000.0 / 3_600_000] * N)
     rows = [row["columns"] for _, row in of(seen, "rows") if row["table"] == "event"]
-    assert [row["id"][0] for row in rows] == [event["id"] for _, event in events]
+    assert [ident for row in rows for ident in row["id"]] == [event["id"] for _, event in events]
 
 
 def test_a_process_of_its_own_gives_the_same_numbers():
