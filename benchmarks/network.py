@@ -1,0 +1,248 @@
+"""Messages per second of the network, against bare SimPy with the same traffic.
+
+``python -m benchmarks.network`` prints the rows as a table.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simpy
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # run as a file
+    sys.path.insert(0, str(ROOT))
+
+from fernwatt.messages import Frame  # noqa: E402
+from simulators.network.core import NetworkCore  # noqa: E402
+
+HOPS, PATHS, BYTES = 4, 50, 200
+MESSAGES, BEST_OF = 40_000, 3
+SPAN_MS = 20_000
+
+
+def chain_spec() -> dict[str, Any]:
+    """50 paths of four Ethernet links each."""
+    nodes = [f"p{path:02d}/n{hop}" for path in range(PATHS) for hop in range(HOPS + 1)]
+    links = [
+        {
+            "id": f"p{path:02d}/l{hop}",
+            "technology": "ethernet",
+            "a": f"p{path:02d}/n{hop}",
+            "b": f"p{path:02d}/n{hop + 1}",
+        }
+        for path in range(PATHS)
+        for hop in range(HOPS)
+    ]
+    # One end of every path is joined in a star, so that all nodes reach each other.
+    links += [
+        {"id": f"star{path:02d}", "technology": "ethernet", "a": "p00/n4", "b": f"p{path:02d}/n4"}
+        for path in range(1, PATHS)
+    ]
+    return {
+        "nodes": [{"id": node, "terminal": None, "battery_ms": 0} for node in nodes],
+        "media": [],
+        "links": links,
+    }
+
+
+def chain_frames() -> list[tuple[int, list[Frame]]]:
+    """Poisson traffic over all paths, grouped by the tick of sending."""
+    rng = np.random.default_rng(1)
+    at_us = np.sort(rng.integers(0, SPAN_MS * 1000, MESSAGES)).tolist()
+    path = rng.integers(0, PATHS, MESSAGES).tolist()
+    payload = bytes(BYTES)
+    ticks: dict[int, list[Frame]] = {}
+    for number, (t_us, p) in enumerate(zip(at_us, path, strict=True)):
+        source, target = f"p{p:02d}/n0", f"p{p:02d}/n4"
+        frame = Frame(f"{source}#{number}", "", source, target, "f", 2, t_us, -1, payload)
+        ticks.setdefault(t_us // 1000, []).append(frame)
+    return sorted(ticks.items())
+
+
+def run_core(spec: dict[str, Any], batches: list[tuple[int, list[Frame]]]) -> float:
+    """Return the seconds the core takes, rows and ticks included."""
+    core = NetworkCore(spec, 1)
+    gc.collect()
+    begin = time.perf_counter()
+    arrived, place, t_ms = 0, 0, 0
+    end_ms = batches[-1][0] + 3_600_000
+    while True:
+        due_ms = core.next_ms()
+        send_ms = batches[place][0] if place < len(batches) else None
+        if due_ms is None and send_ms is None:
+            break
+        t_ms = min(tick for tick in (due_ms, send_ms) if tick is not None)
+        arrived += len(core.advance(t_ms))
+        if t_ms == send_ms:
+            core.inject(t_ms, batches[place][1])
+            place += 1
+        if core.pending_rows >= 256:
+            core.rows()
+    core.close(end_ms)
+    spent = time.perf_counter() - begin
+    if not arrived:
+        raise AssertionError("nothing arrived")
+    return spent
+
+
+class BareLink:
+    """A link as one would write it on bare SimPy: a deque, a busy flag, timeouts."""
+
+    __slots__ = ("busy", "env", "queue", "sink", "us")
+
+    def __init__(self, env: simpy.Environment, us: int) -> None:
+        self.env, self.us, self.busy = env, us, False
+        self.queue: deque[list[Any]] = deque()
+        self.sink: Callable[[list[Any]], None]
+
+    def put(self, message: list[Any]) -> None:
+        if self.busy:
+            if len(self.queue) < 1000:
+                self.queue.append(message)
+        else:
+            self.busy = True
+            self.env.timeout(self.us, message).callbacks.append(self.end)
+
+    def end(self, event: simpy.Event) -> None:
+        if self.queue:
+            self.env.timeout(self.us, self.queue.popleft()).callbacks.append(self.end)
+        else:
+            self.busy = False
+        self.env.timeout(1, event.value).callbacks.append(self.far)
+
+    def far(self, event: simpy.Event) -> None:
+        self.sink(event.value)
+
+
+def run_callbacks(batches: list[tuple[int, list[Frame]]]) -> float:
+    """Return the seconds of the same traffic over bare link objects, delays kept in a list."""
+    env = simpy.Environment()
+    delays: list[int] = []
+    air_us = 21
+    chains: dict[str, BareLink] = {}
+    for p in range(PATHS):
+        row = [BareLink(env, air_us) for _ in range(HOPS)]
+        for here, there in zip(row, row[1:], strict=False):
+            here.sink = there.put
+        row[-1].sink = lambda message: delays.append(env.now - message[0])
+        chains[f"p{p:02d}/n0"] = row[0]
+    gc.collect()
+    begin = time.perf_counter()
+
+    def enter(event: simpy.Event) -> None:
+        frame = event.value
+        chains[frame.src].put([env.now, frame])
+
+    for t_ms, frames in batches:
+        if t_ms * 1000 > env.now:
+            env.run(until=t_ms * 1000)
+        for frame in frames:
+            env.timeout(frame.ready_us - env.now, frame).callbacks.append(enter)
+    env.run()
+    spent = time.perf_counter() - begin
+    if len(delays) != MESSAGES:
+        raise AssertionError("messages are missing")
+    return spent
+
+
+def run_processes(batches: list[tuple[int, list[Frame]]]) -> float:
+    """Return the seconds of the same traffic with one process per message and resources."""
+    env = simpy.Environment()
+    delays: list[int] = []
+    chains = {f"p{p:02d}/n0": [simpy.Resource(env) for _ in range(HOPS)] for p in range(PATHS)}
+
+    def carry(frame: Frame) -> Any:
+        yield env.timeout(frame.ready_us - env.now)
+        for link in chains[frame.src]:
+            with link.request() as turn:
+                yield turn
+                yield env.timeout(21)
+            yield env.timeout(1)
+        delays.append(env.now - frame.ready_us)
+
+    gc.collect()
+    begin = time.perf_counter()
+    for t_ms, frames in batches:
+        if t_ms * 1000 > env.now:
+            env.run(until=t_ms * 1000)
+        for frame in frames:
+            env.process(carry(frame))
+    env.run()
+    spent = time.perf_counter() - begin
+    if len(delays) != MESSAGES:
+        raise AssertionError("messages are missing")
+    return spent
+
+
+def medium_case(technology: str, count: int, span_ms: int) -> tuple[dict[str, Any], Any]:
+    """50 stations that report to the first one at random times."""
+    members = [f"m{number:02d}" for number in range(50)]
+    spec = {
+        "nodes": [{"id": node, "terminal": None, "battery_ms": 0} for node in members],
+        "media": [{"id": "medium", "technology": technology, "members": members}],
+        "links": [],
+    }
+    rng = np.random.default_rng(2)
+    ticks: dict[int, list[Frame]] = {}
+    for number in range(count):
+        t_ms, source = int(rng.integers(0, span_ms)), members[int(rng.integers(1, 50))]
+        ticks.setdefault(t_ms, []).append(
+            Frame(f"{source}#{number}", "", source, "m00", "f", 2, t_ms * 1000, -1, bytes(60))
+        )
+    return spec, sorted(ticks.items())
+
+
+def best(work: Callable[[], float]) -> float:
+    return min(work() for _ in range(BEST_OF))
+
+
+def run() -> list[dict[str, Any]]:
+    """Return the benchmark's rows: name, value, unit, reference, ratio, note."""
+    batches, spec = chain_frames(), chain_spec()
+    ours = MESSAGES / best(lambda: run_core(spec, batches))
+    callbacks = MESSAGES / best(lambda: run_callbacks(batches))
+    processes = MESSAGES / best(lambda: run_processes(batches))
+    traffic = f"{MESSAGES} messages of {BYTES} B over {PATHS} paths of {HOPS} links"
+    rows = [
+        _row("network four-hop paths", ours, callbacks, f"{traffic}; bare link objects"),
+        _row(
+            "network four-hop paths, processes",
+            ours,
+            processes,
+            f"{traffic}; bare SimPy with a process per message",
+        ),
+    ]
+    for technology, count, span_ms in (
+        ("zigbee-han", 10_000, 200_000),
+        ("plc-prime", 5_000, 1_000_000),
+    ):
+        medium, frames = medium_case(technology, count, span_ms)
+        rate = count / best(lambda m=medium, f=frames: run_core(m, f))  # type: ignore[misc]
+        note = f"{count} messages of 60 B from 49 stations in {span_ms // 1000} s"
+        rows.append(_row(f"network medium of 50, {technology}", rate, None, note))
+    return rows
+
+
+def _row(name: str, value: float, reference: float | None, note: str) -> dict[str, Any]:
+    ratio = None if reference is None else round(value / reference, 3)
+    return {
+        "name": name,
+        "value": round(value),
+        "unit": "messages/s",
+        "reference": None if reference is None else round(reference),
+        "ratio": ratio,
+        "note": note,
+    }
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(row)
