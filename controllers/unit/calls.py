@@ -1,0 +1,87 @@
+"""The calling side: requests whose outcome is open, and subscriptions held elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from controllers.unit.subscriptions import Window
+from controllers.unit.wire import Operation, Request
+
+__all__ = ["FLOWS", "Call", "Calls", "Flow", "Held"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How requests of one application class are sent.
+
+    An unanswered request is sent again ``retries`` times; the time to wait begins with
+    ``timeout_ms`` and doubles. ``priority`` 0 is the highest.
+    """
+
+    priority: int
+    timeout_ms: int
+    retries: int
+
+    @property
+    def patience_ms(self) -> int:
+        """From the first transmission until the caller is told of a time-out."""
+        return int(self.timeout_ms * ((1 << self.retries + 1) - 1))
+
+
+FLOWS: dict[str, Flow] = {
+    "control": Flow(0, 5_000, 2),
+    "balancing": Flow(1, 10_000, 2),
+    "metering": Flow(2, 30_000, 2),
+    "management": Flow(3, 30_000, 2),
+}
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that is on its way."""
+
+    request: Request
+    flow: str
+    cause: str
+    asked_ms: int
+    payload: bytes
+    deadline_us: int
+    attempt: int = 0
+
+
+@dataclass(slots=True)
+class Held:
+    """A subscription of one of the unit's services on data held elsewhere."""
+
+    service: str
+    operation: Operation
+    variable: str
+    location: str
+    window: Window = field(default_factory=Window)
+
+
+class Calls:
+    """Open requests and subscriptions of one unit, by the request's identifier."""
+
+    __slots__ = ("held", "open")
+
+    def __init__(self) -> None:
+        self.open: dict[str, Call] = {}
+        self.held: dict[str, Held] = {}
+
+    def subscribe(self, request: Request) -> None:
+        """Expect notifications from now on: the first may overtake the confirmation."""
+        self.held[request.id] = Held(
+            request.service, request.operation, request.variable, request.location
+        )
+
+    def replace(self, identifier: str) -> None:
+        """Forget the periodic subscription that ``identifier`` took the place of."""
+        new = self.held.get(identifier)
+        if new is None:
+            return
+        what = (new.service, new.operation, new.variable, new.location)
+        for other, old in list(self.held.items()):
+            old_what = (old.service, old.operation, old.variable, old.location)
+            if other != identifier and old_what == what:
+                del self.held[other]

@@ -1,0 +1,113 @@
+"""What variables there are: each is declared once, a write to any other is refused.
+
+``code`` is what stands for the name on the wire and is never given to another variable.
+``owner`` says whose the data are by default: ``customer`` (who lives behind the unit; the unit's
+own stakeholder where nobody does), ``unit`` (the unit's stakeholder), ``operator``.
+``grants`` is the owner's default policy; who is not in it has no access. ``field`` names the
+same thing in the standards of the field (COSEM OBIS code, IEC 61850 data object).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from controllers.unit.policy import ALL, READ, READ_WRITE, Grant, Policy
+from fernwatt.timebase import DAY_MS
+
+__all__ = ["CATALOGUE", "OPERATOR", "Catalogue", "Variable"]
+
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One declared variable; ``kind`` is ``number``, ``record`` (or null) or ``any``.
+
+    Instances older than ``retention_ms`` than the newest are forgotten. A ``critical`` variable
+    travels in the flow ``control``. ``action`` is what a write orders where the variable is
+    bound to an actuator.
+    """
+
+    name: str
+    code: int
+    kind: str
+    measure: str
+    owner: str
+    grants: tuple[Grant, ...] = ()
+    retention_ms: int = DAY_MS
+    critical: bool = False
+    action: str = "set"
+    field: str = ""
+
+    @property
+    def policy(self) -> Policy:
+        """The default policy."""
+        return Policy.of(self.grants)
+
+    def takes(self, value: Any) -> bool:
+        """Tell whether ``value`` (JSON) is of this variable's kind."""
+        if self.kind == "number":
+            return type(value) is float or type(value) is int
+        return self.kind == "any" or value is None or type(value) is dict
+
+
+class Catalogue:
+    """Variables by name and by code."""
+
+    __slots__ = ("_codes", "_names")
+
+    def __init__(self, variables: Iterable[Variable]) -> None:
+        self._names: dict[str, Variable] = {}
+        self._codes: dict[int, Variable] = {}
+        for variable in variables:
+            if variable.name in self._names or variable.code in self._codes:
+                raise ValueError(f"variable {variable.name} ({variable.code}) is declared twice")
+            self._names[variable.name] = self._codes[variable.code] = variable
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(self._names.values())
+
+    def get(self, name: str) -> Variable | None:
+        """Return the variable of that name, None where there is none."""
+        return self._names.get(name)
+
+    def of_code(self, code: int) -> Variable | None:
+        """Return the variable of that code, None where there is none."""
+        return self._codes.get(code)
+
+    def extended(self, variables: Iterable[Variable]) -> Catalogue:
+        """Return a catalogue with further variables; raises ValueError on a double one."""
+        return Catalogue([*self, *variables])
+
+
+_METERING = (
+    Grant(OPERATOR, "metering", READ),
+    Grant(OPERATOR, "aggregation", READ),
+    Grant(OPERATOR, "balancing", READ),
+)
+_BALANCING = (Grant(ALL, "balancing", READ_WRITE),)
+_AREA = (Grant(ALL, "aggregation", READ), Grant(ALL, "balancing", READ))
+
+CATALOGUE = Catalogue(
+    (
+        Variable("energy.import", 1, "number", "Wh", "customer", _METERING, field="1-0:1.8.0.255"),
+        Variable("energy.export", 2, "number", "Wh", "customer", _METERING, field="1-0:2.8.0.255"),
+        Variable("voltage", 3, "number", "V", "customer", _METERING, field="MMXU.PhV"),
+        Variable("load_profile", 4, "record", "1", "customer", _METERING[2:], 30 * DAY_MS,
+                 field="1-0:99.1.0.255"),
+        Variable("device.energy", 5, "number", "Wh", "customer", field="MMTR.TotWh"),
+        Variable("battery.soc", 6, "number", "Wh", "customer", field="DBAT.SocWh"),
+        Variable("ev.session", 7, "record", "1", "customer", field="DEEV.ConnSt"),
+        Variable("set_point", 8, "record", "1", "customer", critical=True, action="set_power",
+                 field="DOPM.WSetPt"),
+        Variable("confirm", 9, "any", "1", "customer"),
+        Variable("area.energy", 10, "record", "1", "unit", _AREA),
+        Variable("balancing.signal", 11, "any", "1", "operator", _BALANCING),
+        Variable("balancing.offer", 12, "any", "1", "unit", _BALANCING),
+        Variable("balancing.accept", 13, "any", "1", "operator", _BALANCING),
+        Variable("balancing.profile", 14, "any", "1", "unit", _BALANCING),
+        Variable("balancing.request", 15, "any", "1", "operator", _BALANCING),
+    )
+)  # fmt: skip

@@ -1,0 +1,241 @@
+"""Protocols on the wire, each translated from and to the one format; ``CODECS`` is the registry.
+
+The platform's own protocol is a CBOR map (RFC 8949 §4.2.1, deterministic) with integer keys.
+Addresses are the frame's: a request's number is its caller's, which is the frame's source, and
+the location is the frame's destination unless said otherwise. Decoding is strict in form
+(trailing bytes, double keys, longer encodings than needed, wrong types) and lenient in content:
+keys it does not know are skipped, so that newer units may say more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import cbor2
+
+from controllers.unit.catalogue import Catalogue
+from controllers.unit.service import Result
+from controllers.unit.wire import (
+    Message,
+    Notify,
+    Operation,
+    Request,
+    ValueRefusedError,
+    clean_value,
+)
+
+__all__ = ["CODECS", "CborCodec", "Codec", "DecodeError"]
+
+_OP, _NUMBER, _VARIABLE, _LOCATION, _SERVICE, _STAKEHOLDER, _VALUE = range(7)
+_CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY, _SIGNATURE = range(7, 15)
+_SUBSCRIPTION, _SERIAL = 15, 16
+# services that occur in every frame have a code; others go by name
+_SERVICES = ("metering", "aggregation", "balancing")
+_SERVICE_CODES = {name: code for code, name in enumerate(_SERVICES)}
+_FUNCTIONS = ("last", "first", "min", "max", "mean", "sum", "count", "integral")
+_FUNCTION_CODES = {name: code for code, name in enumerate(_FUNCTIONS)}
+_RESULTS = {int(result): result for result in Result}
+_REQUESTS = {int(operation): operation for operation in Operation if operation}
+_MAX_BYTES = 1 << 20
+_MAX_TEXT = 1000
+
+
+class DecodeError(ValueError):
+    """Bytes that are no message of the protocol."""
+
+
+class Codec(Protocol):
+    """One protocol; ``src`` and ``dst`` are the frame's addresses."""
+
+    def encode(self, message: Message, src: str, dst: str) -> bytes:
+        """Return the payload of ``message``."""
+
+    def decode(self, payload: bytes, src: str, dst: str) -> Message:
+        """Return the message of ``payload``; raises DecodeError, and nothing else."""
+
+
+class CborCodec:
+    """The platform's own protocol."""
+
+    __slots__ = ("_catalogue",)
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def encode(self, message: Message, src: str, dst: str) -> bytes:
+        """Return the deterministic encoding; what has its usual value is left out."""
+        declared = self._catalogue.get(message.variable)
+        out: dict[int, Any] = {_SIGNATURE: message.signature}
+        if message.variable:
+            out[_VARIABLE] = declared.code if declared is not None else message.variable
+        if isinstance(message, Notify):
+            self._notify(out, message, src)
+        else:
+            self._request(out, message, dst)
+        return cbor2.dumps(out, canonical=True)
+
+    @staticmethod
+    def _notify(out: dict[int, Any], message: Notify, src: str) -> None:
+        out[_OP] = 0
+        out[_NUMBER] = _number(message.request)
+        if message.result:
+            out[_RESULT] = int(message.result)
+        if message.location != src:
+            out[_LOCATION] = message.location
+        if message.owner:
+            out[_OWNER] = message.owner
+        if message.value is not None:
+            out[_VALUE] = message.value
+        if message.t_ms != -1:
+            out[_T] = message.t_ms
+        if message.number:
+            out[_SERIAL] = message.number
+
+    @staticmethod
+    def _request(out: dict[int, Any], message: Request, dst: str) -> None:
+        out[_OP] = int(message.operation)
+        out[_NUMBER] = _number(message.id)
+        out[_SERVICE] = _SERVICE_CODES.get(message.service, message.service)
+        out[_STAKEHOLDER] = message.stakeholder
+        if message.location != dst:
+            out[_LOCATION] = message.location
+        if message.value is not None:
+            out[_VALUE] = message.value
+        if message.condition:
+            out[_CONDITION] = message.condition
+        if message.function != "last":
+            out[_FUNCTION] = _FUNCTION_CODES.get(message.function, message.function)
+        if message.period_ms:
+            out[_PERIOD] = message.period_ms
+        if message.subscription:
+            out[_SUBSCRIPTION] = _number(message.subscription)
+        if message.policy is not None:
+            out[_POLICY] = message.policy
+
+    def decode(self, payload: bytes, src: str, dst: str) -> Message:
+        """Return the message; raises DecodeError on anything that is not well formed."""
+        data = _strict_map(payload)
+        operation = _integer(data, _OP)
+        if operation == 0:
+            return self._read_notify(data, src, dst)
+        if operation not in _REQUESTS:
+            raise DecodeError("unknown operation")
+        return self._read_request(data, _REQUESTS[operation], src, dst)
+
+    def _read_notify(self, data: dict[Any, Any], src: str, dst: str) -> Notify:
+        result = _RESULTS.get(_integer(data, _RESULT, 0))
+        if result is None:
+            raise DecodeError("unknown result")
+        return Notify(
+            f"{dst}#{_natural(data, _NUMBER)}",
+            result,
+            self._variable(data),
+            _text(data, _LOCATION, src),
+            _text(data, _OWNER, ""),
+            _value(data),
+            _integer(data, _T, -1),
+            _natural(data, _SERIAL, 0),
+            _bytes(data, _SIGNATURE),
+        )
+
+    def _read_request(
+        self, data: dict[Any, Any], operation: Operation, src: str, dst: str
+    ) -> Request:
+        subscription = ""
+        if _SUBSCRIPTION in data:
+            subscription = f"{src}#{_natural(data, _SUBSCRIPTION)}"
+        return Request(
+            operation,
+            f"{src}#{_natural(data, _NUMBER)}",
+            src,
+            _coded(data, _SERVICE, _SERVICES),
+            _text(data, _STAKEHOLDER),
+            self._variable(data),
+            _text(data, _LOCATION, dst),
+            _value(data),
+            _text(data, _CONDITION, ""),
+            _coded(data, _FUNCTION, _FUNCTIONS, "last"),
+            _natural(data, _PERIOD, 0),
+            subscription,
+            data.get(_POLICY),
+            _bytes(data, _SIGNATURE),
+        )
+
+    def _variable(self, data: dict[Any, Any]) -> str:
+        code = data.get(_VARIABLE, "")
+        if type(code) is int:
+            declared = self._catalogue.of_code(code)
+            # a newer unit's variable: it has a name that nobody here declares, and is refused so
+            return declared.name if declared is not None else f"code {code}"
+        return _text(data, _VARIABLE, "")
+
+
+CODECS: dict[str, type[CborCodec]] = {"cbor": CborCodec}
+
+
+def _number(identifier: str) -> int:
+    return int(identifier[identifier.rindex("#") + 1 :])
+
+
+def _strict_map(payload: bytes) -> dict[Any, Any]:
+    if not 0 < len(payload) <= _MAX_BYTES or payload[0] >> 5 != 5:
+        raise DecodeError("not a map")
+    try:
+        data = cbor2.loads(payload)
+        # one encoding per message: this finds trailing bytes, double keys and long forms at once
+        if type(data) is not dict or cbor2.dumps(data, canonical=True) != payload:
+            raise DecodeError("not deterministic")
+    except DecodeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a decoder says of foreign bytes
+        raise DecodeError("not CBOR") from error
+    if not all(type(key) is int for key in data):
+        raise DecodeError("a key that is no integer")
+    return data
+
+
+def _integer(data: dict[Any, Any], key: int, default: int | None = None) -> int:
+    value = data.get(key, default)
+    if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+        raise DecodeError(f"field {key} is not an integer")
+    return value
+
+
+def _natural(data: dict[Any, Any], key: int, default: int | None = None) -> int:
+    value = _integer(data, key, default)
+    if value < 0:
+        raise DecodeError(f"field {key} is negative")
+    return value
+
+
+def _text(data: dict[Any, Any], key: int, default: str | None = None) -> str:
+    value = data.get(key, default)
+    if type(value) is not str or len(value) > _MAX_TEXT:
+        raise DecodeError(f"field {key} is not a text")
+    return value
+
+
+def _bytes(data: dict[Any, Any], key: int) -> bytes:
+    value = data.get(key, b"")
+    if type(value) is not bytes:
+        raise DecodeError(f"field {key} is not bytes")
+    return value
+
+
+def _coded(
+    data: dict[Any, Any], key: int, names: tuple[str, ...], default: str | None = None
+) -> str:
+    value = data.get(key, default)
+    if type(value) is int and 0 <= value < len(names):
+        return names[value]
+    return _text(data, key, default)
+
+
+def _value(data: dict[Any, Any]) -> Any:
+    value = data.get(_VALUE)
+    if value is None or type(value) is float and value - value == 0:
+        return value
+    try:
+        return clean_value(value)
+    except ValueRefusedError as error:
+        raise DecodeError("not a JSON value") from error

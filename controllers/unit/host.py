@@ -1,0 +1,77 @@
+"""What a unit's processor costs in time: a first-in first-out server with the figures of a class.
+
+Costs are integers of microseconds: so much per message parsed or built, and per byte of it (in
+nanoseconds). They are assumptions of order of magnitude, see ``docs/models/unit.md``; a scenario
+may set its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fernwatt.errors import Fault, ScenarioError
+
+__all__ = ["CLASSES", "Host", "HostClass", "host_class"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostClass:
+    """Processing costs of one class of hardware."""
+
+    parse_us: int
+    build_us: int
+    parse_ns_per_byte: int
+    build_ns_per_byte: int
+
+
+CLASSES: dict[str, HostClass] = {
+    "mcu": HostClass(2_000, 2_000, 10_000, 10_000),
+    "embedded": HostClass(150, 150, 500, 500),
+    "server": HostClass(20, 20, 50, 50),
+    "edge": HostClass(30, 30, 80, 80),
+    "cloud": HostClass(25, 25, 60, 60),
+}
+
+
+def host_class(name: str, overrides: Mapping[str, Any], path: str) -> HostClass:
+    """Return the class ``name`` with a scenario's own figures; raises ScenarioError."""
+    if name not in CLASSES:
+        known = ", ".join(sorted(CLASSES))
+        raise ScenarioError([Fault(path, f"unknown hardware class {name!r}", f"one of {known}")])
+    base = CLASSES[name]
+    values = {field: getattr(base, field) for field in base.__slots__}
+    faults = []
+    for key, value in overrides.items():
+        if key not in values:
+            hint = f"one of {', '.join(values)}"
+            faults.append(Fault(f"hosts.{name}.{key}", "unknown cost", hint))
+        elif type(value) is not int or value < 0:
+            faults.append(Fault(f"hosts.{name}.{key}", "must be an integer from 0 on"))
+    if faults:
+        raise ScenarioError(faults)
+    return HostClass(**{**values, **overrides})
+
+
+class Host:
+    """One processor; units that share it wait for one another."""
+
+    __slots__ = ("_class", "_free_us")
+
+    def __init__(self, kind: HostClass) -> None:
+        self._class, self._free_us = kind, 0
+
+    def parse(self, now_us: int, size: int) -> int:
+        """Take ``size`` bytes in; return when that is done [µs]."""
+        cost = self._class.parse_us + self._class.parse_ns_per_byte * size // 1000
+        return self._spend(now_us, cost)
+
+    def build(self, now_us: int, size: int) -> int:
+        """Make ``size`` bytes; return when they are ready [µs]."""
+        cost = self._class.build_us + self._class.build_ns_per_byte * size // 1000
+        return self._spend(now_us, cost)
+
+    def _spend(self, now_us: int, cost_us: int) -> int:
+        self._free_us = max(self._free_us, now_us) + cost_us
+        return self._free_us

@@ -1,0 +1,252 @@
+"""All units of a process behind one call per tick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from controllers.unit.books import Row
+from controllers.unit.calls import FLOWS, Flow
+from controllers.unit.catalogue import CATALOGUE, Catalogue
+from controllers.unit.codec import CODECS
+from controllers.unit.directory import Directory
+from controllers.unit.factories import ServiceFactory, find_factory
+from controllers.unit.host import Host, host_class
+from controllers.unit.policy import Policy, PolicyBook
+from controllers.unit.security import LEVELS
+from controllers.unit.service import Service
+from controllers.unit.store import MemoryStore, Store
+from controllers.unit.surroundings import Surroundings
+from controllers.unit.unit import ManagementUnit
+from fernwatt.errors import Fault, ScenarioError, SimulationError
+from fernwatt.messages import Command, Delivery, Event, Frame, NodeUp, Reading
+from fernwatt.streams import stream
+
+__all__ = ["Outputs", "UnitsCore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a step made; ``rows`` holds the events too."""
+
+    frames: list[Frame] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class UnitsCore:
+    """The management units of ``spec``, their hosts and their one timer heap.
+
+    ``spec`` is ``{units: [unit], flows: {name: {priority, timeout_ms, retries}}, hosts: {class:
+    {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte}}, codec, security}``; all but
+    ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
+    host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
+    {service: stakeholder}, policies: {variable: policy}, prefer: latest | default}``; units with
+    ``host: {class, name}`` of the same name share a processor. ``factories`` makes services that
+    are given in code; others are found by name. Raises ScenarioError.
+    """
+
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        seed: int,
+        *,
+        factories: Mapping[str, ServiceFactory] | None = None,
+        catalogue: Catalogue = CATALOGUE,
+        make_store: Callable[[str], Store] = lambda _unit: MemoryStore(),
+    ) -> None:
+        units = sorted(spec["units"], key=lambda unit: unit["id"].encode())
+        directory = Directory(units, catalogue)
+        self._around = Surroundings(
+            seed,
+            catalogue,
+            directory,
+            _named(CODECS, spec.get("codec", "cbor"), "codec")(catalogue),
+            _named(LEVELS, spec.get("security", "none"), "security")(),
+            _flows(spec.get("flows", {})),
+        )
+        self._factories, self._make_store = dict(factories or {}), make_store
+        self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
+        self._hosts: dict[str, Host] = {}
+        self._units: dict[str, ManagementUnit] = {}
+        self._instruments: dict[str, ManagementUnit] = {}
+        for i, unit in enumerate(units):
+            self._units[unit["id"]] = self._build(unit, f"units[{i}]")
+        self._started = self._closed = False
+
+    @property
+    def directory(self) -> Directory:
+        """The directory of all units."""
+        return self._around.directory
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was dropped or repeated, by reason."""
+        return self._around.counters
+
+    def unit(self, identifier: str) -> ManagementUnit:
+        """Return one unit; raises KeyError."""
+        return self._units[identifier]
+
+    def service(self, unit: str, name: str) -> Service:
+        """Return one service of one unit; raises KeyError."""
+        return self._units[unit].service(name)
+
+    # -- the tick ----------------------------------------------------------------------------
+
+    def next_ms(self) -> int | None:
+        """Return when the next timer is due, None when there is none; 0 before the start."""
+        return self._around.next_ms() if self._started else 0
+
+    def step(
+        self,
+        t_ms: int,
+        readings: Iterable[Reading] = (),
+        deliveries: Iterable[Delivery] = (),
+        node_up: Iterable[NodeUp] = (),
+    ) -> Outputs:
+        """Take what came at ``t_ms``: node changes, readings, timers, deliveries, in this order.
+
+        A tick may have several calls. Raises SimulationError on time that runs backwards and on
+        what is addressed to nobody.
+        """
+        around = self._around
+        if t_ms < around.now_ms:
+            raise SimulationError(f"units are at {around.now_ms} ms and cannot step to {t_ms} ms")
+        self._timers(t_ms - 1)
+        around.now_ms = t_ms
+        if not self._started:
+            self._started = True
+            for unit in self._units.values():
+                unit.start()
+        for change in node_up:
+            if change.unit in self._units:  # the network has nodes that are no units
+                self._units[change.unit].node(change)
+        for reading in readings:
+            self._instrument(reading).reading(reading)
+        self._timers(t_ms)
+        for delivery in deliveries:
+            self._receiver(delivery).delivery(delivery)
+        self._timers(t_ms)
+        return self._take()
+
+    def close(self, end_ms: int) -> Outputs:
+        """Close the books at ``end_ms``: open requests are recorded as issued, without outcome."""
+        self._around.now_ms = max(end_ms, self._around.now_ms)
+        if not self._closed:
+            self._closed = True
+            for unit in self._units.values():
+                unit.close()
+        return self._take()
+
+    def _timers(self, t_ms: int) -> None:
+        around = self._around
+        while (timer := around.due(t_ms)) is not None:
+            at_ms, serial, unit, kind, key = timer
+            around.now_ms = at_ms
+            self._units[unit].due(kind, key, serial)
+
+    def _take(self) -> Outputs:
+        around = self._around
+        out = Outputs(around.frames, around.commands, around.books.take(), around.events)
+        around.frames, around.commands, around.events = [], [], []
+        return out
+
+    def _instrument(self, reading: Reading) -> ManagementUnit:
+        unit = self._instruments.get(reading.instrument)
+        if unit is None:
+            raise SimulationError(f"no unit has the instrument {reading.instrument}")
+        return unit
+
+    def _receiver(self, delivery: Delivery) -> ManagementUnit:
+        unit = self._units.get(delivery.dst)
+        if unit is None:
+            raise SimulationError(f"frame {delivery.id} was delivered to {delivery.dst}, no unit")
+        return unit
+
+    # -- set-up ------------------------------------------------------------------------------
+
+    def _build(self, spec: Mapping[str, Any], path: str) -> ManagementUnit:
+        identifier = spec["id"]
+        services: Mapping[str, Mapping[str, Any]] = spec.get("services") or {}
+        unit = ManagementUnit(
+            identifier,
+            self._around,
+            self._host(spec, path),
+            self._make_store(identifier),
+            PolicyBook(_policies(spec, path), spec.get("prefer", "latest")),
+            spec.get("actuators") or {},
+            self._report_ms(identifier, services.get("metering") or {}),
+        )
+        owner = self.directory[identifier].owner
+        stakeholders = spec.get("stakeholders") or {}
+        for name in sorted(services):
+            factory = self._factories.get(name) or find_factory(name, f"{path}.services.{name}")
+            service = factory(spec, services[name] or {}, self.directory)
+            unit.add(service, stakeholders.get(name, owner))
+        for instrument in spec.get("instruments", ()):
+            if instrument in self._instruments:
+                raise ScenarioError([Fault(path, f"{instrument} belongs to two units")])
+            self._instruments[instrument] = unit
+        return unit
+
+    def _host(self, spec: Mapping[str, Any], path: str) -> Host:
+        wanted = spec.get("host", "embedded")
+        kind, name = (
+            (wanted, spec["id"])
+            if isinstance(wanted, str)
+            else (wanted["class"], wanted.get("name", spec["id"]))
+        )
+        if name not in self._hosts:
+            overrides = self._host_overrides.get(kind) or {}
+            self._hosts[name] = Host(host_class(kind, overrides, f"{path}.host"))
+        return self._hosts[name]
+
+    def _report_ms(self, unit: str, metering: Mapping[str, Any]) -> int:
+        """Return this unit's own place in the reporting schedule, after each slot boundary."""
+        spread_ms = round(metering.get("spread_s", 0) * 1000)
+        if spread_ms <= 0:
+            return 0
+        return int(stream(self._around.seed, "units", f"{unit}\x1freport").integers(spread_ms))
+
+
+def _named(registry: Mapping[str, Any], name: str, path: str) -> Any:
+    if name not in registry:
+        hint = f"one of {', '.join(sorted(registry))}"
+        raise ScenarioError([Fault(path, f"there is no {name!r}", hint)])
+    return registry[name]
+
+
+def _flows(overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Flow]:
+    flows, faults = dict(FLOWS), []
+    for name, values in sorted(overrides.items()):
+        base = flows.get(name)
+        if base is None:
+            faults.append(Fault(f"flows.{name}", "unknown flow", f"one of {', '.join(FLOWS)}"))
+            continue
+        merged = {key.name: getattr(base, key.name) for key in fields(Flow)} | dict(values)
+        lowest = {"priority": 0, "timeout_ms": 1, "retries": 0}
+        for key, value in merged.items():
+            if key not in lowest:
+                faults.append(Fault(f"flows.{name}.{key}", "unknown setting"))
+            elif type(value) is not int or not lowest[key] <= value < 1 << 31:
+                faults.append(Fault(f"flows.{name}.{key}", f"an integer from {lowest[key]} on"))
+            elif (key == "priority" and value > 3) or (key == "retries" and value > 20):
+                faults.append(Fault(f"flows.{name}.{key}", f"{value} is too large"))
+        if not faults:
+            flows[name] = Flow(**merged)
+    if faults:
+        raise ScenarioError(faults)
+    return flows
+
+
+def _policies(spec: Mapping[str, Any], path: str) -> dict[str, Policy]:
+    out = {}
+    for variable, policy in (spec.get("policies") or {}).items():
+        try:
+            out[variable] = Policy.from_plain(policy)
+        except ValueError as error:
+            raise ScenarioError([Fault(f"{path}.policies.{variable}", str(error))]) from error
+    return out

@@ -1,0 +1,250 @@
+"""The request processor: every request, local or remote, passes here.
+
+verify → authorise → rate → execute → audit. It calls nobody: the outcome and the instance that
+a write made are returned, and the unit sends and hands on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controllers.unit.catalogue import Catalogue, Variable
+from controllers.unit.condition import ConditionError, parse
+from controllers.unit.directory import Directory
+from controllers.unit.functions import FunctionError, is_function, reduce_values
+from controllers.unit.policy import READ, WRITE, AccessControl, Policy, PolicyBook
+from controllers.unit.security import Security
+from controllers.unit.service import Result
+from controllers.unit.store import Instance, Store
+from controllers.unit.subscriptions import Subscription, Subscriptions
+from controllers.unit.wire import Notify, Operation, Request
+
+__all__ = ["Outcome", "RequestProcessor", "check"]
+
+_MAX_PERIOD_MS = 1 << 40
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a request led to: the answer, and what else the unit has to see to."""
+
+    notify: Notify
+    instance: Instance | None = None
+    written: bool = False
+    subscription: Subscription | None = None
+
+
+def check(request: Request) -> Result:
+    """Return MALFORMED for what no unit could execute, else OK."""
+    try:
+        parse(request.condition)
+        if request.policy is not None:
+            Policy.from_plain(request.policy)
+    except (ConditionError, ValueError):
+        return Result.MALFORMED
+    operation = request.operation
+    if operation is Operation.QUERY and not is_function(request.function):
+        return Result.MALFORMED
+    if operation is Operation.PERIODIC and not 0 < request.period_ms < _MAX_PERIOD_MS:
+        return Result.MALFORMED
+    return Result.OK
+
+
+class RequestProcessor:
+    """Executes requests on one unit's data."""
+
+    __slots__ = (
+        "_access",
+        "_catalogue",
+        "_directory",
+        "_operations",
+        "_policies",
+        "_security",
+        "_store",
+        "_unit",
+        "audit",
+        "subscriptions",
+    )
+
+    def __init__(
+        self,
+        unit: str,
+        catalogue: Catalogue,
+        directory: Directory,
+        store: Store,
+        policies: PolicyBook,
+        security: Security,
+    ) -> None:
+        self._unit, self._catalogue, self._directory = unit, catalogue, directory
+        self._store, self._policies, self._security = store, policies, security
+        self._access = AccessControl()
+        self.subscriptions = Subscriptions()
+        self.audit: Counter[tuple[Operation, Result]] = Counter()
+        self._operations: dict[Operation, Callable[[Request, Variable, str, str, int], Outcome]] = {
+            Operation.WRITE: self._write,
+            Operation.QUERY: self._query,
+            Operation.EVENT: self._subscribe,
+            Operation.PERIODIC: self._subscribe,
+        }
+
+    def execute(self, request: Request, flow: str, t_ms: int) -> Outcome:
+        """Return the outcome of ``request`` at the unit's time ``t_ms``."""
+        outcome = self._execute(request, flow, t_ms)
+        self.audit[request.operation, outcome.notify.result] += 1
+        return outcome
+
+    def record(self, identifier: str, variable: Variable, value: object, t_ms: int) -> Instance:
+        """Write a reading of the unit's own instrument; it is the owner's by nature."""
+        owner = self._directory.owner(self._unit, variable.name)
+        policy = self._policies.current(variable.name, owner, variable.policy)
+        instance = Instance(identifier, variable.name, value, t_ms, self._unit, owner, policy)
+        self._store.append(instance, variable.retention_ms)
+        return instance
+
+    def release(self, subscription: Subscription, instance: Instance, t_ms: int) -> Result:
+        """Decide whether ``instance`` may go to a subscriber now: OK, DENIED or RATE."""
+        return self._access.decide(
+            (instance.policy,),
+            READ,
+            instance.variable,
+            instance.owner,
+            subscription.stakeholder,
+            subscription.service,
+            t_ms,
+        )
+
+    def newest(self, variable: str, owner: str) -> Instance | None:
+        """Return the newest instance of a series, None where there is none."""
+        return self._store.newest(variable, owner, self._unit)
+
+    # -- the stages --------------------------------------------------------------------------
+
+    def _execute(self, request: Request, flow: str, t_ms: int) -> Outcome:
+        if not self._security.verify(request, request.source):
+            return _refusal(request, Result.DENIED)
+        if request.location != self._unit:
+            return _refusal(request, Result.UNKNOWN_LOCATION)
+        if request.operation is Operation.UNSUBSCRIBE:
+            return self._unsubscribe(request)
+        variable = self._catalogue.get(request.variable)
+        if variable is None:
+            return _refusal(request, Result.UNKNOWN_VARIABLE)
+        if check(request) is not Result.OK:
+            return _refusal(request, Result.MALFORMED)
+        owner = self._directory.owner(self._unit, variable.name)
+        return self._operations[request.operation](request, variable, owner, flow, t_ms)
+
+    def _write(
+        self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int
+    ) -> Outcome:
+        name = variable.name
+        policy = self._policies.current(name, owner, variable.policy)
+        result = self._access.decide(
+            (policy,), WRITE, name, owner, request.stakeholder, request.service, t_ms
+        )
+        if result is not Result.OK:
+            return _refusal(request, result)
+        if not variable.takes(request.value):
+            return _refusal(request, Result.MALFORMED)
+        if request.policy is not None and request.stakeholder == owner:
+            policy = Policy.from_plain(request.policy)
+            self._policies.set(name, owner, policy)
+        instance = Instance(request.id, name, request.value, t_ms, self._unit, owner, policy)
+        self._store.append(instance, variable.retention_ms)
+        return Outcome(_of_instance(request, instance), instance, written=True)
+
+    def _query(
+        self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int
+    ) -> Outcome:
+        if request.function == "last" and not request.condition:
+            newest = self._store.newest(variable.name, owner, self._unit)
+            chosen = [newest] if newest is not None else []
+        else:
+            holds = parse(request.condition)
+            kept = self._store.series(variable.name, owner, self._unit)
+            chosen = [one for one in kept if holds is None or holds(one)]
+        # every instance that takes part must be open to the caller: a sum is no way round
+        policies = {id(one.policy): one.policy for one in chosen} or {
+            0: self._policies.current(variable.name, owner, variable.policy)
+        }
+        result = self._access.decide(
+            policies.values(),
+            READ,
+            variable.name,
+            owner,
+            request.stakeholder,
+            request.service,
+            t_ms,
+        )
+        if result is not Result.OK:
+            return _refusal(request, result)
+        if len(chosen) == 1 and request.function in {"last", "first"}:
+            return Outcome(_of_instance(request, chosen[0]), chosen[0])
+        return self._reduce(request, chosen, owner)
+
+    @staticmethod
+    def _reduce(request: Request, chosen: list[Instance], owner: str) -> Outcome:
+        times, values = [one.t_ms for one in chosen], [one.value for one in chosen]
+        try:
+            reduced = reduce_values(request.function, times, values)
+        except FunctionError:
+            return _refusal(request, Result.MALFORMED)
+        if reduced is None:
+            return _refusal(request, Result.NO_DATA)
+        value, at_ms = reduced
+        return Outcome(
+            Notify(request.id, Result.OK, request.variable, request.location, owner, value, at_ms)
+        )
+
+    def _subscribe(
+        self, request: Request, variable: Variable, owner: str, flow: str, _t_ms: int
+    ) -> Outcome:
+        policy = self._policies.current(variable.name, owner, variable.policy)
+        allowed = policy.allows(READ, request.stakeholder, request.service)
+        if not (allowed or request.stakeholder == owner):
+            return _refusal(request, Result.DENIED)
+        subscription = Subscription(
+            request.id,
+            request.operation,
+            variable.name,
+            owner,
+            request.source,
+            request.service,
+            request.stakeholder,
+            flow,
+            parse(request.condition),
+            request.period_ms,
+        )
+        replaced = self.subscriptions.add(subscription)
+        notify = _answer(request, Result.REPLACED if replaced else Result.OK, owner)
+        return Outcome(notify, subscription=subscription)
+
+    def _unsubscribe(self, request: Request) -> Outcome:
+        subscription = self.subscriptions.owned(request)
+        if subscription is None:
+            return _refusal(request, Result.UNKNOWN_SUBSCRIPTION)
+        self.subscriptions.remove(subscription)
+        request.variable = subscription.variable
+        return Outcome(_answer(request, Result.OK, subscription.owner))
+
+
+def _answer(request: Request, result: Result, owner: str) -> Notify:
+    return Notify(request.id, result, request.variable, request.location, owner, None, -1)
+
+
+def _refusal(request: Request, result: Result) -> Outcome:
+    return Outcome(_answer(request, result, ""))
+
+
+def _of_instance(request: Request, instance: Instance) -> Notify:
+    return Notify(
+        request.id,
+        Result.OK,
+        instance.variable,
+        instance.location,
+        instance.owner,
+        instance.value,
+        instance.t_ms,
+    )

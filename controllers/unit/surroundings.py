@@ -1,0 +1,70 @@
+"""What all units of one process share: time, timers, catalogue, directory, ways out."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from controllers.unit.books import Books
+from controllers.unit.calls import Flow
+from controllers.unit.catalogue import Catalogue
+from controllers.unit.codec import Codec
+from controllers.unit.directory import Directory
+from controllers.unit.security import Security
+from fernwatt.messages import Command, Event, Frame
+
+__all__ = ["Surroundings", "Timer"]
+
+# due [ms], serial, unit, kind, key
+Timer = tuple[int, int, str, int, str]
+
+
+class Surroundings:
+    """One timer heap, one set of outboxes; units put in, the hub takes out."""
+
+    def __init__(
+        self,
+        seed: int,
+        catalogue: Catalogue,
+        directory: Directory,
+        codec: Codec,
+        security: Security,
+        flows: Mapping[str, Flow],
+    ) -> None:
+        self.seed, self.catalogue, self.directory = seed, catalogue, directory
+        self.codec, self.security, self.flows = codec, security, flows
+        self.now_ms = 0
+        self.frames: list[Frame] = []
+        self.commands: list[Command] = []
+        self.events: list[Event] = []
+        self.books = Books()
+        self.counters: Counter[str] = Counter()
+        self._heap: list[Timer] = []
+        self._serial = 0
+
+    def timer(self, at_ms: int, unit: str, kind: int, key: str) -> int:
+        """Have ``unit`` called at ``at_ms`` (now, if that is past); return the timer's serial."""
+        self._serial += 1
+        heapq.heappush(self._heap, (max(at_ms, self.now_ms), self._serial, unit, kind, key))
+        return self._serial
+
+    def due(self, t_ms: int) -> Timer | None:
+        """Take out the next timer that is due at ``t_ms``, None where there is none."""
+        if self._heap and self._heap[0][0] <= t_ms:
+            return heapq.heappop(self._heap)
+        return None
+
+    def next_ms(self) -> int | None:
+        """Return when the next timer is due."""
+        return self._heap[0][0] if self._heap else None
+
+    def event(self, event: Event) -> None:
+        """Note something that happened, for the outputs and as a row."""
+        self.events.append(event)
+        text = json.dumps(event.value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        self.books.add(
+            "event", event.t_us, event.id, event.cause, "units", event.kind, event.element, text
+        )

@@ -1,0 +1,115 @@
+"""The one format of requests and notifications inside a unit, whatever protocol brought them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from controllers.unit.service import Result
+from fernwatt.adapter import plain_value
+
+__all__ = ["Message", "Notify", "Operation", "Request", "ValueRefusedError", "clean_value"]
+
+_MAX_DEPTH = 16
+_INT_LIMIT = 1 << 63
+
+
+class Operation(IntEnum):
+    """What a message asks for."""
+
+    NOTIFY = 0
+    WRITE = 1
+    QUERY = 2
+    EVENT = 3
+    PERIODIC = 4
+    UNSUBSCRIBE = 5
+
+    @property
+    def label(self) -> str:
+        """The operation as it stands in tables."""
+        return self.name.lower()
+
+
+@dataclass(slots=True)
+class Request:
+    """One request; ``id`` is ``unit#n`` of the calling unit, ``signature`` over all the rest.
+
+    ``owner`` is empty where the variable's default owner at ``location`` is meant.
+    ``policy`` is the plain form of a policy that a write brings, None without.
+    """
+
+    operation: Operation
+    id: str
+    source: str
+    service: str
+    stakeholder: str
+    variable: str
+    location: str
+    value: Any = None
+    condition: str = ""
+    function: str = "last"
+    period_ms: int = 0
+    subscription: str = ""
+    policy: list[list[Any]] | None = None
+    signature: bytes = b""
+
+
+@dataclass(slots=True)
+class Notify:
+    """An outcome (``number`` 0), or the ``number``-th notification of a subscription.
+
+    ``owner`` is empty where it is the variable's default owner at ``location``.
+    """
+
+    request: str
+    result: Result
+    variable: str
+    location: str
+    owner: str
+    value: Any
+    t_ms: int
+    number: int = 0
+    signature: bytes = b""
+
+
+Message = Request | Notify
+
+
+class ValueRefusedError(ValueError):
+    """A value that is not JSON: NaN, infinity, too deep, too large an integer, an object."""
+
+
+def clean_value(value: Any) -> Any:
+    """Return a copy of ``value`` in JSON types, arrays as lists.
+
+    Raises ValueRefusedError. The copy keeps what is stored safe from its writer.
+    """
+    try:
+        return _copy(value, 0)
+    except ValueRefusedError:
+        return _copy(plain_value(value), 0)
+
+
+def _copy(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind is float:
+        if math.isfinite(value):
+            return value
+        raise ValueRefusedError("not a finite number")
+    if kind is str or kind is bool or value is None:
+        return value
+    if kind is int:
+        if -_INT_LIMIT <= value < _INT_LIMIT:
+            return value
+        raise ValueRefusedError("an integer beyond 64 bits")
+    if depth >= _MAX_DEPTH:
+        raise ValueRefusedError("nested too deep")
+    if kind is list:
+        return [_copy(item, depth + 1) for item in value]
+    if kind is dict:
+        if not all(type(key) is str for key in value):
+            raise ValueRefusedError("a key that is no text")
+        return {key: _copy(item, depth + 1) for key, item in value.items()}
+    raise ValueRefusedError(f"{kind.__name__} is not JSON")
