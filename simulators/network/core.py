@@ -261,11 +261,13 @@ class NetworkCore:
         env = self._env
         if until_us < env.now:
             raise SimulationError(f"the network is at {env.now} µs, it cannot go to {until_us}")
+        if env.now < until_us:
+            # An event without callbacks sets the clock; ``run(until=...)`` would stop before
+            # the events of that instant, and leaves its own stop event in the queue.
+            Timeout(env, until_us - env.now)
         peek, step = env.peek, env.step
         while peek() <= until_us:
             step()
-        if env.now < until_us:
-            env.run(until=until_us)
 
     def _measure(self, end_ms: int) -> None:
         self._books.measure(self._interval_began_ms, self._carriers)

@@ -31,6 +31,11 @@ class NetworkSimulator(Adapter):
         )
     }
 
+    def configure(self, args: Any = None, **params: Any) -> None:
+        """Take no parameters; mosaik's hook for command-line options has this name too."""
+        if args is None:
+            super().configure(**params)
+
     def setup(self, model_name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Build the network; there is one."""
         self._core = NetworkCore(params["spec"], params["seed"])

@@ -196,9 +196,7 @@ def _packaged() -> Mapping[str, Technology]:
     )
 
 
-def load(
-    overrides: Mapping[str, Any] | None = None, path: str = _PATH
-) -> dict[str, Technology]:
+def load(overrides: Mapping[str, Any] | None = None, path: str = _PATH) -> dict[str, Technology]:
     """Return all technologies by name, those in ``overrides`` changed.
 
     Raises ScenarioError with every fault: an unknown technology or parameter (and the nearest

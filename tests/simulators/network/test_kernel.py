@@ -41,7 +41,9 @@ class Bench:
         )
         self.link = Link(fabric, "l", technology, (Node("a"), Node("b")))
 
-    def run(self, times_us: Sequence[int], services_us: Sequence[int], classes: Sequence[int]) -> None:
+    def run(
+        self, times_us: Sequence[int], services_us: Sequence[int], classes: Sequence[int]
+    ) -> None:
         payloads: dict[int, bytes] = {}
         for serial, (at, service, level) in enumerate(
             zip(times_us, services_us, classes, strict=True)

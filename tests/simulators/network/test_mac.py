@@ -187,7 +187,9 @@ def test_a_receiver_that_is_down_hears_nothing() -> None:
     assert [(message.attempts, why) for _, message, why in bench.fates] == [(4, "node-down")]
 
 
-@pytest.mark.parametrize("name", ["plc-prime", "plc-g3", "rf-mesh-15.4", "rf-mesh-wisun", "wifi-han"])
+@pytest.mark.parametrize(
+    "name", ["plc-prime", "plc-g3", "rf-mesh-15.4", "rf-mesh-wisun", "wifi-han"]
+)
 def test_every_medium_carries_a_modest_load(name: str) -> None:
     technology = load()[name]
     assert isinstance(technology, MediumTechnology)

@@ -159,7 +159,9 @@ def test_the_packaged_values_pass_their_own_check() -> None:
 
 
 def test_a_scenario_overrides_any_value() -> None:
-    changed = load({"5g-embb": {"core_median_us": 300}, "plc-g3": {"mode": "robo", "mtu_bytes": 133}})
+    changed = load(
+        {"5g-embb": {"core_median_us": 300}, "plc-g3": {"mode": "robo", "mtu_bytes": 133}}
+    )
     embb = changed["5g-embb"]
     assert isinstance(embb, LinkTechnology)
     assert embb.core_median_us == 300

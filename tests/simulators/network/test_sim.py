@@ -1,0 +1,193 @@
+"""The network under mosaik: by sub-steps, in process and as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import mosaik
+import pytest
+
+from fernwatt.adapter import ROWS, Adapter, Inputs, model, plain_value
+from fernwatt.errors import ComponentError
+from fernwatt.messages import Delivery, Frame, NodeUp, Supply
+from simulators.network.core import NetworkCore
+
+END_MS = 70_000
+SPEC: dict[str, Any] = {
+    "nodes": [
+        {"id": node, "terminal": terminal, "battery_ms": 0}
+        for node, terminal in (("cmu", "t1"), ("meter", "t1"), ("lv", None), ("mv", None))
+    ],
+    "media": [
+        {"id": "han", "technology": "zigbee-han", "members": ["cmu", "meter"]},
+        {"id": "fan", "technology": "plc-prime", "members": ["meter", "lv"]},
+    ],
+    "links": [{"id": "wan", "technology": "ethernet", "a": "lv", "b": "mv"}],
+    "interval_ms": 30_000,
+}
+
+
+def reply(delivery: Delivery, t_ms: int) -> Frame:
+    """Answer a request: what a unit does at the tick of delivery."""
+    return Frame(
+        f"{delivery.dst}#{10_000 + int(delivery.id.rpartition('#')[2])}", delivery.id,
+        delivery.dst, delivery.src, "answer", 1, t_ms * 1000 + 300, -1, b"answer" * 9,
+    )  # fmt: skip
+
+
+def request(t_ms: int) -> Frame:
+    return Frame(f"mv#{t_ms}", "", "mv", "cmu", "ask", 2, t_ms * 1000, -1, b"ask" * 30)
+
+
+class Units(Adapter):
+    """Asks every 700 ms, answers what arrives."""
+
+    component: ClassVar[str] = "units"
+    models: ClassVar[dict[str, dict[str, Any]]] = {
+        "Units": model(trigger=["rx", "node_up"], transient=["tx"])
+    }
+
+    def setup(self, model_name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        self.seen: list[Any] = []
+        self.asked_ms = -1
+        return [{"eid": "u", "type": model_name}]
+
+    def advance(self, t_ms: int, inputs: Inputs, max_advance: int) -> int | None:
+        for item in self.take(inputs, "u", "rx"):
+            delivery = Delivery.from_plain(item)
+            self.seen.append([t_ms, delivery.plain()])
+            if delivery.flow == "ask":
+                self.emit("u", "tx", reply(delivery, t_ms))
+        for item in self.take(inputs, "u", "node_up"):
+            self.seen.append([t_ms, NodeUp.from_plain(item).plain()])
+        if t_ms % 700 == 0 and t_ms > self.asked_ms and t_ms < END_MS:
+            self.asked_ms = t_ms
+            self.emit("u", "tx", request(t_ms))
+        return t_ms - t_ms % 700 + 700 if t_ms < END_MS - 700 else None
+
+
+class Grid(Adapter):
+    """Cuts a terminal off at 40 s and feeds it again at 45 s."""
+
+    component: ClassVar[str] = "grid"
+    models: ClassVar[dict[str, dict[str, Any]]] = {"Grid": model(transient=["supply"])}
+
+    def setup(self, model_name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [{"eid": "g", "type": model_name}]
+
+    def advance(self, t_ms: int, inputs: Inputs, max_advance: int) -> int | None:
+        self.emit("g", "supply", Supply(f"grid#{t_ms}", "", "t1", t_ms != 40_000, True))
+        return {0: 40_000, 40_000: 45_000}.get(t_ms)
+
+
+class Sink(Adapter):
+    """Keeps all rows."""
+
+    component: ClassVar[str] = "sink"
+    models: ClassVar[dict[str, dict[str, Any]]] = {"Sink": model(trigger=[ROWS])}
+
+    def setup(self, model_name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        self.rows: list[Any] = []
+        return [{"eid": "s", "type": model_name}]
+
+    def advance(self, t_ms: int, inputs: Inputs, max_advance: int) -> int | None:
+        self.rows += self.take(inputs, "s", ROWS)
+        return None
+
+
+def in_mosaik(network: dict[str, str]) -> tuple[list[Any], dict[str, Any]]:
+    """Run the three simulators; return what the units saw and all rows by table."""
+    remote = "cmd" in network
+    units, sink = Units(), Sink()
+    config: Any = {
+        "Network": network,
+        "Grid": {"python": f"{__name__}:Grid"},
+        "Units": {"python": f"{__name__}:Units"},
+        "Sink": {"python": f"{__name__}:Sink"},
+    }
+    module = sys.modules.setdefault(__name__, sys.modules.get(__name__) or _this())
+    original = module.Units, module.Sink  # type: ignore[attr-defined]
+    module.Units, module.Sink = (lambda: units), (lambda: sink)  # type: ignore[attr-defined]
+    world = mosaik.World(config, time_resolution=0.001, skip_greetings=True)
+    try:
+        common = {"end_ms": END_MS, "plain": remote}
+        grid = world.start("Grid", **common).Grid()
+        recorder = world.start("Sink", **common).Sink()
+        with world.group():
+            net = world.start("Network", **common).Network(spec=SPEC, seed=3)
+            unit = world.start("Units", **common).Units()
+        world.connect(grid, net, "supply")
+        world.connect(unit, net, "tx")
+        world.connect(net, unit, "rx", weak=True)
+        world.connect(net, unit, "node_up", weak=True)
+        world.connect(net, recorder, ROWS)
+        world.run(until=END_MS + 1, print_progress=False)
+    finally:
+        world.shutdown()
+        module.Units, module.Sink = original  # type: ignore[attr-defined]
+    return units.seen, merged([(row["table"], row["columns"]) for row in sink.rows])
+
+
+def _this() -> Any:
+    import types
+
+    module = types.ModuleType(__name__)
+    module.__dict__.update(globals())
+    return module
+
+
+def merged(chunks: list[tuple[str, dict[str, list[Any]]]]) -> dict[str, Any]:
+    tables: dict[str, dict[str, list[Any]]] = {}
+    for name, columns in chunks:
+        into = tables.setdefault(name, {key: [] for key in columns})
+        for key, values in columns.items():
+            into[key] += values
+    return plain_value(tables)
+
+
+def by_hand() -> tuple[list[Any], dict[str, Any]]:
+    """Call the core in the order of the tick rule, as the fused coupling does."""
+    core, seen, chunks = NetworkCore(SPEC, 3), [], []
+    asks = list(range(0, END_MS - 1, 700))
+    supply = {0: True, 40_000: False, 45_000: True}
+    outside = sorted({*asks, *supply, END_MS})
+    while outside:
+        due_ms = core.next_ms()
+        t_ms = outside[0] if due_ms is None else min(due_ms, outside[0])
+        deliveries = core.advance(t_ms)
+        if t_ms == outside[0]:
+            outside.pop(0)
+        if t_ms in supply:
+            core.supply(t_ms, [Supply(f"grid#{t_ms}", "", "t1", supply[t_ms], True)])
+        if t_ms in asks:
+            core.inject(t_ms, [request(t_ms)])
+        seen += [[t_ms, delivery.plain()] for delivery in deliveries]
+        seen += [[t_ms, change.plain()] for change in core.node_up()]
+        core.inject(t_ms, [reply(d, t_ms) for d in deliveries if d.flow == "ask"])
+        if t_ms % 9 == 0:
+            chunks += core.rows()
+    core.close(END_MS)
+    return seen, merged(chunks + core.rows())
+
+
+def test_mosaik_a_process_of_its_own_and_the_plain_core_give_the_same() -> None:
+    local = in_mosaik({"python": "simulators.network.sim:NetworkSimulator"})
+    assert json.dumps(local) == json.dumps(by_hand())
+    seen, tables = local
+    assert {item["flow"] for _, item in seen if "flow" in item} == {"ask", "answer"}
+    assert [t for t, item in seen if "unit" in item] == [40_000] * 2 + [45_000] * 2
+    assert "node-down" in tables["message"]["loss"]
+    remote = in_mosaik({"cmd": f"{sys.executable} -m simulators.network %(addr)s"})
+    assert json.dumps(remote) == json.dumps(local)
+
+
+def test_a_failure_names_the_component() -> None:
+    with pytest.raises(ComponentError, match="network failed while setting up"):
+        world = mosaik.World(
+            {"Network": {"python": "simulators.network.sim:NetworkSimulator"}}, skip_greetings=True
+        )
+        with world:
+            world.start("Network", end_ms=10).Network(spec={**SPEC, "loss": 7}, seed=1)
