@@ -10,6 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def run_callbacks(batches: list[tuple[int, list[Frame]]]) -> float:
     chains: dict[str, BareLink] = {}
     for p in range(PATHS):
         row = [BareLink(env, air_us) for _ in range(HOPS)]
-        for here, there in zip(row, row[1:], strict=False):
+        for here, there in pairwise(row):
             here.sink = there.put
         row[-1].sink = lambda message: delays.append(env.now - message[0])
         chains[f"p{p:02d}/n0"] = row[0]

@@ -270,7 +270,6 @@ def test_paths_are_shortest_and_go_around_what_is_broken() -> None:
         {"id": "a-detour", "technology": "ethernet", "a": "meter/h0", "b": "mv"},
     ]
     core = NetworkCore(spec, 1)
-    used = []
     for t_ms, broken in ((0, ""), (5000, "a-detour"), (10_000, "b-detour"), (15_000, "fan")):
         core.advance(t_ms)
         if broken:
@@ -281,17 +280,11 @@ def test_paths_are_shortest_and_go_around_what_is_broken() -> None:
         core.advance(t_ms + 4000)
     core.close(20_000)
     rows = dict(core.rows())
-    for begin in (0, 10_000):
-        used.append(
-            [
-                name
-                for t, name, n in zip(
-                    *(rows["medium"][key] for key in ("t_ms", "medium", "transmissions")),
-                    strict=True,
-                )
-                if t == begin and n
-            ]
-        )
+    medium = [rows["medium"][key] for key in ("t_ms", "medium", "transmissions")]
+    used = [
+        [name for t_ms, name, sent in zip(*medium, strict=True) if t_ms == begin and sent]
+        for begin in (0, 10_000)
+    ]
     assert used == [["a-detour", "b-detour"], ["fan", "wan"]]
     assert rows["message"]["hops"] == [1, 1, 2, 0]
     assert rows["message"]["loss"] == ["none", "none", "none", "no-route"]
@@ -306,6 +299,38 @@ def test_media_report_each_interval() -> None:
     assert fan["transmissions"] == 1
     assert fan["airtime_us"] == 28_928 + 13_248  # 56 B in 10 symbols of DBPSK_F, acknowledged
     assert sum(row["transmissions"] for row in rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("technology", "gap_ms", "round_trip_ms"),
+    [
+        ("gprs", 60_000, (300, 1000)),  # HPBN table 7-2
+        ("umts", 60_000, (100, 500)),  # HPBN table 7-2
+        ("lte", 400, (30, 100)),  # HPBN, connected
+        ("nb-iot", 60_000, (2 * 700, 2 * 950)),  # 837 ms measured one way for 44 B
+        ("5g-embb", 400, (2 * 4, 2 * 10)),  # Rischke 2021, one way
+        ("5g-urllc", 400, (0.5, 2)),  # IMT-2020: 1 ms one way
+    ],
+)
+def test_cellular_round_trips_lie_in_the_published_envelopes(
+    technology: str, gap_ms: int, round_trip_ms: tuple[float, float]
+) -> None:
+    spec = {
+        "nodes": [{"id": "a"}, {"id": "b"}],
+        "links": [{"id": "l", "technology": technology, "a": "a", "b": "b"}],
+    }
+    sends = {
+        t_ms: [frame(t_ms, src, dst, t_ms * 1000, payload=bytes(44)) for src, dst in ("ab", "ba")]
+        for t_ms in range(gap_ms, 300 * gap_ms, gap_ms)
+    }
+    core, _ = play(spec, sends, 301 * gap_ms)
+    delays_us: dict[str, list[int]] = {"a": [], "b": []}
+    for row in table(core, "message"):
+        if row["fate"] == "delivered":
+            delays_us[row["src"]].append(row["t_arrival_us"] - row["t_send_us"])
+    assert min(len(delays) for delays in delays_us.values()) > 280
+    mean_ms = sum(sum(delays) / len(delays) for delays in delays_us.values()) / 1000
+    assert round_trip_ms[0] <= mean_ms <= round_trip_ms[1]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -194,3 +196,8 @@ def test_what_is_impossible_is_refused(overrides: dict, path: str, text: str) ->
         load(overrides)
     fault = next(fault for fault in caught.value.faults if fault.path == path)
     assert text in str(fault)
+
+
+def test_the_documentation_holds_the_table_as_it_is() -> None:
+    page = Path(__file__).parents[3] / "docs" / "models" / "network.md"
+    assert table_markdown() in page.read_text(encoding="utf-8")

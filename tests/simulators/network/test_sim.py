@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import types
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -100,43 +101,29 @@ class Sink(Adapter):
 
 def in_mosaik(network: dict[str, str]) -> tuple[list[Any], dict[str, Any]]:
     """Run the three simulators; return what the units saw and all rows by table."""
-    remote = "cmd" in network
     units, sink = Units(), Sink()
-    config: Any = {
-        "Network": network,
-        "Grid": {"python": f"{__name__}:Grid"},
-        "Units": {"python": f"{__name__}:Units"},
-        "Sink": {"python": f"{__name__}:Sink"},
-    }
-    module = sys.modules.setdefault(__name__, sys.modules.get(__name__) or _this())
-    original = module.Units, module.Sink  # type: ignore[attr-defined]
-    module.Units, module.Sink = (lambda: units), (lambda: sink)  # type: ignore[attr-defined]
-    world = mosaik.World(config, time_resolution=0.001, skip_greetings=True)
+    here = types.ModuleType("network_world")  # mosaik starts simulators by name
+    here.Grid, here.Units, here.Sink = Grid, lambda: units, lambda: sink  # type: ignore[attr-defined]
+    config: Any = {"Network": network}
+    config |= {name: {"python": f"{here.__name__}:{name}"} for name in ("Grid", "Units", "Sink")}
+    common = {"end_ms": END_MS, "plain": "cmd" in network}
+    sys.modules[here.__name__] = here
     try:
-        common = {"end_ms": END_MS, "plain": remote}
-        grid = world.start("Grid", **common).Grid()
-        recorder = world.start("Sink", **common).Sink()
-        with world.group():
-            net = world.start("Network", **common).Network(spec=SPEC, seed=3)
-            unit = world.start("Units", **common).Units()
-        world.connect(grid, net, "supply")
-        world.connect(unit, net, "tx")
-        world.connect(net, unit, "rx", weak=True)
-        world.connect(net, unit, "node_up", weak=True)
-        world.connect(net, recorder, ROWS)
-        world.run(until=END_MS + 1, print_progress=False)
+        with mosaik.World(config, time_resolution=0.001, skip_greetings=True) as world:
+            grid = world.start("Grid", **common).Grid()
+            recorder = world.start("Sink", **common).Sink()
+            with world.group():
+                net = world.start("Network", **common).Network(spec=SPEC, seed=3)
+                unit = world.start("Units", **common).Units()
+            world.connect(grid, net, "supply")
+            world.connect(unit, net, "tx")
+            world.connect(net, unit, "rx", weak=True)
+            world.connect(net, unit, "node_up", weak=True)
+            world.connect(net, recorder, ROWS)
+            world.run(until=END_MS + 1, print_progress=False)
     finally:
-        world.shutdown()
-        module.Units, module.Sink = original  # type: ignore[attr-defined]
+        del sys.modules[here.__name__]
     return units.seen, merged([(row["table"], row["columns"]) for row in sink.rows])
-
-
-def _this() -> Any:
-    import types
-
-    module = types.ModuleType(__name__)
-    module.__dict__.update(globals())
-    return module
 
 
 def merged(chunks: list[tuple[str, dict[str, list[Any]]]]) -> dict[str, Any]:
@@ -185,9 +172,8 @@ def test_mosaik_a_process_of_its_own_and_the_plain_core_give_the_same() -> None:
 
 
 def test_a_failure_names_the_component() -> None:
-    with pytest.raises(ComponentError, match="network failed while setting up"):
-        world = mosaik.World(
-            {"Network": {"python": "simulators.network.sim:NetworkSimulator"}}, skip_greetings=True
-        )
-        with world:
-            world.start("Network", end_ms=10).Network(spec={**SPEC, "loss": 7}, seed=1)
+    config: Any = {"Network": {"python": "simulators.network.sim:NetworkSimulator"}}
+    with mosaik.World(config, skip_greetings=True) as world:
+        simulator = world.start("Network", end_ms=10)
+        with pytest.raises(ComponentError, match="network failed while setting up"):
+            simulator.Network(spec={**SPEC, "loss": 7}, seed=1)
