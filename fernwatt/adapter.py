@@ -75,7 +75,14 @@ class Adapter(mosaik_api_v3.Simulator):
     models: ClassVar[dict[str, dict[str, Any]]]
 
     def __init__(self) -> None:
-        super().__init__({"api_version": "3.0", "type": "hybrid", "models": self.models})
+        super().__init__(
+            {
+                "api_version": "3.0",
+                "type": "hybrid",
+                "models": self.models,
+                "extra_methods": ["performance"],
+            }
+        )
         self.end_ms = 0
         self.plain = False
         self.t_ms = -1
@@ -143,8 +150,11 @@ class Adapter(mosaik_api_v3.Simulator):
         self._guard(lambda: self.configure(**params))
         return self.meta
 
-    def configure(self, **params: Any) -> None:
-        """Take the simulator's own parameters."""
+    def configure(self, args: Any = None, **params: Any) -> None:  # noqa: ARG002
+        """Take the simulator's own parameters.
+
+        mosaik calls this too, with the command line ``args`` of a process of its own.
+        """
         if params:
             raise TypeError(f"unknown parameters: {', '.join(sorted(params))}")
 
@@ -175,6 +185,10 @@ class Adapter(mosaik_api_v3.Simulator):
     def finalize(self) -> None:
         """Close the core; a failure names the component."""
         self._guard(self.close)
+
+    def performance(self) -> dict[str, float]:
+        """Return the wall time [s] spent in steps so far, and their number."""
+        return {"wall_s": round(self.wall_s, 6), "steps": self.steps}
 
     @property
     def emission_ms(self) -> int:

@@ -25,6 +25,7 @@ __all__ = ["BatteryFleet"]
 
 _MS_PER_H = 3.6e6
 _H_PER_DAY = 24.0
+_LEAST_W = 1e-6  # less is no power: the time to a limit would be beyond all numbers
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
@@ -109,15 +110,18 @@ class BatteryFleet:
         before = self.full, self.empty, self.on
         asked_w = np.where(self.set_points.present, self.set_points.p_w, surplus_w)
         p_w = np.where(energised, np.clip(asked_w, -self.p_max_w, self.p_max_w), 0.0)
+        p_w[np.abs(p_w) < _LEAST_W] = 0.0
         self.on = energised.copy()
         self.full = (p_w > 0) & (self.stored_wh >= self.capacity_wh)
         self.empty = (p_w < 0) & (self.stored_wh <= self.reserve_wh)
-        rate_w = np.where(p_w > 0, p_w * self.eta_c, p_w / self.eta_d)
+        free_w = np.where(p_w > 0, p_w * self.eta_c, p_w / self.eta_d)
         # a full battery is kept full: only what leaks is charged, if there is that much
-        rate_w = np.where(self.full, np.minimum(rate_w, self.k_per_h * self.capacity_wh), rate_w)
+        rate_w = np.where(self.full, np.minimum(free_w, self.k_per_h * self.capacity_wh), free_w)
         rate_w[self.empty] = 0.0
         self.rate_w, self._end_ms = self._until(t_ms, horizon_ms, rate_w)
-        self.p_w = np.where(self.rate_w > 0, self.rate_w / self.eta_c, self.rate_w * self.eta_d)
+        limited_w = np.where(self.rate_w > 0, self.rate_w / self.eta_c, self.rate_w * self.eta_d)
+        limited_w = np.clip(limited_w, -self.p_max_w, self.p_max_w)
+        self.p_w = np.where(self.rate_w == free_w, p_w, limited_w)
         after = self.full, self.empty, self.on
         changed = [old != new for old, new in zip(before, after, strict=True)]
         return np.flatnonzero(changed[0] | changed[1] | changed[2])

@@ -60,6 +60,7 @@ class Checker:
             high = f"at most {most:g}" if most < math.inf else ""
             limits = " and ".join(part for part in (low, high) if part)
             self.fault(field, f"must be {limits}, not {value:g}")
+            return abs(float(value)) or 1.0  # so that it brings no further faults
         return float(value)
 
     def integer(self, field: str, default: int | None = None, *, least: int | None = None) -> int:

@@ -95,7 +95,7 @@ class EvFleet:
         p_max_w, left_ms = self.p_max_w[rows], self.departure_ms[rows] - t_ms
         # less than this is the rounding of the sums above, and done
         missing_wh = self.remaining_wh[rows]
-        missing_wh[missing_wh < 1e-9 * p_max_w] = 0.0
+        missing_wh[missing_wh < 1e-12 * p_max_w] = 0.0
         self.remaining_wh[rows] = missing_wh
         missing_wms = missing_wh * _WMS_PER_WH
         p_w = self._wanted(rows, missing_wms, left_ms)
@@ -122,7 +122,7 @@ class EvFleet:
     ) -> tuple[FloatArray, IntArray]:
         """Return the power to hold, and when it must be worked out anew by itself."""
         draws = p_w > 0
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             finish_ms = np.ceil(np.where(draws, missing_wms / p_w, np.inf))
             slack_ms = np.floor((left_ms * p_max_w - missing_wms) / (p_max_w - p_w))
             ends = finish_ms <= left_ms

@@ -69,7 +69,7 @@ class DevicesSimulator(Adapter):
 
     def _energised(self, inputs: Inputs) -> Any:
         payload = self.latest(inputs, _EID, "terminal")
-        if payload is None:
+        if not payload:  # before the first step of the grid
             return None
         if payload["index"] != self._core.index:
             raise SimulationError("the grid's index of terminals is not that of the devices")

@@ -137,7 +137,7 @@ def make_weather(
     clearness = _clearness(latent, cloudiness)
     noise_c = _NOISE_C * _two_sided(seed, "temperature", history_slots, slots, _NOISE_MEMORY_H)
     begin = start - timedelta(milliseconds=SLOT_MS) * history_slots
-    hours = _slot_hours(begin, total, longitude)
+    hours = _slot_hours(start, -history_slots, total, longitude)
     cycle_c = _DAY_AMPLITUDE_C * np.cos((hours - _WARMEST_H) * (2 * np.pi / 24))
     sun = _sun(begin, total, latitude, longitude, clearness)
     return Weather(
@@ -193,11 +193,11 @@ def _two_sided(seed: int, name: str, history_slots: int, slots: int, memory_h: f
     return both
 
 
-def _slot_hours(begin: datetime, slots: int, longitude: float) -> FloatArray:
-    """Return the mean solar time [h] in the middle of each slot."""
-    utc = pd.Timestamp(begin).tz_convert("UTC")
-    first_h = float(utc.hour + utc.minute / 60 + longitude / 15)
-    hours: FloatArray = first_h + _SLOT_H * (np.arange(slots, dtype=float) + 0.5)
+def _slot_hours(start: datetime, first_slot: int, slots: int, longitude: float) -> FloatArray:
+    """Return the mean solar time [h] in the middle of each slot, counted on from the start's."""
+    utc = pd.Timestamp(start).tz_convert("UTC")
+    start_h = float(utc.hour + utc.minute / 60 + longitude / 15)
+    hours: FloatArray = start_h + _SLOT_H * (first_slot + np.arange(slots, dtype=float) + 0.5)
     return hours
 
 

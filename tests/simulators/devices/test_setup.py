@@ -1,0 +1,175 @@
+"""What assembly asks for: profiles, sessions, owners; and what it is told about bad data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fernwatt.errors import ScenarioError
+from fernwatt.timebase import Clock
+from simulators.devices import (
+    DevicesCore,
+    SessionStatistics,
+    assign,
+    charging_points,
+    make_weather,
+    parse_devices,
+    pv_systems,
+    read_sessions,
+    roofs,
+    sample_sessions,
+    vary,
+)
+
+CLOCK = Clock.from_iso("2016-04-20T10:00:00Z")
+DAY_MS = 86_400_000
+CUSTOMERS = [f"terminal/lv1/load-{n}" for n in range(400)]
+
+
+def day_energies(values, first_slot):
+    day = (first_slot + np.arange(len(values))) // 96
+    return np.bincount(day, weights=values)[day[0] :]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 95), st.integers(1, 400), st.floats(0, 0.6), st.integers(0, 99))
+def test_variation_keeps_the_energy_of_every_day(first_slot, slots, variation, who) -> None:
+    p_w = np.random.default_rng(who).gamma(0.7, 500.0, slots)
+    own, q_var = vary(
+        p_w, 0.3 * p_w, seed=1, customer=f"c{who}", variation=variation, first_slot=first_slot
+    )
+    want = day_energies(p_w, first_slot)
+    assert day_energies(own, first_slot) == pytest.approx(want, rel=1e-9, abs=1e-9)
+    assert (own >= 0).all()
+    assert q_var == pytest.approx(0.3 * own, rel=1e-6, abs=1e-6)
+
+
+def test_no_two_customers_are_scaled_copies() -> None:
+    p_w = np.random.default_rng(0).gamma(0.7, 500.0, 7 * 96)
+    all_own = [vary(p_w, p_w, seed=1, customer=f"c{n}")[0] for n in range(20)]
+    off_diagonal = np.corrcoef(all_own)[np.triu_indices(20, 1)]
+    assert off_diagonal.min() > 0.05
+    assert off_diagonal.max() < 0.97
+
+
+def test_a_longer_profile_begins_like_a_shorter_one() -> None:
+    p_w = np.random.default_rng(0).gamma(0.7, 500.0, 4 * 96)
+    short = vary(p_w[:192], p_w[:192], seed=1, customer="c")[0]
+    assert vary(p_w, p_w, seed=1, customer="c")[0][:192] == pytest.approx(short)
+
+
+def test_owners_stay_when_others_come_or_the_share_grows() -> None:
+    some, few = assign(0.4, CUSTOMERS, 1, "ev"), assign(0.4, CUSTOMERS[::2], 1, "ev")
+    assert set(few) == {d for d in some if some[d] in CUSTOMERS[::2]}
+    assert set(some) <= set(assign(0.7, CUSTOMERS, 1, "ev"))
+    assert len(some) == pytest.approx(160, abs=40)
+    assert next(iter(some)).startswith("ev/lv1/load-")
+    with pytest.raises(ScenarioError, match=r"devices\.ev\.share"):
+        assign(1.2, CUSTOMERS, 1, "ev")
+
+
+def test_roofs_are_drawn_within_their_limits_and_make_pv_devices() -> None:
+    owners = assign(0.3, CUSTOMERS, 1, "pv")
+    systems = roofs(owners, 1, p_rated_w=(3_000.0, 10_000.0))
+    assert len({(s.tilt_deg, s.azimuth_deg) for s in systems.values()}) > 20
+    assert all(3_000 <= s.p_rated_w <= 10_000 for s in systems.values())
+    truth = make_weather(start=CLOCK.start, slots=96, seed=1, history_slots=96)
+    specs = pv_systems(owners, systems, truth)
+    DevicesCore(CUSTOMERS, specs, DAY_MS).step(0)
+    assert all(len(spec["p_w"]) == 96 for spec in specs)
+
+
+def test_sampled_sessions_have_the_stated_marginals() -> None:
+    what = SessionStatistics(timezone="UTC")
+    clock = Clock.from_iso("2016-04-20T00:00:00Z")
+    days, points = 20, 200
+    found = [
+        s
+        for n in range(points)
+        for s in sample_sessions(
+            f"ev/lv1/{n}", 11_000.0, clock=clock, end_ms=days * DAY_MS, seed=3, statistics=what
+        )
+        if s["arrival_ms"] > 0
+    ]
+    arrival_h = np.array([s["arrival_ms"] for s in found]) / 3.6e6
+    arrival_h = np.where(arrival_h % 24 < 6, arrival_h % 24 + 24, arrival_h % 24)
+    departure_h = np.array([s["departure_ms"] for s in found]) / 3.6e6 % 24
+    energy_wh = np.array([s["energy_wh"] for s in found])
+    assert len(found) / (days * points) == pytest.approx(0.63, abs=0.03)
+    assert arrival_h.mean() == pytest.approx(19.6, abs=0.15)
+    assert arrival_h.std() == pytest.approx(2.2, abs=0.15)
+    assert departure_h.mean() == pytest.approx(8.2, abs=0.1)
+    assert energy_wh.mean() == pytest.approx(15_000, rel=0.05)
+
+
+def test_sampled_sessions_are_feasible_and_a_longer_run_begins_alike() -> None:
+    owners = assign(1.0, CUSTOMERS[:100], 1, "ev")
+    specs = charging_points(owners, clock=CLOCK, end_ms=3 * DAY_MS, seed=1, p_max_w=3_700.0)
+    devices = parse_devices(specs, CUSTOMERS, 0)  # refuses what cannot be served
+    assert sum(len(d.sessions) for d in devices) > 100
+    shorter = charging_points(owners, clock=CLOCK, end_ms=DAY_MS, seed=1, p_max_w=3_700.0)
+    for long, short in zip(specs, shorter, strict=True):
+        assert long["sessions"][: len(short["sessions"])] == short["sessions"]
+
+
+GOOD = "device,session,arrival,departure,energy_wh\n"
+ROW = "ev/lv1/a,{},2016-04-20T{}:00:00Z,2016-04-20T{}:00:00Z,{}\n"
+BAD_ROWS = {
+    "is not after the arrival": ROW.format("x", 18, 17, 1000),
+    "more than the session can take": ROW.format("x", 18, 19, 12000),
+    "must be a positive number, not 'nan'": ROW.format("x", 18, 19, "nan"),
+    "must be a positive number, not '-5'": ROW.format("x", 18, 19, -5),
+    "must be a positive number, not 'much'": ROW.format("x", 18, 19, "much"),
+    "is at sessions.csv:2 already": ROW.format("one", 20, 21, 1000),
+    "the vehicle of sessions.csv:2 is still": ROW.format("x", 13, 15, 1000),
+    "no charging point 'ev/lv1/b'": ROW.format("x", 18, 19, 1).replace("lv1/a", "lv1/b"),
+    "is no instant": ROW.format("x", 18, 29, 1),
+    "is before the start of the run": ROW.format("x", "09", 11, 1),
+}
+
+
+@pytest.mark.parametrize("message", BAD_ROWS)
+def test_a_bad_row_of_a_session_file_is_named(tmp_path, message) -> None:
+    path = tmp_path / "sessions.csv"
+    path.write_text(GOOD + ROW.format("one", 12, 14, 5000) + BAD_ROWS[message])
+    with pytest.raises(ScenarioError, match=message) as caught:
+        read_sessions(path, clock=CLOCK, end_ms=DAY_MS, p_max_w={"ev/lv1/a": 11_000.0})
+    assert [fault.where for fault in caught.value.faults] == ["sessions.csv:3"]
+
+
+def test_a_good_session_file_is_read(tmp_path) -> None:
+    path = tmp_path / "sessions.csv"
+    late = ROW.format("two", 18, 20, 7000) + ROW.format("one", 12, 14, 5000)
+    path.write_text(GOOD + late + ROW.format("past", "08", "09", 100))
+    found = read_sessions(path, clock=CLOCK, end_ms=DAY_MS, p_max_w={"ev/lv1/a": 11_000.0})
+    assert [s["id"] for s in found["ev/lv1/a"]] == ["session/lv1/a/one", "session/lv1/a/two"]
+    assert found["ev/lv1/a"][0]["arrival_ms"] == 7_200_000
+    path.write_text("device,arrival\n")
+    with pytest.raises(ScenarioError, match="departure, energy_wh"):
+        read_sessions(path, clock=CLOCK, end_ms=DAY_MS, p_max_w={})
+
+
+def test_every_fault_of_every_device_is_told_with_its_path() -> None:
+    here = {"terminal": CUSTOMERS[0]}
+    visit = {"arrival_ms": 0, "departure_ms": 3_600_000, "energy_wh": 99_000.0}
+    devices = [
+        {"id": "load/x", "kind": "load", **here, "p_w": [1.0, float("nan"), 2.0, 3.0]},
+        {"id": "load/y", "kind": "load", **here, "p_w": [1.0]},
+        {"id": "pv/x", "kind": "pv", **here, "p_w": [0.0, 5.0, 0.0, 0.0]},
+        {"id": "battery/x", "kind": "battery", **here, "capacity_wh": -1.0, "p_max_w": 1.0},
+        {"id": "ev/x", "kind": "ev", **here, "p_max_w": 11_000.0, "sessions": [visit]},
+        {"id": "ev/y", "kind": "ev", "terminal": "terminal/nowhere", "p_max_w": 1.0, "colour": 3},
+        {"id": "fridge/x", "kind": "fridge", **here},
+        {"id": "load/z", "kind": "load", **here, "p_w": [1.0] * 4},
+        {"id": "load/z", "kind": "load", **here, "p_w": [1.0] * 4},
+    ]
+    with pytest.raises(ScenarioError) as caught:
+        parse_devices(devices, CUSTOMERS, 4)
+    paths = [fault.path for fault in caught.value.faults]
+    assert paths == [
+        "devices[0].p_w[1]", "devices[1].p_w", "devices[2].p_w[1]", "devices[3].capacity_wh",
+        "devices[4].sessions[0].energy_wh", "devices[5].terminal", "devices[5].colour",
+        "devices[6].kind", "devices[8].id",
+    ]  # fmt: skip
