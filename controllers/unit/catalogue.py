@@ -109,5 +109,6 @@ CATALOGUE = Catalogue(
         Variable("balancing.accept", 13, "any", "1", "operator", _BALANCING),
         Variable("balancing.profile", 14, "any", "1", "unit", _BALANCING),
         Variable("balancing.request", 15, "any", "1", "operator", _BALANCING),
+        Variable("balancing.update", 16, "any", "1", "unit", _BALANCING),
     )
 )  # fmt: skip

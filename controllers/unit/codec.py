@@ -183,12 +183,11 @@ def _strict_map(payload: bytes) -> dict[Any, Any]:
     try:
         data = cbor2.loads(payload)
         # one encoding per message: this finds trailing bytes, double keys and long forms at once
-        if type(data) is not dict or cbor2.dumps(data, canonical=True) != payload:
-            raise DecodeError("not deterministic")
-    except DecodeError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a decoder says of foreign bytes
+        again = cbor2.dumps(data, canonical=True)
+    except Exception as error:
         raise DecodeError("not CBOR") from error
+    if type(data) is not dict or again != payload:
+        raise DecodeError("not deterministic")
     if not all(type(key) is int for key in data):
         raise DecodeError("a key that is no integer")
     return data
@@ -233,7 +232,7 @@ def _coded(
 
 def _value(data: dict[Any, Any]) -> Any:
     value = data.get(_VALUE)
-    if value is None or type(value) is float and value - value == 0:
+    if value is None or (type(value) is float and value - value == 0):
         return value
     try:
         return clean_value(value)

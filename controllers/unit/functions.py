@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from fernwatt.timebase import HOUR_MS
@@ -64,9 +65,7 @@ def _mean(times: Sequence[int], values: Sequence[Any]) -> tuple[Any, int]:
 
 def _integral(times: Sequence[int], values: Sequence[Any]) -> tuple[Any, int]:
     order = sorted(range(len(times)), key=lambda i: (times[i], i))
-    area = math.fsum(
-        values[a] * (times[b] - times[a]) for a, b in zip(order, order[1:], strict=False)
-    )
+    area = math.fsum(values[a] * (times[b] - times[a]) for a, b in pairwise(order))
     return area / HOUR_MS, _stamp(times)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -61,11 +61,11 @@ class UnitsCore:
         directory = Directory(units, catalogue)
         self._around = Surroundings(
             seed,
-            catalogue,
-            directory,
-            _named(CODECS, spec.get("codec", "cbor"), "codec")(catalogue),
-            _named(LEVELS, spec.get("security", "none"), "security")(),
-            _flows(spec.get("flows", {})),
+            catalogue=catalogue,
+            directory=directory,
+            codec=_named(CODECS, spec.get("codec", "cbor"), "codec")(catalogue),
+            security=_named(LEVELS, spec.get("security", "none"), "security")(),
+            flows=_flows(spec.get("flows", {})),
         )
         self._factories, self._make_store = dict(factories or {}), make_store
         self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
@@ -174,11 +174,11 @@ class UnitsCore:
         unit = ManagementUnit(
             identifier,
             self._around,
-            self._host(spec, path),
-            self._make_store(identifier),
-            PolicyBook(_policies(spec, path), spec.get("prefer", "latest")),
-            spec.get("actuators") or {},
-            self._report_ms(identifier, services.get("metering") or {}),
+            host=self._host(spec, path),
+            store=self._make_store(identifier),
+            policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest")),
+            actuators=spec.get("actuators") or {},
+            report_ms=self._report_ms(identifier, services.get("metering") or {}),
         )
         owner = self.directory[identifier].owner
         stakeholders = spec.get("stakeholders") or {}

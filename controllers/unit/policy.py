@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from controllers.unit.service import Result
 
@@ -22,6 +22,7 @@ __all__ = [
     "READ_WRITE",
     "WRITE",
     "AccessControl",
+    "Accessor",
     "Grant",
     "Policy",
     "PolicyBook",
@@ -128,6 +129,13 @@ class PolicyBook:
         self._latest[variable, owner] = policy
 
 
+class Accessor(Protocol):
+    """Who wants access: a stakeholder, through a service."""
+
+    stakeholder: str
+    service: str
+
+
 class AccessControl:
     """Keeps two grants of one (right, variable, owner, stakeholder, service) apart.
 
@@ -146,14 +154,15 @@ class AccessControl:
         right: int,
         variable: str,
         owner: str,
-        stakeholder: str,
-        service: str,
+        *,
+        by: Accessor,
         t_ms: int,
     ) -> Result:
         """Return OK, DENIED or RATE; an OK counts as an access at ``t_ms``.
 
         All ``policies`` must grant the access, the longest of their delays holds.
         """
+        stakeholder, service = by.stakeholder, by.service
         if stakeholder == owner:
             return Result.OK
         delay_ms = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from controllers.unit.service import Issued, Result
+from controllers.unit.surroundings import SERVICE_TIMER
 from controllers.unit.wire import Operation, Request, ValueRefusedError, clean_value
 from fernwatt.messages import Event
 from fernwatt.streams import stream
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from controllers.unit.policy import Policy
     from controllers.unit.unit import ManagementUnit
 
-__all__ = ["SERVICE_TIMER", "Port"]
-
-SERVICE_TIMER = 0
+__all__ = ["Port"]
 
 
 class Port:
@@ -99,8 +98,8 @@ class Port:
         try:
             request.value = clean_value(value)
         except ValueRefusedError:
-            return self._unit.refuse(request, Result.MALFORMED, cause)
-        return self._unit.call(request, cause)
+            return self._unit.caller.refuse(request, Result.MALFORMED, cause)
+        return self._unit.caller.call(request, cause)
 
     def query(
         self,
@@ -114,7 +113,7 @@ class Port:
         """Read a variable once."""
         request = self._request(Operation.QUERY, variable, location)
         request.condition, request.function = condition, function
-        return self._unit.call(request, cause)
+        return self._unit.caller.call(request, cause)
 
     def event(
         self, variable: str, location: str, *, condition: str = "", cause: str = ""
@@ -122,19 +121,19 @@ class Port:
         """Be notified of every new instance that satisfies ``condition``."""
         request = self._request(Operation.EVENT, variable, location)
         request.condition = condition
-        return self._unit.call(request, cause)
+        return self._unit.caller.call(request, cause)
 
     def periodic(self, variable: str, location: str, period_ms: int, *, cause: str = "") -> Issued:
         """Be notified of the newest instance every ``period_ms``."""
         request = self._request(Operation.PERIODIC, variable, location)
         request.period_ms = period_ms
-        return self._unit.call(request, cause)
+        return self._unit.caller.call(request, cause)
 
     def unsubscribe(self, subscription: str, location: str, *, cause: str = "") -> Issued:
         """End a subscription."""
         request = self._request(Operation.UNSUBSCRIBE, "", location)
         request.subscription = subscription
-        return self._unit.call(request, cause)
+        return self._unit.caller.call(request, cause)
 
     def _request(self, operation: Operation, variable: str, location: str) -> Request:
         unit = self._unit

@@ -21,7 +21,7 @@ from controllers.unit.store import Instance, Store
 from controllers.unit.subscriptions import Subscription, Subscriptions
 from controllers.unit.wire import Notify, Operation, Request
 
-__all__ = ["Outcome", "RequestProcessor", "check"]
+__all__ = ["Outcome", "RequestProcessor", "check", "refusal"]
 
 _MAX_PERIOD_MS = 1 << 40
 
@@ -71,6 +71,7 @@ class RequestProcessor:
     def __init__(
         self,
         unit: str,
+        *,
         catalogue: Catalogue,
         directory: Directory,
         store: Store,
@@ -110,9 +111,8 @@ class RequestProcessor:
             READ,
             instance.variable,
             instance.owner,
-            subscription.stakeholder,
-            subscription.service,
-            t_ms,
+            by=subscription,
+            t_ms=t_ms,
         )
 
     def newest(self, variable: str, owner: str) -> Instance | None:
@@ -123,16 +123,16 @@ class RequestProcessor:
 
     def _execute(self, request: Request, flow: str, t_ms: int) -> Outcome:
         if not self._security.verify(request, request.source):
-            return _refusal(request, Result.DENIED)
+            return refusal(request, Result.DENIED)
         if request.location != self._unit:
-            return _refusal(request, Result.UNKNOWN_LOCATION)
+            return refusal(request, Result.UNKNOWN_LOCATION)
         if request.operation is Operation.UNSUBSCRIBE:
             return self._unsubscribe(request)
         variable = self._catalogue.get(request.variable)
         if variable is None:
-            return _refusal(request, Result.UNKNOWN_VARIABLE)
+            return refusal(request, Result.UNKNOWN_VARIABLE)
         if check(request) is not Result.OK:
-            return _refusal(request, Result.MALFORMED)
+            return refusal(request, Result.MALFORMED)
         owner = self._directory.owner(self._unit, variable.name)
         return self._operations[request.operation](request, variable, owner, flow, t_ms)
 
@@ -141,13 +141,11 @@ class RequestProcessor:
     ) -> Outcome:
         name = variable.name
         policy = self._policies.current(name, owner, variable.policy)
-        result = self._access.decide(
-            (policy,), WRITE, name, owner, request.stakeholder, request.service, t_ms
-        )
+        result = self._access.decide((policy,), WRITE, name, owner, by=request, t_ms=t_ms)
         if result is not Result.OK:
-            return _refusal(request, result)
+            return refusal(request, result)
         if not variable.takes(request.value):
-            return _refusal(request, Result.MALFORMED)
+            return refusal(request, Result.MALFORMED)
         if request.policy is not None and request.stakeholder == owner:
             policy = Policy.from_plain(request.policy)
             self._policies.set(name, owner, policy)
@@ -170,16 +168,10 @@ class RequestProcessor:
             0: self._policies.current(variable.name, owner, variable.policy)
         }
         result = self._access.decide(
-            policies.values(),
-            READ,
-            variable.name,
-            owner,
-            request.stakeholder,
-            request.service,
-            t_ms,
+            policies.values(), READ, variable.name, owner, by=request, t_ms=t_ms
         )
         if result is not Result.OK:
-            return _refusal(request, result)
+            return refusal(request, result)
         if len(chosen) == 1 and request.function in {"last", "first"}:
             return Outcome(_of_instance(request, chosen[0]), chosen[0])
         return self._reduce(request, chosen, owner)
@@ -190,9 +182,9 @@ class RequestProcessor:
         try:
             reduced = reduce_values(request.function, times, values)
         except FunctionError:
-            return _refusal(request, Result.MALFORMED)
+            return refusal(request, Result.MALFORMED)
         if reduced is None:
-            return _refusal(request, Result.NO_DATA)
+            return refusal(request, Result.NO_DATA)
         value, at_ms = reduced
         return Outcome(
             Notify(request.id, Result.OK, request.variable, request.location, owner, value, at_ms)
@@ -204,7 +196,7 @@ class RequestProcessor:
         policy = self._policies.current(variable.name, owner, variable.policy)
         allowed = policy.allows(READ, request.stakeholder, request.service)
         if not (allowed or request.stakeholder == owner):
-            return _refusal(request, Result.DENIED)
+            return refusal(request, Result.DENIED)
         subscription = Subscription(
             request.id,
             request.operation,
@@ -224,7 +216,7 @@ class RequestProcessor:
     def _unsubscribe(self, request: Request) -> Outcome:
         subscription = self.subscriptions.owned(request)
         if subscription is None:
-            return _refusal(request, Result.UNKNOWN_SUBSCRIPTION)
+            return refusal(request, Result.UNKNOWN_SUBSCRIPTION)
         self.subscriptions.remove(subscription)
         request.variable = subscription.variable
         return Outcome(_answer(request, Result.OK, subscription.owner))
@@ -234,7 +226,8 @@ def _answer(request: Request, result: Result, owner: str) -> Notify:
     return Notify(request.id, result, request.variable, request.location, owner, None, -1)
 
 
-def _refusal(request: Request, result: Result) -> Outcome:
+def refusal(request: Request, result: Result) -> Outcome:
+    """Return the outcome of a request that was not executed."""
     return Outcome(_answer(request, result, ""))
 
 

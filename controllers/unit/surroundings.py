@@ -6,7 +6,6 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from controllers.unit.books import Books
 from controllers.unit.calls import Flow
@@ -16,9 +15,17 @@ from controllers.unit.directory import Directory
 from controllers.unit.security import Security
 from fernwatt.messages import Command, Event, Frame
 
-__all__ = ["Surroundings", "Timer"]
+__all__ = [
+    "CALL_TIMER",
+    "PERIOD_TIMER",
+    "REPORT_TIMER",
+    "SERVICE_TIMER",
+    "Surroundings",
+    "Timer",
+]
 
-# due [ms], serial, unit, kind, key
+SERVICE_TIMER, CALL_TIMER, PERIOD_TIMER, REPORT_TIMER = range(4)
+# when it is due in ms, its serial number, its unit, its kind, and what it is about
 Timer = tuple[int, int, str, int, str]
 
 
@@ -28,6 +35,7 @@ class Surroundings:
     def __init__(
         self,
         seed: int,
+        *,
         catalogue: Catalogue,
         directory: Directory,
         codec: Codec,

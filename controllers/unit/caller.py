@@ -1,0 +1,177 @@
+"""The calling side of one unit: its services' requests, until their outcome is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from controllers.unit.calls import Call, Calls, Flow
+from controllers.unit.inbox import Inbox
+from controllers.unit.post import Post
+from controllers.unit.requests import Outcome, check, refusal
+from controllers.unit.service import Issued, Result
+from controllers.unit.surroundings import CALL_TIMER, Surroundings
+from controllers.unit.wire import Notify, Operation, Request
+from fernwatt.messages import Delivery
+
+__all__ = ["Caller"]
+
+_FLOW_OF_SERVICE = {"metering": "metering", "aggregation": "metering", "balancing": "balancing"}
+_MAX_OPEN = 10_000
+_SUBSCRIBING = (Operation.EVENT, Operation.PERIODIC)
+
+
+class Caller:
+    """Issues requests here or to the unit that holds the data, repeats what is not answered.
+
+    ``execute`` executes a request on this unit's own data.
+    """
+
+    __slots__ = ("_around", "_calls", "_execute", "_inbox", "_post", "_unit")
+
+    def __init__(
+        self,
+        unit: str,
+        around: Surroundings,
+        *,
+        post: Post,
+        inbox: Inbox,
+        execute: Callable[[Request, str], Outcome],
+    ) -> None:
+        self._unit, self._around = unit, around
+        self._post, self._inbox, self._execute = post, inbox, execute
+        self._calls = Calls()
+
+    def call(self, request: Request, cause: str) -> Issued:
+        """Issue a service's request; its outcome will come as a notification."""
+        if check(request) is not Result.OK:
+            return self.refuse(request, Result.MALFORMED, cause)
+        if request.location == self._unit:
+            outcome = self._execute(request, self._flow(request)[0])
+            brought = outcome.instance.id if outcome.instance is not None else request.id
+            self._finish(request, outcome.notify, brought, asked_ms=self._now, cause=cause)
+        elif request.location not in self._around.directory:
+            return self.refuse(request, Result.UNKNOWN_LOCATION, cause)
+        elif len(self._calls.open) >= _MAX_OPEN:
+            return self.refuse(request, Result.OVERLOADED, cause)
+        else:
+            self._call_there(request, cause)
+        return Issued(Result.ISSUED, request.id)
+
+    def refuse(self, request: Request, result: Result, cause: str) -> Issued:
+        """Refuse a request at once, and tell its service in the common way too."""
+        notify = refusal(request, result).notify
+        self._finish(request, notify, request.id, asked_ms=self._now, cause=cause)
+        return Issued(result, request.id)
+
+    def due(self, identifier: str) -> None:
+        """Repeat an unanswered request, or give it up."""
+        call = self._calls.open.get(identifier)
+        if call is None:
+            return
+        flow, request = self._around.flows[call.flow], call.request
+        if call.attempt >= flow.retries:
+            del self._calls.open[identifier]
+            notify = refusal(request, Result.TIMEOUT).notify
+            self._finish(request, notify, identifier, asked_ms=call.asked_ms, cause=call.cause)
+            return
+        call.attempt += 1
+        self._transmit(call, self._post.name(), identifier)
+        at_ms = self._now + (flow.timeout_ms << call.attempt)
+        self._around.timer(at_ms, self._unit, CALL_TIMER, identifier)
+
+    def outcome(self, notify: Notify, delivery: Delivery) -> None:
+        """Take an answer or a subscription's notification; what nobody waits for is counted."""
+        if not self._around.security.verify(notify, delivery.src):
+            self._around.counters["unverified"] += 1
+        elif notify.number:
+            self._subscribed(notify, delivery)
+        else:
+            call = self._calls.open.get(notify.request)
+            if call is None or call.request.location != delivery.src:
+                self._around.counters["unexpected"] += 1
+                return
+            del self._calls.open[notify.request]
+            self._finish(
+                call.request, notify, delivery.id, asked_ms=call.asked_ms, cause=call.cause
+            )
+
+    def close(self) -> None:
+        """Record the requests whose outcome is still open."""
+        for call in self._calls.open.values():
+            self._record(call.request, Result.ISSUED, call.asked_ms, call.cause)
+
+    @property
+    def _now(self) -> int:
+        return self._around.now_ms
+
+    def _flow(self, request: Request) -> tuple[str, Flow]:
+        variable = self._around.catalogue.get(request.variable)
+        if variable is not None and variable.critical:
+            name = "control"
+        else:
+            name = _FLOW_OF_SERVICE.get(request.service, "management")
+        return name, self._around.flows[name]
+
+    def _call_there(self, request: Request, cause: str) -> None:
+        if request.subscription in self._calls.held:
+            request.variable = self._calls.held[request.subscription].variable
+        name, flow = self._flow(request)
+        payload = self._post.payload(request, request.location)
+        deadline_us = (self._now + flow.patience_ms) * 1000
+        call = Call(request, name, cause, self._now, payload, deadline_us)
+        self._calls.open[request.id] = call
+        if request.operation in _SUBSCRIBING:
+            self._calls.subscribe(request)
+        self._transmit(call, request.id, cause)
+        self._around.timer(self._now + flow.timeout_ms, self._unit, CALL_TIMER, request.id)
+
+    def _transmit(self, call: Call, frame: str, cause: str) -> None:
+        self._post.send(
+            frame,
+            call.payload,
+            cause=cause,
+            dst=call.request.location,
+            flow=call.flow,
+            deadline_us=call.deadline_us,
+        )
+
+    def _subscribed(self, notify: Notify, delivery: Delivery) -> None:
+        held = self._calls.held.get(notify.request)
+        if held is None or held.location != delivery.src:
+            self._around.counters["unexpected"] += 1
+        elif not held.window.fresh(notify.number):
+            self._around.counters["duplicate"] += 1
+        else:
+            if notify.result is Result.DENIED:
+                del self._calls.held[notify.request]
+            self._inbox.put(held.service, notify, delivery.id)
+
+    def _finish(
+        self, request: Request, notify: Notify, brought: str, *, asked_ms: int, cause: str
+    ) -> None:
+        """Close a request: keep what it means for subscriptions, record it, tell the service."""
+        result = notify.result
+        if request.operation in _SUBSCRIBING and request.location != self._unit:
+            if result is Result.REPLACED:
+                self._calls.replace(request.id)
+            elif result is not Result.OK:
+                self._calls.held.pop(request.id, None)
+        elif request.operation is Operation.UNSUBSCRIBE and result is Result.OK:
+            self._calls.held.pop(request.subscription, None)
+        self._record(request, result, asked_ms, cause)
+        self._inbox.put(request.service, notify, brought)
+
+    def _record(self, request: Request, result: Result, asked_ms: int, cause: str) -> None:
+        self._around.books.add(
+            "request",
+            self._now,
+            request.id,
+            cause,
+            self._unit,
+            request.service,
+            request.operation.label,
+            request.variable,
+            request.location,
+            result.label,
+            self._now - asked_ms,
+        )

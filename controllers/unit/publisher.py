@@ -1,0 +1,101 @@
+"""The holding side of subscriptions: who is notified of what, and when."""
+
+from __future__ import annotations
+
+from controllers.unit.inbox import Inbox
+from controllers.unit.post import Post
+from controllers.unit.requests import RequestProcessor
+from controllers.unit.service import Result
+from controllers.unit.store import Instance
+from controllers.unit.subscriptions import Subscription
+from controllers.unit.surroundings import PERIOD_TIMER, REPORT_TIMER, Surroundings
+from controllers.unit.wire import Notify
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """Notifies the subscribers of one unit's data.
+
+    Remote subscribers of the flow ``metering`` are notified ``report_ms`` late: each meter has
+    its own place in the reporting schedule, lest all of an area speak at the slot's boundary.
+    """
+
+    __slots__ = ("_around", "_inbox", "_post", "_processor", "_report_ms", "_reports", "_unit")
+
+    def __init__(
+        self,
+        unit: str,
+        around: Surroundings,
+        *,
+        processor: RequestProcessor,
+        post: Post,
+        inbox: Inbox,
+        report_ms: int,
+    ) -> None:
+        self._unit, self._around, self._processor = unit, around, processor
+        self._post, self._inbox, self._report_ms = post, inbox, report_ms
+        self._reports: dict[str, tuple[Subscription, Instance]] = {}
+
+    def publish(self, instance: Instance) -> None:
+        """Notify those who subscribed to new instances."""
+        for subscription in self._processor.subscriptions.events(instance.variable, instance.owner):
+            if subscription.condition is not None and not subscription.condition(instance):
+                continue
+            remote = subscription.unit != self._unit
+            if self._report_ms and remote and subscription.flow == "metering":
+                key = f"{subscription.id}\n{instance.id}"
+                self._reports[key] = (subscription, instance)
+                at_ms = self._around.now_ms + self._report_ms
+                self._around.timer(at_ms, self._unit, REPORT_TIMER, key)
+            else:
+                self._release(subscription, instance)
+
+    def report_due(self, key: str) -> None:
+        """Send the report whose turn has come."""
+        self._release(*self._reports.pop(key))
+
+    def next_period(self, subscription: Subscription) -> None:
+        """Set the timer of a periodic subscription."""
+        at_ms = self._around.now_ms + subscription.period_ms
+        self._around.timer(at_ms, self._unit, PERIOD_TIMER, subscription.id)
+
+    def period_due(self, identifier: str) -> None:
+        """Notify a periodic subscriber of the newest instance, or that there is none."""
+        subscription = self._processor.subscriptions.get(identifier)
+        if subscription is None:
+            return
+        self.next_period(subscription)
+        instance = self._processor.newest(subscription.variable, subscription.owner)
+        if instance is None:
+            self._put(subscription, self._notify(subscription, Result.NO_DATA), "")
+        else:
+            self._release(subscription, instance)
+
+    def _release(self, subscription: Subscription, instance: Instance) -> None:
+        if self._processor.subscriptions.get(subscription.id) is not subscription:
+            return  # it ended while the report waited for its turn
+        result = self._processor.release(subscription, instance, self._around.now_ms)
+        if result is Result.RATE:
+            self._around.counters["withheld"] += 1
+            return
+        notify = self._notify(subscription, result)
+        if result is Result.DENIED:  # the right was lost, and the subscription with it
+            self._processor.subscriptions.remove(subscription)
+        else:
+            notify.value, notify.t_ms = instance.value, instance.t_ms
+        self._put(subscription, notify, instance.id)
+
+    def _notify(self, subscription: Subscription, result: Result) -> Notify:
+        variable, owner = subscription.variable, subscription.owner
+        return Notify(subscription.id, result, variable, self._unit, owner, None, -1)
+
+    def _put(self, subscription: Subscription, notify: Notify, brought: str) -> None:
+        """Send one notification of a subscription, or queue it for a service of this unit."""
+        subscription.serial += 1
+        notify.number = subscription.serial
+        cause = brought or subscription.id
+        if subscription.unit == self._unit:
+            self._inbox.put(subscription.service, notify, cause)
+        else:
+            self._post.notify(notify, cause=cause, dst=subscription.unit, flow=subscription.flow)
