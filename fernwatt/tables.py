@@ -166,6 +166,7 @@ _ALL = (
         committed:i  children whose new plan was taken
         distance_before_w:f  2-norm of the sum's distance from the desired profile
         distance_after_w:f  the same after the round
+        peak_after_w:f  largest magnitude of the sum after the round
         """,
     ),
     _table(

@@ -1,0 +1,99 @@
+"""Energy balancing by hierarchical profile steering over the Data Interface.
+
+``build`` makes the service of a unit: a ``Parent`` that has its children shift load, or the
+``Child`` that plans and controls the devices of one house. The planners are plain functions
+over arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from controllers.balancing.child import Child
+from controllers.balancing.planners import PlanError, plan_battery, plan_ev, plan_time_shiftable
+from controllers.balancing.steering import Parent, Settings
+from controllers.unit.service import Service
+from fernwatt.errors import Fault, ScenarioError
+from fernwatt.timebase import Clock
+
+__all__ = [
+    "Child",
+    "Parent",
+    "PlanError",
+    "Settings",
+    "build",
+    "plan_battery",
+    "plan_ev",
+    "plan_time_shiftable",
+]
+
+_DEVICE_KEYS = {
+    "ev": ("p_max_w",),
+    "battery": ("p_max_w", "capacity_wh"),
+    "pv": ("p_rated_w", "tilt_deg", "azimuth_deg"),
+}
+
+
+def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) -> Service:
+    """Return the balancing service of a unit.
+
+    ``params`` of a parent: ``role: parent``, ``children``, what ``Settings`` has, ``start`` (ISO,
+    t = 0), and where wanted ``meters`` (child: its meter, for children that never answered) and
+    ``others`` (meters of houses without a unit of their own).
+    Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
+    ``latitude_deg`` and ``longitude_deg``. ``predictor`` (both) goes to ``LoadPredictor``.
+
+    Raises ScenarioError with all that is wrong.
+    """
+    unit = str(unit_spec.get("id", "?"))
+    role = params.get("role")
+    faults = list(_faults(params))
+    if faults:
+        path = f"units.{unit}.services.{name}"
+        raise ScenarioError(
+            [Fault(f"{path}.{fault.path}", fault.message, fault.hint) for fault in faults]
+        )
+    start = Clock.from_iso(str(params["start"]))
+    if role == "child":
+        return Child(name, params, start)
+    known = {field.name for field in fields(Settings)}
+    settings = Settings(**{key: params[key] for key in sorted(params) if key in known})
+    return Parent(name, params, settings, start)
+
+
+def _faults(params: Mapping[str, Any]) -> list[Fault]:
+    role = params.get("role")
+    if role not in ("parent", "child"):
+        return [Fault("role", f"{role!r} is no role", "parent or child")]
+    common = {"role", "start", "predictor"}
+    if role == "parent":
+        needed = ["start", "children"]
+        known = common | {"children", "meters", "others"} | {f.name for f in fields(Settings)}
+    else:
+        needed = ["start", "parent", "meter"]
+        known = common | {"parent", "meter", "devices", "latitude_deg", "longitude_deg"}
+    faults = [Fault(key, "is missing") for key in needed if key not in params]
+    faults += [
+        Fault(key, "is not known", f"one of {', '.join(sorted(known))}")
+        for key in sorted(set(params) - known)
+    ]
+    for i, device in enumerate(params.get("devices", ())):
+        faults += _device_faults(f"devices[{i}]", device, params)
+    return faults
+
+
+def _device_faults(
+    path: str, device: Mapping[str, Any], params: Mapping[str, Any]
+) -> list[Fault]:
+    kind = device.get("kind")
+    if kind not in _DEVICE_KEYS:
+        return [Fault(f"{path}.kind", f"{kind!r} is no kind", "ev, battery or pv")]
+    missing = [key for key in ("id", "unit", *_DEVICE_KEYS[kind]) if key not in device]
+    faults = [Fault(f"{path}.{key}", "is missing") for key in missing]
+    if kind == "pv" and not {"latitude_deg", "longitude_deg"} <= params.keys():
+        faults.append(
+            Fault(path, "panels need latitude_deg and longitude_deg", "set both in the service")
+        )
+    return faults

@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fernwatt.errors import FernwattError
 
-__all__ = ["PlanError", "plan_battery", "plan_ev", "plan_time_shiftable"]
+__all__ = ["PlanError", "Watts", "plan_battery", "plan_ev", "plan_time_shiftable"]
 
 Watts: TypeAlias = NDArray[np.float64]
 _Event = tuple[float, float, float]  # marginal value, jump [Wh], change of slope [Wh per value]

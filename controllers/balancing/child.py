@@ -1,0 +1,305 @@
+"""Child of profile steering: a house that answers its parent's signals with plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from controllers.balancing.controller import DeviceController, Plan
+from controllers.balancing.devices import Ints, Problem
+from controllers.balancing.house import House
+from controllers.balancing.planners import Watts
+from controllers.balancing.subscriptions import Subscriptions
+from controllers.unit.service import Notification, UnitContext
+from fernwatt.timebase import SLOT_MS, Clock
+
+__all__ = ["Child"]
+
+_SWEEPS = 2
+_REFRESH_MS = 120_000
+_ORDERS = ("balancing.request", "balancing.signal", "balancing.accept")
+
+Plans = dict[str, Ints]
+
+
+@dataclass(slots=True)
+class _Negotiation:
+    """State of one negotiation: what is frozen, what is agreed, what is offered."""
+
+    number: int
+    first_slot: int
+    base_w: Ints
+    problems: dict[str, Problem]
+    plans: Plans
+    serial: int = 0
+    offered: tuple[int, Plans] | None = None
+    undo: tuple[int, Plans] | None = None
+    others_w: Ints | None = None
+    extra: Plans = field(default_factory=dict)  # of vehicles that came since
+    causes: list[str] = field(default_factory=list)
+
+    @property
+    def slots(self) -> int:
+        return len(self.base_w)
+
+    def sum(self, plans: Plans) -> Ints:
+        """Return the house's profile with these plans."""
+        total = self.base_w.copy()
+        for p_w in plans.values():
+            total += p_w
+        return total
+
+
+def improve(problems: Mapping[str, Problem], base_w: Ints, plans: Plans, target_w: Watts) -> Plans:
+    """Return plans whose sum with the base load comes nearer to the target, device by device."""
+    plans = dict(plans)
+    for _ in range(_SWEEPS if len(problems) > 1 else 1):
+        for device in sorted(problems):
+            rest = base_w + sum(p for name, p in plans.items() if name != device)
+            plans[device] = problems[device].plan(target_w - rest)
+    return plans
+
+
+class Child:
+    """Plans EVs and batteries for the parent's signal and has the controller follow."""
+
+    def __init__(self, name: str, params: Mapping[str, Any], start: Clock) -> None:
+        self.name = name
+        self._parent, self._meter = str(params["parent"]), str(params["meter"])
+        self.house = House(params, start)
+        self._now: _Negotiation | None = None
+        self._serial = 0
+
+    def start(self, context: UnitContext) -> None:
+        """Subscribe to meter, devices and the parent's orders."""
+        self._context = context
+        self.controller = DeviceController(context, dict(self.house.units))
+        self._subscriptions = Subscriptions(context)
+        for variable in _ORDERS:
+            self._subscriptions.want(variable, context.unit)
+        for variable in ("energy.import", "energy.export"):
+            self._subscriptions.want(variable, self._meter)
+        self._subscriptions.want("load_profile", self._meter, now_too=True)
+        for unit, variable in self.house.variables():
+            self._subscriptions.want(variable, unit, now_too=variable != "device.energy")
+        self._set_slot_timer()
+        context.set_timer("refresh", self._next_slot_ms() + _REFRESH_MS)
+
+    def timer(self, name: str) -> None:
+        """Order what a slot needs; ask for what was not heard."""
+        if name == "slot":
+            self.controller.slot()
+            self._set_slot_timer()
+        elif name == "refresh":
+            now_ms = self._context.now_ms
+            silent = set(self.house.silent(now_ms // SLOT_MS))
+            for unit, variable in self.house.variables():
+                if unit in silent:
+                    self._subscriptions.ask(variable, unit)
+            self._context.set_timer("refresh", self._next_slot_ms() + _REFRESH_MS)
+        elif name == Subscriptions.TIMER:
+            self._subscriptions.timer()
+
+    def notify(self, notification: Notification) -> None:
+        """Take a reading or an order."""
+        if not self._subscriptions.is_value(notification):
+            return
+        if notification.location == self._context.unit:
+            self._order(notification)
+        elif notification.location == self._meter:
+            self.house.load.take(notification)
+        else:
+            self._device(notification)
+
+    def _next_slot_ms(self) -> int:
+        return (self._context.now_ms // SLOT_MS + 1) * SLOT_MS
+
+    def _set_slot_timer(self) -> None:
+        self._context.set_timer("slot", self._next_slot_ms())
+
+    # -- the parent's orders
+
+    def _order(self, notification: Notification) -> None:
+        value, name = notification.value, notification.variable
+        if not isinstance(value, Mapping):
+            return
+        if name == "balancing.request":
+            self._request(value, notification.id)
+            return
+        now = self._now
+        if now is None or value.get("negotiation") != now.number:
+            return  # late, or of a negotiation this child knows nothing of
+        if name == "balancing.signal":
+            self._signal(now, value, notification.id)
+        elif name == "balancing.accept":
+            self._accept(now, value, notification.id)
+
+    def _request(self, value: Mapping[str, Any], cause: str) -> None:
+        """Begin a negotiation: freeze prediction and devices, answer with the present plan."""
+        number, first, slots = value["negotiation"], value["slot"], value["slots"]
+        if self._now is not None and number <= self._now.number:
+            return
+        self.house.learn()
+        base_w = np.rint(self.house.predict(first, slots)).astype(np.int64)
+        begin_ms = first * SLOT_MS
+        problems = self._problems(max(begin_ms, self._context.now_ms), first, slots)
+        now = _Negotiation(number, first, base_w, problems, {}, causes=[cause])
+        for device, problem in problems.items():
+            now.plans[device] = self._carried_on(device, problem, first, slots)
+        self._now = now
+        self._send_profile(0, cause)
+
+    def _problems(self, from_ms: int, first: int, slots: int) -> dict[str, Problem]:
+        problems = {}
+        for device, known in sorted(self.house.flexible.items()):
+            if known.present(self._context.now_ms):
+                power = self.controller.power(device, from_ms)
+                problem = known.problem(from_ms, first, slots, power)
+                if problem is not None:
+                    problems[device] = problem
+        return problems
+
+    def _carried_on(self, device: str, problem: Problem, first: int, slots: int) -> Ints:
+        """Return the plan in effect, made feasible for what is known now."""
+        plan = self.controller.plan(device)
+        if plan is None:
+            return problem.uncontrolled()
+        wanted = [plan.at(slot) or 0.0 for slot in range(first, first + slots)]
+        return problem.plan(np.array(wanted))
+
+    def _signal(self, now: _Negotiation, value: Mapping[str, Any], cause: str) -> None:
+        d_w = np.asarray(value["d_w"], dtype=np.int64)
+        if d_w.shape != now.base_w.shape:
+            return
+        number = value["round"]
+        if number == 0:  # an answer to an update: the others' sum
+            now.others_w = d_w
+            self._replan_at_once(now, [cause])
+            self._send_update(now, cause, ask=False)
+            return
+        if value["profile"] != now.serial or not now.problems:
+            return  # the parent counts with another profile than the one agreed
+        before = now.sum(now.plans)
+        now.others_w = d_w - before
+        share_w = d_w / value["k"]
+        plans = improve(now.problems, now.base_w, now.plans, before - share_w)
+        gain_w = float(
+            np.linalg.norm(share_w) - np.linalg.norm(share_w + now.sum(plans) - before)
+        )
+        now.offered = (number, plans)
+        offer = {
+            "child": self._context.unit,
+            "negotiation": now.number,
+            "round": number,
+            "improvement_w": round(max(gain_w, 0.0), 3),
+        }
+        self._context.data.write("balancing.offer", self._parent, offer, cause=cause)
+
+    def _accept(self, now: _Negotiation, value: Mapping[str, Any], cause: str) -> None:
+        number = value["round"]
+        if value["take"]:
+            if now.offered is None or now.offered[0] != number:
+                return
+            now.undo, now.plans = (number, now.plans), now.offered[1]
+        else:
+            if now.undo is None or now.undo[0] != number:
+                return
+            now.plans, now.undo = now.undo[1], None
+        now.offered = None
+        self._commit(now, [*now.causes, cause])
+        self._send_profile(number, cause)
+
+    def _commit(self, now: _Negotiation, causes: Sequence[str]) -> None:
+        """Have the controller follow what is agreed."""
+        for device, problem in sorted(now.problems.items()):
+            set_points = problem.set_points(now.plans[device])
+            self._follow(device, now.first_slot, set_points, causes)
+
+    def _follow(self, device: str, first: int, p_w: Sequence[float], causes: Sequence[str]) -> None:
+        running = self.controller.plan(device)
+        current = self._context.now_ms // SLOT_MS
+        if running is not None and current < first:  # until then the present plan holds
+            kept = [running.at(slot) for slot in range(current, first)]
+            head = [p for p in kept if p is not None]
+            if len(head) == len(kept):
+                first, p_w = current, [*head, *p_w]
+        known = self.house.flexible[device].causes
+        facts = [*self.house.causes(), *(known[name] for name in sorted(known)), *causes]
+        value = {"slot": first, "p_w": list(p_w)}
+        decision = self._context.decide("plan", device, value, facts)
+        self.controller.follow(device, Plan(first, tuple(p_w), decision))
+
+    def _send_profile(self, number: int, cause: str) -> None:
+        now = self._now
+        assert now is not None
+        self._serial += 1
+        now.serial = self._serial
+        value = {
+            "child": self._context.unit,
+            "negotiation": now.number,
+            "round": number,
+            "profile": now.serial,
+            "slot": now.first_slot,
+            "p_w": now.sum(now.plans).tolist(),
+            "flexible": bool(now.problems),
+        }
+        self._context.data.write("balancing.profile", self._parent, value, cause=cause)
+
+    # -- the house's own events
+
+    def _device(self, notification: Notification) -> None:
+        device = self.house.take_device(notification)
+        if notification.variable == "ev.session" and notification.value is None:
+            for name, unit in self.house.units.items():
+                if unit == notification.location:
+                    self.controller.drop(name)
+        if device is not None:
+            self._arrived(device, notification.id)
+
+    def _arrived(self, device: str, cause: str) -> None:
+        """Plan a vehicle that came within the last signal, and tell the parent."""
+        self.controller.drop(device)
+        now = self._now
+        if now is not None:
+            now.problems.pop(device, None)
+            now.plans.pop(device, None)
+            self._replan_at_once(now, [cause])
+        self._send_update(now, cause, ask=True)
+
+    def _send_update(self, now: _Negotiation | None, cause: str, *, ask: bool) -> None:
+        """Tell the parent the profile with the vehicles that came since; ask for the others'."""
+        value: dict[str, Any] = {"child": self._context.unit, "negotiation": 0, "ask": ask}
+        if now is not None:
+            value["negotiation"] = now.number
+            value["p_w"] = (now.sum(now.plans) + now.sum(now.extra) - now.base_w).tolist()
+        self._context.data.write("balancing.update", self._parent, value, cause=cause)
+
+    def _replan_at_once(self, now: _Negotiation, causes: Sequence[str]) -> None:
+        """Plan vehicles that the negotiation does not know of, from this instant on.
+
+        What the others do is known from the last signal; where it says nothing yet (the slot
+        that runs) its first value stands in.
+        """
+        now_ms = self._context.now_ms
+        current = now_ms // SLOT_MS
+        end = now.first_slot + now.slots
+        if now.others_w is None or current >= end:
+            return
+        slots = np.arange(current, end)
+        at = np.maximum(slots - now.first_slot, 0)
+        rest = (now.others_w + now.sum(now.plans))[at]
+        for device in sorted(self.house.flexible):
+            if device in now.problems or not self.house.flexible[device].present(now_ms):
+                continue
+            problem = self._problems(now_ms, current, len(slots)).get(device)
+            if problem is not None:
+                plan = problem.plan(-rest.astype(float))
+                self._follow(device, current, problem.set_points(plan), causes)
+                rest = rest + plan
+                now.extra[device] = np.zeros_like(now.base_w)
+                now.extra[device][slots[slots >= now.first_slot] - now.first_slot] = plan[
+                    slots >= now.first_slot
+                ]

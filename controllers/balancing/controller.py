@@ -1,0 +1,84 @@
+"""Device controller: puts the plans of a house into effect, slot by slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controllers.unit.service import UnitContext
+from fernwatt.timebase import SLOT_MS
+
+__all__ = ["DeviceController", "Plan"]
+
+_BEYOND_MS = 60_000
+_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Set-points of one device [W] from ``first_slot`` on, and the decision they come from."""
+
+    first_slot: int
+    p_w: tuple[float, ...]
+    decision: str
+
+    def at(self, slot: int) -> float | None:
+        """Return the set-point of a slot; None where the plan says nothing."""
+        i = slot - self.first_slot
+        return self.p_w[i] if 0 <= i < len(self.p_w) else None
+
+
+class DeviceController:
+    """Writes each device's set-point at the start of a slot, and at once when its plan changes.
+
+    A set-point holds until a little beyond the next slot, so one lost message leaves no gap, and
+    a house that is cut off falls back to its devices' own rules half an hour later. A device
+    without a plan is never commanded.
+    """
+
+    def __init__(self, context: UnitContext, units: dict[str, str]) -> None:
+        self._context, self._units = context, units
+        self._plans: dict[str, Plan] = {}
+        self._ordered: dict[str, tuple[int, float]] = {}
+        self._power: dict[str, list[tuple[int, float]]] = {device: [] for device in units}
+
+    def follow(self, device: str, plan: Plan) -> None:
+        """Take a new plan into effect."""
+        self._plans[device] = plan
+        self._order(device)
+
+    def drop(self, device: str) -> None:
+        """Forget a device's plan; what was ordered runs out."""
+        self._plans.pop(device, None)
+        self._ordered.pop(device, None)
+        self._power[device] = []
+
+    def plan(self, device: str) -> Plan | None:
+        """Return the plan in effect."""
+        return self._plans.get(device)
+
+    def power(self, device: str, until_ms: int) -> list[tuple[int, float]]:
+        """Return what was ordered (since when, W), and what the plan will order by then."""
+        out, plan = list(self._power[device]), self._plans.get(device)
+        slot = self._context.now_ms // SLOT_MS + 1
+        while plan is not None and slot * SLOT_MS < until_ms:
+            p_w = plan.at(slot)
+            if p_w is not None:
+                out.append((slot * SLOT_MS, p_w))
+            slot += 1
+        return out
+
+    def slot(self) -> None:
+        """Order what the plans say for the slot that begins now."""
+        for device in sorted(self._plans):
+            self._order(device)
+
+    def _order(self, device: str) -> None:
+        plan, now_ms = self._plans[device], self._context.now_ms
+        slot = now_ms // SLOT_MS
+        p_w = plan.at(slot)
+        if p_w is None or self._ordered.get(device) == (slot, p_w):
+            return
+        self._ordered[device] = (slot, p_w)
+        self._power[device] = [*self._power[device][-_KEPT:], (now_ms, p_w)]
+        value = {"p_w": p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
+        self._context.data.write("set_point", self._units[device], value, cause=plan.decision)
