@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ def run(device, orders=(), supplies=(), end_ms=DAY_MS):
 
 
 def energy_wh(trace):
-    spans = zip(trace, trace[1:], strict=False)
+    spans = pairwise(trace)
     return sum(p * (after - t) for (t, p), (after, _) in spans) / 3.6e6
 
 
