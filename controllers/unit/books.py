@@ -16,14 +16,19 @@ _COLUMNS = {name: tuple(column.name for column in table.columns) for name, table
 class Books:
     """Collects the rows of one step."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_count", "_rows")
 
     def __init__(self) -> None:
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
 
     def add(self, table: str, *values: Any) -> None:
         """Add a row, its values in the order of the table's columns."""
         self._rows.setdefault(table, []).append(values)
+        self._count += 1
 
     def add_row(self, table: str, row: Mapping[str, Any]) -> None:
         """Add a row by column name; raises KeyError and ValueError where it does not fit."""
@@ -38,5 +43,5 @@ class Books:
         for table, rows in self._rows.items():
             columns = zip(*rows, strict=True)
             out.append((table, dict(zip(_COLUMNS[table], map(list, columns), strict=True))))
-        self._rows = {}
+        self._rows, self._count = {}, 0
         return out

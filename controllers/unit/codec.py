@@ -21,7 +21,7 @@ from controllers.unit.wire import (
     Operation,
     Request,
     ValueRefusedError,
-    clean_value,
+    strict_value,
 )
 
 __all__ = ["CODECS", "CborCodec", "Codec", "DecodeError"]
@@ -235,6 +235,6 @@ def _value(data: dict[Any, Any]) -> Any:
     if value is None or (type(value) is float and value - value == 0):
         return value
     try:
-        return clean_value(value)
+        return strict_value(value)
     except ValueRefusedError as error:
         raise DecodeError("not a JSON value") from error

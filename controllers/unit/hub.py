@@ -25,6 +25,8 @@ from fernwatt.streams import stream
 
 __all__ = ["Outputs", "UnitsCore"]
 
+_HOLD_MS = 60_000
+
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
@@ -45,7 +47,8 @@ class UnitsCore:
     host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
     {service: stakeholder}, policies: {variable: policy}, prefer: latest | default}``; units with
     ``host: {class, name}`` of the same name share a processor. ``factories`` makes services that
-    are given in code; others are found by name. Raises ScenarioError.
+    are given in code; others are found by name. Rows are held back until there are ``hold_rows``
+    of them or a simulated minute has passed, to spare the recorder steps. Raises ScenarioError.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class UnitsCore:
         factories: Mapping[str, ServiceFactory] | None = None,
         catalogue: Catalogue = CATALOGUE,
         make_store: Callable[[str], Store] = lambda _unit: MemoryStore(),
+        hold_rows: int = 0,
     ) -> None:
         units = sorted(spec["units"], key=lambda unit: unit["id"].encode())
         directory = Directory(units, catalogue)
@@ -75,6 +79,7 @@ class UnitsCore:
         for i, unit in enumerate(units):
             self._units[unit["id"]] = self._build(unit, f"units[{i}]")
         self._started = self._closed = False
+        self._hold_rows, self._rows_ms = hold_rows, 0
 
     @property
     def directory(self) -> Directory:
@@ -132,6 +137,11 @@ class UnitsCore:
         self._timers(t_ms)
         return self._take()
 
+    def drain(self) -> None:
+        """Call the services with what waits for them after requests from outside any step."""
+        for unit in self._units.values():
+            unit.drain()
+
     def close(self, end_ms: int) -> Outputs:
         """Close the books at ``end_ms``: open requests are recorded as issued, without outcome."""
         self._around.now_ms = max(end_ms, self._around.now_ms)
@@ -150,7 +160,11 @@ class UnitsCore:
 
     def _take(self) -> Outputs:
         around = self._around
-        out = Outputs(around.frames, around.commands, around.books.take(), around.events)
+        rows: list[Row] = []
+        waited_ms = around.now_ms - self._rows_ms
+        if self._closed or len(around.books) >= self._hold_rows or waited_ms >= _HOLD_MS:
+            rows, self._rows_ms = around.books.take(), around.now_ms
+        out = Outputs(around.frames, around.commands, rows, around.events)
         around.frames, around.commands, around.events = [], [], []
         return out
 

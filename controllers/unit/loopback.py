@@ -38,7 +38,6 @@ class Loopback:
         self._fates = fates or (lambda _frame, _t_ms: (latency_ms,))
         self._flying: list[tuple[int, int, Frame]] = []
         self._number = 0
-        self._fresh = True
 
     def run(self, until_ms: int, readings: Iterable[Reading] = ()) -> None:
         """Run until nothing is due at or before ``until_ms``.
@@ -63,6 +62,7 @@ class Loopback:
 
     def poke(self) -> None:
         """Take along what was asked of a service's context from outside, at this instant."""
+        self.core.drain()
         self._settle(self.core.step(self.now_ms))
 
     def close(self) -> None:

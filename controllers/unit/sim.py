@@ -12,7 +12,7 @@ from fernwatt.messages import Delivery, NodeUp, Reading
 
 __all__ = ["UnitsSimulator"]
 
-_EID = "units"
+_EID, _HOLD_ROWS = "units", 256
 
 
 class UnitsSimulator(Adapter):
@@ -34,7 +34,7 @@ class UnitsSimulator(Adapter):
         missing = [name for name in ("spec", "seed") if name not in params]
         if missing:
             raise ScenarioError([Fault(f"units.{name}", "is missing") for name in missing])
-        self._core = UnitsCore(params["spec"], params["seed"])
+        self._core = UnitsCore(params["spec"], params["seed"], hold_rows=_HOLD_ROWS)
         return [{"eid": _EID, "type": model_name}]
 
     def advance(self, t_ms: int, inputs: Inputs, max_advance: int) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 from controllers.unit.service import Result
 from fernwatt.adapter import plain_value
 
-__all__ = ["Message", "Notify", "Operation", "Request", "ValueRefusedError", "clean_value"]
+__all__ = ["Message", "Notify", "Operation", "Request", "ValueRefusedError", "clean_value", "strict_value"]
 
 _MAX_DEPTH = 16
 _INT_LIMIT = 1 << 63
@@ -87,9 +87,14 @@ def clean_value(value: Any) -> Any:
     Raises ValueRefusedError. The copy keeps what is stored safe from its writer.
     """
     try:
-        return _copy(value, 0)
+        return strict_value(value)
     except ValueRefusedError:
-        return _copy(plain_value(value), 0)
+        return strict_value(plain_value(value))
+
+
+def strict_value(value: Any) -> Any:
+    """Return a copy of ``value``, which has JSON types; raises ValueRefusedError."""
+    return _copy(value, 0)
 
 
 def _copy(value: Any, depth: int) -> Any:

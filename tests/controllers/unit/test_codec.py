@@ -1,0 +1,167 @@
+"""The wire format: what is sent arrives, what is broken is refused."""
+
+from __future__ import annotations
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controllers.unit import CATALOGUE, Result
+from controllers.unit.codec import CborCodec, DecodeError
+from controllers.unit.wire import Notify, Operation, Request, ValueRefusedError, clean_value
+
+CODEC = CborCodec(CATALOGUE)
+A, B = "lvgmu/a", "meter/a/x"
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=20)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+names = st.sampled_from([variable.name for variable in CATALOGUE]) | st.just("weather.wind")
+numbers = st.integers(1, 2**40)
+
+requests = st.builds(
+    Request,
+    operation=st.sampled_from([one for one in Operation if one]),
+    id=numbers.map(lambda n: f"{A}#{n}"),
+    source=st.just(A),
+    service=st.sampled_from(["metering", "aggregation", "balancing", "other"]),
+    stakeholder=st.sampled_from(["operator", "customer/a"]),
+    variable=names,
+    location=st.sampled_from([B, "meter/a/y"]),
+    value=values,
+    condition=st.sampled_from(["", "value > 3"]),
+    function=st.sampled_from(["last", "integral", "percentile:5"]),
+    period_ms=st.integers(0, 2**40),
+    subscription=st.just("") | numbers.map(lambda n: f"{A}#{n}"),
+    policy=st.none() | st.just([["all", "balancing", 3, 0]]),
+    signature=st.binary(max_size=64),
+)
+notifies = st.builds(
+    Notify,
+    request=numbers.map(lambda n: f"{B}#{n}"),
+    result=st.sampled_from(Result),
+    variable=names,
+    location=st.sampled_from([A, "meter/a/y"]),
+    owner=st.sampled_from(["", "customer/a"]),
+    value=values,
+    t_ms=st.integers(-(2**50), 2**50),
+    number=st.integers(0, 2**30),
+    signature=st.binary(max_size=64),
+)
+
+
+@given(requests | notifies)
+def test_what_is_encoded_decodes_to_the_same(message) -> None:
+    payload = CODEC.encode(message, A, B)
+    assert CODEC.decode(payload, A, B) == message
+    assert CODEC.encode(CODEC.decode(payload, A, B), A, B) == payload
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused_and_nothing_else_raised(payload) -> None:
+    try:
+        message = CODEC.decode(payload, A, B)
+    except DecodeError:
+        return
+    assert CODEC.encode(message, A, B)
+
+
+@given(requests | notifies, st.data())
+def test_bit_flips_and_cuts_never_raise_anything_else(message, data) -> None:
+    payload = bytearray(CODEC.encode(message, A, B))
+    for _ in range(data.draw(st.integers(1, 4))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    cut = data.draw(st.integers(0, len(payload)))
+    for broken in (bytes(payload), bytes(payload[:cut])):
+        try:
+            CODEC.decode(broken, A, B)
+        except DecodeError:
+            continue
+
+
+GOOD = {0: 2, 1: 7, 2: 3, 4: 0, 5: "operator", 14: b""}
+
+
+def test_the_good_message_of_the_next_tests_is_good() -> None:
+    assert CODEC.decode(cbor2.dumps(GOOD, canonical=True), A, B).variable == "voltage"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{0: 9}, {0: None}, {0: True}, {1: -1}, {1: "7"}, {1: 2**64}, {2: 1.5}, {4: 99}, {4: None},
+     {5: 3}, {5: "x" * 2000}, {6: float("nan")}, {6: float("inf")}, {6: b"x"}, {6: {1: 2}},
+     {6: 2**64}, {7: 4}, {8: []}, {9: -5}, {14: "x"}, {15: "a"}, {"x": 1}],
+)  # fmt: skip
+def test_wrong_types_are_refused(change) -> None:
+    with pytest.raises(DecodeError):
+        CODEC.decode(cbor2.dumps(GOOD | change, canonical=True), A, B)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        cbor2.dumps(GOOD, canonical=True) + b"\x00",
+        bytes.fromhex("a200020002"),
+        bytes.fromhex("a20103000" + "2"),
+        bytes.fromhex("a1001802"),
+        bytes.fromhex("bf0002ff"),
+        bytes.fromhex("9b7fffffffffffffff"),
+        b"\xa1\x00" + b"\x81" * 5000 + b"\x00",
+        cbor2.dumps([1]),
+        cbor2.dumps({0: 2, 6: cbor2.CBORTag(1000, 1)}),
+    ],
+)
+def test_forms_that_are_not_the_one_are_refused(payload) -> None:
+    with pytest.raises(DecodeError):
+        CODEC.decode(payload, A, B)
+
+
+@pytest.mark.requirement("CP-10")
+def test_fields_and_variables_of_a_newer_version_are_skipped() -> None:
+    newer = GOOD | {2: 4000, 40: {"priority": "new"}, 41: 1}
+    message = CODEC.decode(cbor2.dumps(newer, canonical=True), A, B)
+    assert message.variable == "code 4000"
+    assert CATALOGUE.get(message.variable) is None
+    named = CODEC.decode(cbor2.dumps(GOOD | {2: "weather.wind"}, canonical=True), A, B)
+    assert named.variable == "weather.wind"
+
+
+def test_messages_are_small() -> None:
+    reading = Notify(f"{B}#4", Result.OK, "energy.import", A, "", 1234.567, 900_000, 3)
+    assert len(CODEC.encode(reading, A, B)) <= 32
+    four = Notify(f"{B}#4", Result.OK, "weather.four", A, "", [1.1, 2.2, 3.3, 4.4], 900_000, 3)
+    four.signature = bytes(64)
+    assert len(CODEC.encode(four, A, B)) <= 200
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), [float("inf")], 2**63, {1: 2}, object(), b"x", {"a": {1, 2}}]
+)
+def test_a_value_that_is_not_json_is_refused(value) -> None:
+    if value == {1: 2}:
+        assert clean_value(value) == {"1": 2}  # as JSON itself does
+        return
+    with pytest.raises(ValueRefusedError):
+        clean_value(value)
+
+
+def test_a_value_is_a_copy() -> None:
+    inner = [1, 2]
+    copy = clean_value({"a": inner})
+    inner.append(3)
+    assert copy == {"a": [1, 2]}
+
+
+def test_nesting_has_an_end() -> None:
+    deep = value = []
+    for _ in range(50):
+        value.append([])
+        value = value[0]
+    with pytest.raises(ValueRefusedError):
+        clean_value(deep)
