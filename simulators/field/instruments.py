@@ -167,7 +167,7 @@ class Instruments:
         spec, told = self._specs[row], self._sessions.pop(row, [])
         items: list[tuple[str, str, Any, str]] = []
         if spec.history is not None and t_ms == 0:
-            items.append(("", "load_profile", self._profile(row), "Wh"))
+            items.append(("", "load_profile", self._profile(row), "1"))
         if spec.kind in ("meter", "substation"):
             items += [
                 ("", "energy.import", values[0], "Wh"),

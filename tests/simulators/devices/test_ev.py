@@ -153,8 +153,8 @@ def test_set_points_change_when_but_never_how_much(sessions, given_orders, p_min
     _, _, plain_rows, _ = run(device)
     assert all(0.0 <= p <= 11_000.0 for _, p in trace)
     for (_, _, wanted), row, plain in zip(sessions, rows, plain_rows, strict=True):
-        assert row["delivered_wh"][0] == pytest.approx(wanted, abs=0.01)
-        assert plain["delivered_wh"][0] == pytest.approx(wanted, abs=0.01)
+        assert row["delivered_wh"][0] == pytest.approx(wanted, abs=1e-6)
+        assert plain["delivered_wh"][0] == pytest.approx(wanted, abs=1e-6)
     delivered = sum(row["delivered_wh"][0] for row in rows)
     assert core.energy_wh[0] == pytest.approx(delivered, rel=1e-9, abs=1e-6)
     assert energy_wh(trace) == pytest.approx(core.energy_wh[0], rel=1e-9)
