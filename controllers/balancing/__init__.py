@@ -24,6 +24,7 @@ __all__ = [
     "PlanError",
     "Settings",
     "build",
+    "make_service",
     "plan_battery",
     "plan_ev",
     "plan_time_shiftable",
@@ -63,6 +64,14 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
     return Parent(name, params, settings, start)
 
 
+def make_service(
+    unit_spec: Mapping[str, Any], params: Mapping[str, Any], directory: object = None
+) -> Service:
+    """Return the service ``balancing`` of a unit, as the units' hub asks for it."""
+    del directory  # whom to speak with is in ``params``
+    return build("balancing", params, unit_spec)
+
+
 def _faults(params: Mapping[str, Any]) -> list[Fault]:
     role = params.get("role")
     if role not in ("parent", "child"):
@@ -84,9 +93,7 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
     return faults
 
 
-def _device_faults(
-    path: str, device: Mapping[str, Any], params: Mapping[str, Any]
-) -> list[Fault]:
+def _device_faults(path: str, device: Mapping[str, Any], params: Mapping[str, Any]) -> list[Fault]:
     kind = device.get("kind")
     if kind not in _DEVICE_KEYS:
         return [Fault(f"{path}.kind", f"{kind!r} is no kind", "ev, battery or pv")]

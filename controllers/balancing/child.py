@@ -186,9 +186,7 @@ class Child:
         now.others_w = d_w - before
         share_w = d_w / value["k"]
         plans = improve(now.problems, now.base_w, now.plans, before - share_w)
-        gain_w = float(
-            np.linalg.norm(share_w) - np.linalg.norm(share_w + now.sum(plans) - before)
-        )
+        gain_w = float(np.linalg.norm(share_w) - np.linalg.norm(share_w + now.sum(plans) - before))
         now.offered = (number, plans)
         offer = {
             "child": self._context.unit,

@@ -86,7 +86,7 @@ class House:
         return [
             (unit, variable)
             for device, unit in sorted(self.units.items())
-            for variable in [*own.get(type(self.flexible.get(device)), []), "device.energy"]  # type: ignore[call-overload]
+            for variable in [*own.get(type(self.flexible.get(device)), []), "device.energy"]
         ]
 
     def take_device(self, notification: Notification) -> str | None:

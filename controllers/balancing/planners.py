@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
@@ -79,7 +80,7 @@ def plan_ev(
     return _fill_active(target, lower, upper, total_w)
 
 
-def plan_battery(
+def plan_battery(  # noqa: PLR0917 - the signature of the specification
     target_w: ArrayLike,
     energy_wh: float,
     capacity_wh: float,
@@ -119,8 +120,8 @@ def plan_battery(
     if efficiency < 1.0 and target.size:
         # Slots of one and the same target would jump at one and the same marginal value.
         target = target + 1e-9 * (1.0 + np.abs(target).max()) * np.arange(target.size)
-    low, high = _cut_offs(target, limit, (start, capacity_wh, least, most), h, efficiency)
-    return _trace_back(target, limit, (low, high), (start, capacity_wh, least, most), h, efficiency)
+    store = _Store(start, capacity_wh, least, most, h, float(efficiency))
+    return _trace_back(target, limit, _cut_offs(target, limit, store), store)
 
 
 def plan_time_shiftable(
@@ -185,10 +186,13 @@ def _fill(target: Watts, lower: Watts, upper: Watts, total_w: float) -> Watts:
     slopes = np.cumsum(np.where(order < target.size, 1.0, -1.0))
     sums = float(lower.sum()) + np.concatenate(([0.0], np.cumsum(slopes[:-1] * np.diff(levels))))
     at = int(np.searchsorted(sums, total_w, side="left"))
-    if at == 0 or at == sums.size:
-        return lower.copy() if at == 0 else upper.copy()
+    if at == 0:
+        return lower.copy()
+    if at == sums.size:
+        return upper.copy()
     level = levels[at - 1] + (total_w - sums[at - 1]) / slopes[at - 1]
-    return np.minimum(np.maximum(target + level, lower), upper)
+    filled: Watts = np.minimum(np.maximum(target + level, lower), upper)
+    return filled
 
 
 def _fill_active(target: Watts, lower: Watts, upper: Watts, total_w: float) -> Watts:
@@ -268,24 +272,38 @@ def _jump(d: float, eta: float) -> tuple[float, float]:
     return -4.0 * d / (eta + 1.0 / eta), d * (1.0 - eta * eta) / (1.0 + eta * eta)
 
 
-def _cut_offs(
-    target: Watts, limit: Watts, content: tuple[float, float, float, float], h: float, eta: float
-) -> tuple[list[float], list[float]]:
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """A battery's content at the start and its limits [Wh], ``least`` and ``most`` at the end."""
+
+    start: float
+    capacity: float
+    least: float
+    most: float
+    step_h: float
+    efficiency: float
+
+    def limits(self, t: int, slots: int) -> tuple[float, float]:
+        """Return the limits of the content at the end of slot ``t``."""
+        return (self.least, self.most) if t == slots - 1 else (0.0, self.capacity)
+
+
+def _cut_offs(target: Watts, limit: Watts, store: _Store) -> tuple[list[float], list[float]]:
     """Return, for each slot, the marginal values at which its final content meets its limits."""
-    start, capacity, least, most = content
-    bottom = top = start
+    h, eta = store.step_h, store.efficiency
+    slack = _TOLERANCE * max(1.0, store.capacity)
+    bottom = top = store.start
     events: list[_Event] = []
     low, high = [-inf] * target.size, [inf] * target.size
-    last = target.size - 1
     for t, (d, u) in enumerate(zip(target.tolist(), limit.tolist(), strict=True)):
         for event in _slot_events(d, u, h, eta):
             insort(events, event)
         bottom, top = bottom - h * u / eta, top + h * u * eta
-        floor, ceiling = (least, most) if t == last else (0.0, capacity)
-        slack = _TOLERANCE * max(1.0, capacity)
+        floor, ceiling = store.limits(t, target.size)
         if top < floor - slack or bottom > ceiling + slack:
             raise PlanError(
-                f"the battery can end with {max(bottom, 0.0):.1f} to {min(top, capacity):.1f} Wh, "
+                f"the battery can end with {max(bottom, 0.0):.1f} to "
+                f"{min(top, store.capacity):.1f} Wh, "
                 f"not with {floor:.1f} to {ceiling:.1f} Wh"
             )
         if bottom < floor:
@@ -337,46 +355,38 @@ def _cut_high(events: list[_Event], value: float, ceiling: float) -> float:
 
 
 def _trace_back(
-    target: Watts,
-    limit: Watts,
-    cuts: tuple[list[float], list[float]],
-    content: tuple[float, float, float, float],
-    h: float,
-    eta: float,
+    target: Watts, limit: Watts, cuts: tuple[list[float], list[float]], store: _Store
 ) -> Watts:
     """Return the powers, from the last slot back: the value changes only at a full or empty one."""
-    start, capacity, least, most = content
-    mu, values, bounds = 0.0, np.empty_like(target), {}
-    last = target.size - 1
-    for t in range(last, -1, -1):
-        floor, ceiling = (least, most) if t == last else (0.0, capacity)
+    eta = store.efficiency
+    mu, values = 0.0, np.empty_like(target)
+    bounds: dict[int, float] = {}
+    for t in range(target.size - 1, -1, -1):
+        floor, ceiling = store.limits(t, target.size)
         if mu < cuts[0][t]:
             mu, bounds[t] = cuts[0][t], floor
         elif mu > cuts[1][t]:
             mu, bounds[t] = cuts[1][t], ceiling
-        elif t == last and floor == ceiling:
+        elif floor == ceiling:
             bounds[t] = floor
         values[t] = mu
-    discharge = np.clip(target + values / (2.0 * eta), -limit, 0.0)
-    charge = np.clip(target + values * eta / 2.0, 0.0, limit)
     if eta == 1.0:
         return np.clip(target + values / 2.0, -limit, limit)
+    discharge = np.clip(target + values / (2.0 * eta), -limit, 0.0)
+    charge = np.clip(target + values * eta / 2.0, 0.0, limit)
     jumps = -4.0 * target / (eta + 1.0 / eta)
-    power = np.where(
-        target > 0.0, np.where(values < jumps, discharge, charge), discharge + charge
-    )
+    power = np.where(target > 0.0, np.where(values < jumps, discharge, charge), discharge + charge)
     for t in np.flatnonzero((target > 0.0) & (values == jumps) & (limit > 0.0)).tolist():
-        power[t] = _rest_of_segment(power, t, bounds, start, h, eta)
+        power[t] = _rest_of_segment(power, t, bounds, store)
     return power
 
 
-def _rest_of_segment(
-    power: Watts, t: int, bounds: dict[int, float], start: float, h: float, eta: float
-) -> float:
+def _rest_of_segment(power: Watts, t: int, bounds: dict[int, float], store: _Store) -> float:
     """Return the power that slot ``t`` is left with between two slots of known content."""
+    h, eta = store.step_h, store.efficiency
     begin = max((i for i in bounds if i < t), default=-1)
     end = min(i for i in bounds if i >= t)
     others = np.delete(power[begin + 1 : end + 1], t - begin - 1)
     gained_wh = h * float(np.where(others > 0.0, others * eta, others / eta).sum())
-    energy_wh = bounds[end] - bounds.get(begin, start) - gained_wh
+    energy_wh = bounds[end] - bounds.get(begin, store.start) - gained_wh
     return energy_wh / (h * eta) if energy_wh > 0.0 else energy_wh * eta / h

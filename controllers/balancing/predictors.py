@@ -160,7 +160,8 @@ class PvPredictor:
         origin = first_slot if self._newest is None else self._newest
         ahead = np.maximum(np.arange(first_slot, first_slot + slots) - origin, 0)
         clearness = usual + (recent - usual) * np.exp(-ahead / self._reversion_slots)
-        return -clear_w * clearness
+        predicted_w: Watts = -clear_w * clearness
+        return predicted_w
 
     def clear_sky(self, first_slot: int, slots: int) -> Watts:
         """Return the power under a clear sky [W, >= 0]."""
@@ -193,7 +194,7 @@ def clear_sky_w(panel: Panel, midnight: datetime) -> Watts:
     plane = pvlib.irradiance.get_total_irradiance(
         panel.tilt_deg, panel.azimuth_deg, zenith, sun_azimuth, beam_wm2, global_wm2, diffuse_wm2
     )
-    power_w = np.nan_to_num(np.asarray(plane["poa_global"])) * panel.p_rated_w / 1000.0
+    power_w: Watts = np.nan_to_num(np.asarray(plane["poa_global"])) * panel.p_rated_w / 1000.0
     power_w.setflags(write=False)
     return power_w
 

@@ -256,7 +256,8 @@ class Parent:
             at = np.arange(talk.first_slot, talk.first_slot + talk.slots) - member.first_slot
             size = len(member.p_w)
             back = -(-np.maximum(at - size + 1, 0) // _DAY_SLOTS) * _DAY_SLOTS
-            return member.p_w[np.clip(at - back, 0, size - 1)]
+            agreed: Ints = member.p_w[np.clip(at - back, 0, size - 1)]
+            return agreed
         meter = self._meter_of.get(member.id)
         if meter is None:
             return np.zeros(talk.slots, dtype=np.int64)

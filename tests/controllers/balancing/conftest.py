@@ -57,7 +57,8 @@ class Bus:
         if variable == "set_point" and unit in self.actuate:
             self.actuate[unit](value)
         for who, request in self.subscribers.get((unit, variable), ()):
-            self.carry(unit, who, self.tell, who, request, Result.OK, variable, unit, value)
+            news = (who, request, Result.OK, variable, unit, value, self.now_ms)
+            self.carry(unit, who, self.tell, *news)
 
     def tell(self, who, request, result, variable, location, value, t_ms=None):
         self.count += 1
@@ -97,9 +98,7 @@ class Context:
     def write(self, variable, location, value, *, policy=None, cause=""):
         issued = self.issue()
         self.bus.sent.append((self.now_ms, self.unit, location, variable, value, cause))
-        self.bus.carry(
-            self.unit, location, self.bus.instance, location, variable, plain(value)
-        )
+        self.bus.carry(self.unit, location, self.bus.instance, location, variable, plain(value))
         return issued
 
     def event(self, variable, location, *, condition="", cause=""):

@@ -70,8 +70,8 @@ def test_ev_equals_a_quadratic_programme():
             bounds=[(0, u / scale) for u in upper],
             constraints={
                 "type": "eq",
-                "fun": lambda y, e=energy: y.sum() - e / H / scale,
-                "jac": lambda y: np.ones_like(y),
+                "fun": lambda y, e=energy / H / scale: y.sum() - e,
+                "jac": np.ones_like,
             },
             method="SLSQP",
             options={"ftol": 1e-14, "maxiter": 500},
@@ -131,7 +131,7 @@ def test_ev_with_a_smallest_power_and_a_part_of_a_slot_is_near_the_best_subset()
 
 
 def test_ev_says_what_it_cannot_do():
-    with pytest.raises(PlanError, match="cannot take in 5000.0 Wh.* 0 to 4400.0 Wh"):
+    with pytest.raises(PlanError, match=r"cannot take in 5000.0 Wh.* 0 to 4400.0 Wh"):
         plan_ev(np.zeros(4), 5000, 4400, H)
     with pytest.raises(PlanError, match="p_max_w must be"):
         plan_ev(np.zeros(4), 100, [1.0, 2.0], H)
@@ -223,7 +223,9 @@ def divide_and_conquer(target, lowest, highest, limit):
     return np.concatenate(
         (
             divide_and_conquer(target[:cut], left_low, left_high, limit[:cut]),
-            divide_and_conquer(target[cut:], lowest[cut:] - bound, highest[cut:] - bound, limit[cut:]),
+            divide_and_conquer(
+                target[cut:], lowest[cut:] - bound, highest[cut:] - bound, limit[cut:]
+            ),
         )
     )
 
@@ -236,9 +238,7 @@ def test_battery_of_a_whole_day_equals_divide_and_conquer():
         lowest[-1] = highest[-1] = 0.0
         x = plan_battery(target, start, capacity, limit, H)
         check_battery(x, start, capacity, limit, 1.0, start)
-        assert x == pytest.approx(
-            divide_and_conquer(target, lowest, highest, limit), abs=1e-3
-        )
+        assert x == pytest.approx(divide_and_conquer(target, lowest, highest, limit), abs=1e-3)
 
 
 def test_battery_with_losses_equals_every_choice_of_directions_where_content_is_no_burden():
@@ -282,7 +282,7 @@ def test_battery_is_feasible_for_any_target(seed, eta, repeated):
 def test_battery_free_at_the_end_follows_the_target_as_far_as_it_can():
     x = plan_battery(np.full(8, 9000.0), 0, 4000, 5000, H, final_wh=(0, 4000))
     assert x == pytest.approx(np.full(8, 2000.0))
-    with pytest.raises(PlanError, match="can end with 0.0 to 1250.0 Wh, not with 4000.0"):
+    with pytest.raises(PlanError, match=r"can end with 0.0 to 1250.0 Wh, not with 4000.0"):
         plan_battery([0.0], 0, 4000, 5000, H, final_wh=4000.0)
     with pytest.raises(PlanError, match="not within 0 and 4000"):
         plan_battery([0.0], 5000, 4000, 5000, H)

