@@ -34,7 +34,6 @@ __all__ = ["DEFAULT_LOCATION", "SUBSLOTS", "Forecast", "Weather", "make_weather"
 DEFAULT_LOCATION = (51.31, 9.49)  # Kassel, where SimBench comes from
 SUBSLOTS = 3  # the sun's position is taken every five minutes
 _SLOT_H = SLOT_MS / 3.6e6
-_SLOTS_PER_DAY = 96
 _SPREAD = 0.7  # a + b of the Beta distribution: below 2 it is U-shaped
 _MEMORY_H, _WEIGHT = (30.0, 1.5), (0.6, 0.4)  # correlation time and variance share of z's parts
 _NOISE_MEMORY_H, _NOISE_C = 12.0, 1.5

@@ -65,6 +65,8 @@ class Instruments:
         self._true_wh, self._counted_wh = np.zeros((2, n)), np.zeros((2, n))
         self._next_ms = self._clocks.first()
         self._ids = [Sequencer(spec.id) for spec in specs]
+        # meters that have not handed out yet what they remember
+        self._memories = {row for row, spec in enumerate(specs) if spec.history is not None}
         chargers = [row for row, spec in enumerate(specs) if spec.kind == "charger"]
         # what a charger has to tell of its sessions; at the start, that there is none
         self._sessions: dict[int, list[tuple[str, Any]]] = {row: [("", None)] for row in chargers}
@@ -166,7 +168,8 @@ class Instruments:
         t_ms, stamp = times
         spec, told = self._specs[row], self._sessions.pop(row, [])
         items: list[tuple[str, str, Any, str]] = []
-        if spec.history is not None and t_ms == 0:
+        if row in self._memories:
+            self._memories.discard(row)
             items.append(("", "load_profile", self._profile(row), "1"))
         if spec.kind in ("meter", "substation"):
             items += [

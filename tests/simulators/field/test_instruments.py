@@ -186,9 +186,11 @@ def test_a_meter_hands_out_its_memory_once() -> None:
     history = {"start_ms": -2 * SLOT_MS, "step_ms": SLOT_MS, "import_wh": [100.4, 100.4],
                "export_wh": [0.0, 0.0]}  # fmt: skip
     view, instruments = build(meter(history=history, accuracy_class=0.0))
-    view.take_state(state(0, 0.0))
-    profiles = [r for t in (0, SLOT_MS) for r in instruments.sample(t) if "." not in r.variable]
-    got = [r.value for r in profiles if r.variable == "load_profile"]
+    got = []
+    for slot, energised in enumerate([False, True, True]):  # as soon as it has supply
+        view.take_state(state(slot * SLOT_MS, 0.0, energised=energised))
+        readings = instruments.sample(slot * SLOT_MS)
+        got += [r.value for r in readings if r.variable == "load_profile"]
     assert got == [{**history, "import_wh": [100.0, 100.0]}]
 
 

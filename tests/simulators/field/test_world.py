@@ -236,3 +236,7 @@ def test_nothing_begins_at_the_end_and_every_interval_is_written(kept) -> None:
 
 def test_processes_of_their_own_make_the_same_bytes(kept, tmp_path) -> None:
     assert json.dumps(run(tmp_path / "remote.jsonl", remote=True)) == json.dumps(kept)
+
+
+def test_a_run_repeats_byte_for_byte(kept, tmp_path) -> None:
+    assert json.dumps(run(tmp_path / "again.jsonl")) == json.dumps(kept)
