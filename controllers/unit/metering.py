@@ -69,9 +69,8 @@ class Metering:
     def timer(self, name: str) -> None:
         """Notice a period without any value."""
         context = self._context
-        if self._seen_ms < context.now_ms - self._period_ms - _PATIENCE_MS:
+        if self._seen_ms < context.now_ms - self._period_ms:
             cause = next((cause for _, cause in self._last.values()), "")
             detail = {"since_ms": self._seen_ms}
             context.decide("reading_missing", context.unit, detail, (cause,) if cause else ())
-            self._seen_ms = context.now_ms
         context.set_timer(name, context.now_ms + self._period_ms)

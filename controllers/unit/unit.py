@@ -48,6 +48,7 @@ class ManagementUnit:
         "id",
         "node_up",
         "processor",
+        "store",
     )
 
     def __init__(
@@ -62,6 +63,7 @@ class ManagementUnit:
         report_ms: int = 0,
     ) -> None:
         self.id, self.around, self.node_up = identifier, around, True
+        self.store = store
         self._actuators = actuators
         self._post = Post(identifier, around, host)
         self._inbox = Inbox(identifier, around)

@@ -10,7 +10,15 @@ from typing import Any
 from controllers.unit.service import Result
 from fernwatt.adapter import plain_value
 
-__all__ = ["Message", "Notify", "Operation", "Request", "ValueRefusedError", "clean_value", "strict_value"]
+__all__ = [
+    "Message",
+    "Notify",
+    "Operation",
+    "Request",
+    "ValueRefusedError",
+    "clean_value",
+    "strict_value",
+]
 
 _MAX_DEPTH = 16
 _INT_LIMIT = 1 << 63

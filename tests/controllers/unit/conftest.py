@@ -43,7 +43,7 @@ def pair() -> Make:
     """An operator's LVGMU above a customer's meter, each with probes as services."""
 
     def make(services: Sequence[str] = ("metering", "probe"), **options: Any) -> Loopback:
-        kinds: dict[str, dict[str, Any]] = dict.fromkeys(services, {})
+        kinds: dict[str, dict[str, Any]] = {name: {} for name in services}
         extra = options.pop("meter", {})
         spec = {
             "units": [

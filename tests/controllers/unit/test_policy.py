@@ -89,7 +89,7 @@ def test_policies_have_a_plain_form_and_equal_ones_are_one() -> None:
               [["", "b", 1, 0]], [["a", 2, 1, 0]], [["a", "b", True, 0]], [["a", "b", 1, 0.5]]]
 )  # fmt: skip
 def test_a_wrong_plain_form_is_refused(wrong) -> None:
-    with pytest.raises(ValueError, match="polic|grant|rights|delay|text"):
+    with pytest.raises(ValueError, match=r"polic|grant|rights|delay|text"):
         Policy.from_plain(wrong)
 
 
