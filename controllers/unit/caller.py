@@ -101,6 +101,11 @@ class Caller:
             self._record(call.request, Result.ISSUED, call.asked_ms, call.cause)
 
     @property
+    def held(self) -> tuple[str, ...]:
+        """The subscriptions that this unit's services have elsewhere."""
+        return tuple(self._calls.held)
+
+    @property
     def _now(self) -> int:
         return self._around.now_ms
 

@@ -17,8 +17,9 @@ __all__ = ["Publisher"]
 class Publisher:
     """Notifies the subscribers of one unit's data.
 
-    Remote subscribers of the flow ``metering`` are notified ``report_ms`` late: each meter has
-    its own place in the reporting schedule, lest all of an area speak at the slot's boundary.
+    Remote subscribers who are not the data's owner are notified ``report_ms`` late: each meter
+    has its own place in the reporting schedule, lest all of an area speak at the slot's boundary.
+    The customer's own units are notified at once.
     """
 
     __slots__ = ("_around", "_inbox", "_post", "_processor", "_report_ms", "_reports", "_unit")
@@ -42,8 +43,8 @@ class Publisher:
         for subscription in self._processor.subscriptions.events(instance.variable, instance.owner):
             if subscription.condition is not None and not subscription.condition(instance):
                 continue
-            remote = subscription.unit != self._unit
-            if self._report_ms and remote and subscription.flow == "metering":
+            abroad = subscription.unit != self._unit
+            if self._report_ms and abroad and subscription.stakeholder != instance.owner:
                 key = f"{subscription.id}\n{instance.id}"
                 self._reports[key] = (subscription, instance)
                 at_ms = self._around.now_ms + self._report_ms

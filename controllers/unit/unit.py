@@ -24,7 +24,7 @@ from controllers.unit.requests import Outcome, RequestProcessor
 from controllers.unit.service import Result, Service
 from controllers.unit.store import Instance, Store
 from controllers.unit.surroundings import CALL_TIMER, PERIOD_TIMER, SERVICE_TIMER, Surroundings
-from controllers.unit.wire import Notify, Request
+from controllers.unit.wire import Notify, Request, ValueRefusedError, clean_value
 from fernwatt.messages import Command, Delivery, Event, NodeUp, Reading
 
 __all__ = ["ManagementUnit"]
@@ -118,10 +118,14 @@ class ManagementUnit:
     def reading(self, reading: Reading) -> None:
         """Write a value of the unit's own instrument."""
         variable = self.around.catalogue.get(reading.variable)
-        if variable is None or not variable.takes(reading.value):
+        try:
+            value = clean_value(reading.value)
+        except ValueRefusedError:
+            variable = None
+        if variable is None or not variable.takes(value):
             self.around.counters["reading-refused"] += 1
             return
-        instance = self.processor.record(reading.id, variable, reading.value, reading.t_clock_ms)
+        instance = self.processor.record(reading.id, variable, value, reading.t_clock_ms)
         self._publisher.publish(instance)
         self.drain()
 

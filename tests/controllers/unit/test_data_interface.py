@@ -110,6 +110,7 @@ def test_events_fire_on_each_instance_that_satisfies_them_and_periodic_is_one(pa
     assert len(asker.outcomes(second.id)) == 3
     other = probe(bus, AREA, "probe")
     assert other.heard == []
+    assert list(bus.core.unit(AREA).caller.held) == [low.id, any_.id, second.id]
 
 
 def test_the_same_holds_for_two_services_of_one_unit(pair) -> None:
@@ -260,6 +261,8 @@ def test_a_subscription_ends_with_the_right(pair) -> None:
     settle(bus)
     heard = [(one.result, one.value) for one in asker.outcomes(event.id)[1:]]
     assert heard == [(Result.OK, 1.0), (Result.DENIED, None)]
+    assert len(bus.core.unit(METER).processor.subscriptions) == 0
+    assert bus.core.counters["unexpected"] == 0  # nothing was sent any more
 
 
 def test_a_minimum_delay_holds_over_queries_events_and_periodics(pair) -> None:

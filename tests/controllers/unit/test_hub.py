@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from controllers.unit import Loopback, UnitsCore
@@ -94,10 +95,14 @@ def test_what_is_for_nobody_is_an_error() -> None:
 
 def test_a_reading_without_a_value_is_counted_and_not_stored() -> None:
     core = UnitsCore({"units": [{"id": "meter/a", "instruments": ["i/a"]}]}, 1)
-    for variable, value in (("voltage", None), ("weather.wind", 3.0), ("voltage", "high")):
+    wrong = [("voltage", None), ("weather.wind", 3.0), ("voltage", "high"), ("voltage", np.nan)]
+    for variable, value in wrong:
         core.step(0, [Reading("f#1", "", "i/a", variable, 0, 0, value, "V", "missing")])
-    assert core.counters["reading-refused"] == 3
-    assert core.unit("meter/a").store.newest("voltage", "operator", "meter/a") is None
+    assert core.counters["reading-refused"] == 4
+    store = core.unit("meter/a").store
+    assert store.newest("voltage", "operator", "meter/a") is None
+    core.step(0, [Reading("f#1", "", "i/a", "voltage", 0, 0, np.float64(3.0), "V")])
+    assert type(store.newest("voltage", "operator", "meter/a").value) is float
 
 
 def test_rows_are_held_back_and_none_is_lost(hierarchy) -> None:

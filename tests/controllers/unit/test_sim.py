@@ -89,8 +89,8 @@ class Rows(Adapter):
 
 
 def run(spec, starter, **init):
-    config = {"Units": starter, "World": {"python": f"{__name__}:World"},
-              "Field": {"python": f"{__name__}:Field"}, "Rows": {"python": f"{__name__}:Rows"}}  # fmt: skip
+    own = {name: {"python": f"{__name__}:{name}"} for name in ("World", "Field", "Rows")}
+    config = {"Units": starter, **own}
     world = mosaik.World(config, time_resolution=0.001, skip_greetings=True)
     try:
         with world.group():
