@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from controllers.unit.service import Notification, Service
 from controllers.unit.surroundings import Surroundings
@@ -12,6 +13,7 @@ from fernwatt.errors import FernwattError, SimulationError
 
 __all__ = ["Inbox"]
 
+T = TypeVar("T")
 _MAX_CALLS_PER_TICK = 100_000
 
 
@@ -52,10 +54,14 @@ class Inbox:
                 raise SimulationError(
                     f"service {service} of {self._unit} answers itself without end at one instant"
                 )
-            try:
-                services[service].notify(notification)
-            except FernwattError:
-                raise
-            except Exception as error:
-                reason = f"service {service} of {self._unit} failed: {error!r}"
-                raise SimulationError(reason) from error
+            self.guard(service, services[service].notify, notification)
+
+    def guard(self, service: str, call: Callable[[T], None], argument: T) -> None:
+        """Call a service; a failure names it and its unit."""
+        try:
+            call(argument)
+        except FernwattError:
+            raise
+        except Exception as error:
+            reason = f"service {service} of {self._unit} failed: {error!r}"
+            raise SimulationError(reason) from error

@@ -112,7 +112,7 @@ class ManagementUnit:
     def start(self) -> None:
         """Begin all services, in the order of their names."""
         for name in sorted(self._services):
-            self._services[name].start(self._ports[name])
+            self._inbox.guard(name, self._services[name].start, self._ports[name])
         self.drain()
 
     def reading(self, reading: Reading) -> None:
@@ -143,7 +143,7 @@ class ManagementUnit:
         if kind == SERVICE_TIMER:
             service, name = key.split("\n", 1)
             if self._ports[service].expire(name, serial):
-                self._services[service].timer(name)
+                self._inbox.guard(service, self._services[service].timer, name)
         elif kind == CALL_TIMER:
             self.caller.due(key)
         elif kind == PERIOD_TIMER:

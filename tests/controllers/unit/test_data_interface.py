@@ -303,13 +303,15 @@ def test_a_service_that_answers_itself_without_end_is_an_error(pair) -> None:
         bus.poke()
 
 
-def test_a_failing_service_is_named(pair) -> None:
+@pytest.mark.parametrize("way", ["notify", "timer"])
+def test_a_failing_service_is_named(pair, way) -> None:
     bus = pair()
     service = probe(bus)
-    service.notify = lambda one: 1 / 0
+    setattr(service, way, lambda one: 1 / 0)
     service.context.data.query("area.energy", AREA)
+    service.context.set_timer("x", 10)
     with pytest.raises(SimulationError, match=r"metering of lvgmu/a failed: ZeroDivision"):
-        bus.poke()
+        settle(bus)
 
 
 def test_foreign_bytes_are_counted_and_dropped(pair) -> None:
