@@ -1,0 +1,62 @@
+"""The scenario's schema: every field documented where it is declared."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from scenarios.schema.base import Name, Section
+from scenarios.schema.devices import Devices
+from scenarios.schema.extras import Simulator
+from scenarios.schema.ict import Network, Services, Units
+from scenarios.schema.system import Grid, Orchestration, Record, Time, Weather
+
+__all__ = ["RESERVED", "ScenarioConfig", "json_schema"]
+
+RESERVED = frozenset({"grid", "devices", "field", "network", "units", "cyber", "recorder"})
+
+
+class ScenarioConfig(Section):
+    """One scenario: a grid, its devices, the links, the units and their services."""
+
+    fernwatt: Literal[1] = Field(description="Version of the scenario format.")
+    name: Name = Field(description="Name of the scenario; the run folder begins with it.")
+    description: str = Field("", description="What it shows and what to look at.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="Seed of every draw.")
+    time: Time = Field(default_factory=Time, description="When, and for how long.")
+    orchestration: Orchestration = Field(
+        default_factory=Orchestration, description="How mosaik runs the simulators."
+    )
+    grid: Grid = Field(description="The distribution grid.")
+    weather: Weather = Field(default_factory=Weather, description="Sky and temperature.")
+    devices: Devices = Field(default_factory=Devices, description="What customers have.")
+    network: Network = Field(default_factory=Network, description="The communication network.")
+    units: Units = Field(default_factory=Units, description="Management units.")
+    services: Services = Field(default_factory=Services, description="Services of the units.")
+    simulators: dict[Name, Simulator] = Field(
+        default_factory=dict, description="Third-party mosaik simulators, by name."
+    )
+    record: Record = Field(default_factory=Record, description="What the run folder keeps.")
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        for name in self.simulators:
+            if name in RESERVED:
+                raise ValueError(f"simulators: {name} is one of fernwatt's own simulators")
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario, for editors."""
+    schema = ScenarioConfig.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "fernwatt scenario"
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "Scenario that this one changes: a path below its folder, or a name of "
+        "the library.",
+    }
+    # What a parent may bring need not stand in the child.
+    schema["required"] = ["fernwatt", "name"]
+    return schema

@@ -1,0 +1,151 @@
+"""Sections on time, orchestration, the grid, the weather, and what is recorded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fernwatt.timebase import HOUR_MS, SLOT_MS
+from scenarios.schema.base import Positive, Section, Share
+
+__all__ = ["Grid", "GridSource", "LvGrid", "Orchestration", "Record", "Time", "Weather"]
+
+Process = Literal["grid", "devices", "field", "network", "units"]
+
+
+class Time(Section):
+    """When the scenario begins, and for how long."""
+
+    start: str = Field(
+        "2016-04-20T10:00:00Z", description="First instant, ISO 8601, UTC, on a quarter-hour."
+    )
+    duration_h: Annotated[float, Field(gt=0, le=8784)] = Field(
+        24.0, description="Length of the run [h], whole quarter-hours."
+    )
+
+    @field_validator("start")
+    @classmethod
+    def _is_a_quarter_hour(cls, text: str) -> str:
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError("not a time; write it as 2016-04-20T10:00:00Z") from None
+        if instant.tzinfo is None or instant.utcoffset():
+            raise ValueError("not in UTC; end it with Z")
+        if instant.timestamp() * 1000 % SLOT_MS:
+            raise ValueError("not on a quarter of an hour")
+        return text
+
+    @field_validator("duration_h")
+    @classmethod
+    def _is_whole_slots(cls, hours: float) -> float:
+        if hours * HOUR_MS % SLOT_MS:
+            raise ValueError("not a whole number of quarter-hours")
+        return hours
+
+    @property
+    def instant(self) -> datetime:
+        """The first instant as a datetime in UTC."""
+        return datetime.fromisoformat(self.start).astimezone(UTC)
+
+    @property
+    def end_ms(self) -> int:
+        """The last instant [ms from the start]."""
+        return round(self.duration_h * HOUR_MS)
+
+
+class Orchestration(Section):
+    """How mosaik runs the simulators."""
+
+    coupling: Literal["separate", "fused"] = Field(
+        "separate",
+        description="separate: each simulator on its own; fused: network and units in one, "
+        "the fast mode. Both give the same tables.",
+    )
+    rt_factor: Positive | None = Field(
+        None, description="Real time: wall-clock seconds per simulated second. null: free-running."
+    )
+    processes: list[Process] = Field(
+        default_factory=list, description="Simulators that run as processes of their own."
+    )
+
+    @model_validator(mode="after")
+    def _processes_exist(self) -> Self:
+        if len(set(self.processes)) != len(self.processes):
+            raise ValueError("processes: a simulator is named twice")
+        if self.coupling == "fused" and {"network", "units"} & set(self.processes):
+            raise ValueError(
+                "processes: network and units are one simulator in fused coupling; "
+                "take them out of the list or write coupling: separate"
+            )
+        return self
+
+
+class GridSource(Section):
+    """Where a grid comes from: exactly one of the three."""
+
+    simbench: str | None = Field(
+        None, description="SimBench code, such as 1-LV-semiurb4--0-sw (data ODbL)."
+    )
+    pandapower: str | None = Field(None, description="Name of a network built into pandapower.")
+    file: str | None = Field(
+        None, description="pandapower JSON, a path below the scenario's folder."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(value is not None for value in (self.simbench, self.pandapower, self.file)) != 1:
+            raise ValueError("give exactly one of simbench, pandapower, file")
+        return self
+
+
+class LvGrid(Section):
+    """A low-voltage grid put in place of an aggregated load of a medium-voltage grid."""
+
+    simbench: str = Field(description="SimBench code of the low-voltage grid.")
+    at: str | int = Field(description="Name or number of the medium-voltage load it replaces.")
+
+
+class Grid(Section):
+    """The distribution grid."""
+
+    source: GridSource = Field(description="Where the grid comes from.")
+    lv: list[LvGrid] = Field(
+        default_factory=list, description="Low-voltage grids under a medium-voltage one."
+    )
+    solver: Literal["balanced", "pandapower"] = Field(
+        "balanced",
+        description="balanced: power-grid-model mirror; pandapower: runpp, the reference.",
+    )
+
+
+class Weather(Section):
+    """Sky and temperature: clear sky of the place times a seeded cloud process."""
+
+    latitude_deg: Annotated[float, Field(ge=-66, le=66)] | None = Field(
+        None, description="Latitude; null: where the grid's coordinates are."
+    )
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)] | None = Field(
+        None, description="Longitude; null: where the grid's coordinates are."
+    )
+    cloudiness: Share = Field(0.5, description="Mean cloudiness, 0 clear to 1 overcast.")
+    temperature_c: Annotated[float, Field(ge=-40, le=50)] = Field(
+        10.0, description="Mean outdoor temperature [°C]."
+    )
+
+
+class Record(Section):
+    """What the run folder keeps."""
+
+    interval_s: Annotated[int, Field(ge=60, le=3600)] = Field(
+        900, description="Interval [s] over which series are averaged; divides 3600."
+    )
+
+    @field_validator("interval_s")
+    @classmethod
+    def _divides_an_hour(cls, seconds: int) -> int:
+        if 3600 % seconds:
+            raise ValueError("does not divide an hour; take 60, 300, 600, 900, 1800 or 3600")
+        return seconds
