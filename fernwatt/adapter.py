@@ -80,7 +80,7 @@ class Adapter(mosaik_api_v3.Simulator):
                 "api_version": "3.0",
                 "type": "hybrid",
                 "models": self.models,
-                "extra_methods": ["performance"],
+                "extra_methods": ["conclude"],
             }
         )
         self.end_ms = 0
@@ -88,6 +88,7 @@ class Adapter(mosaik_api_v3.Simulator):
         self.t_ms = -1
         self.wall_s = 0.0
         self.steps = 0
+        self._closed = False
         self._outboxes: dict[tuple[str, str], Outbox] = {}
         self._inboxes: dict[tuple[str, str], Inbox] = {}
         self._transients: dict[str, frozenset[str]] = {}
@@ -183,11 +184,18 @@ class Adapter(mosaik_api_v3.Simulator):
         return data
 
     def finalize(self) -> None:
-        """Close the core; a failure names the component."""
-        self._guard(self.close)
+        """Close the core, once; a failure names the component."""
+        if not self._closed:
+            self._closed = True
+            self._guard(self.close)
 
-    def performance(self) -> dict[str, float]:
-        """Return the wall time [s] spent in steps so far, and their number."""
+    def conclude(self) -> dict[str, float]:
+        """Close the core; return the wall time [s] spent in steps, and their number.
+
+        The runner asks for this at the end of a run: mosaik keeps an error in ``finalize`` of a
+        simulator in another process to itself.
+        """
+        self.finalize()
         return {"wall_s": round(self.wall_s, 6), "steps": self.steps}
 
     @property

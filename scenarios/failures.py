@@ -1,44 +1,34 @@
 """What mosaik keeps to itself when a simulator fails, made loud.
 
-mosaik returns normally from ``run`` when a simulator in another process raises or dies; it
-only logs. The watch keeps mosaik's log beside the run and works out who failed, and when.
+mosaik returns normally from ``run`` when a simulator in another process raises, and does not say
+which one it was when one dies. So whoever ended a run is looked up among its tasks.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from loguru import logger
 
-from fernwatt.errors import ComponentError
+from fernwatt.errors import ComponentError, FernwattError
+from scenarios.world import World
 
-__all__ = ["Watch"]
-
-
-class _HasProgress(Protocol):
-    @property
-    def progress(self) -> float: ...
+__all__ = ["RunLog", "failure"]
 
 
-class Watch:
-    """Collects mosaik's log while a run goes on."""
+class RunLog:
+    """Keeps mosaik's log beside the run, and off the screen."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._errors: list[str] = []
-        self._sinks: list[int] = []
-        self.end_ms = 0
-        self.progress = 0.0
+    def __init__(self, path: Path) -> None:
+        self._path, self._sink = path, -1
 
     def __enter__(self) -> Self:
+        """Begin to write."""
         logger.remove()
         logger.enable("mosaik")
-        self._sinks = [
-            logger.add(self._log, level="DEBUG", format="{level} {message}", enqueue=False),
-            logger.add(self._keep, level="ERROR", format="{message}"),
-        ]
+        self._sink = logger.add(self._path, level="INFO", format="{level} {message}")
         return self
 
     def __exit__(
@@ -47,19 +37,33 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for sink in self._sinks:
-            logger.remove(sink)
+        """Stop writing."""
+        logger.remove(self._sink)
 
-    def _keep(self, message: str) -> None:
-        self._errors.append(str(message).strip())
 
-    @property
-    def t_ms(self) -> int:
-        """Simulated time that was reached, as far as mosaik told."""
-        return round(self.end_ms * self.progress / 100)
+def failure(world: World, raised: BaseException | None) -> BaseException:
+    """Return the error of a run that ended before its time: who failed, when, and why.
 
-    def failure(self, world: _HasProgress) -> ComponentError:
-        """Return the error of a run that ended before its time."""
-        self.progress = world.progress
-        reason = self._errors[-1] if self._errors else "ended without saying why"
-        return ComponentError("unknown", self.t_ms, reason)
+    ``raised`` is what mosaik raised, None where it returned as if all were well.
+    """
+    if isinstance(raised, FernwattError):
+        return raised
+    name, t_ms, error = world.culprit()
+    reason = _reason(error or raised)
+    failed = ComponentError(name, t_ms, reason)
+    failed.__cause__ = error or raised
+    return failed
+
+
+def _reason(error: BaseException | None) -> str:
+    """Return an error in words; mosaik's errors of remote simulators carry type and message."""
+    if error is None:
+        return "ended before its time without saying why"
+    kind, message = type(error).__name__, str(error)
+    if kind == "RemoteException":
+        kind, message = str(error.args[0]), str(error.args[1])
+        if kind == "ComponentError":  # one of ours, in another process: it has said where and when
+            return message.partition(": ")[2] or message
+    if kind in ("ConnectionClosedError", "ConnectionError", "IncompleteReadError"):
+        return f"its process ended or closed the connection ({message})"
+    return f"{kind}: {message}"

@@ -13,16 +13,17 @@ import os
 import shutil
 import time as wall
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analysis import Run, kpis, report
-from fernwatt.errors import ComponentError, FernwattError
+from fernwatt.errors import FernwattError
 from fernwatt.timebase import Clock
 from scenarios import manifest as manifests
 from scenarios.assembly import assemble
-from scenarios.failures import Watch
+from scenarios.failures import RunLog, failure
 from scenarios.loader import Scenario, dump
 from scenarios.plan import RunPlan
 from scenarios.world import World
@@ -74,52 +75,54 @@ def run(
     target = folder or Path(runs_dir) / run_id(scenario)
     manifest = _open(target, scenario, plan)
     writer = RunWriter(target)
-    watch = Watch(target / "run.log")
     begin = wall.perf_counter()
-    status, error, performance = "complete", None, {}
+    status, error = "complete", None
+    performance: dict[str, Any] = {}
     try:
-        with watch:
-            performance = asyncio.run(_simulate(plan, writer, watch, tell))
+        with RunLog(target / "run.log"):
+            performance = asyncio.run(_simulate(plan, writer, tell))
     except KeyboardInterrupt as stop:
         status, error = "interrupted", stop
-    except FernwattError as failure:
-        status, error = "failed", failure
-    except Exception as failure:  # noqa: BLE001 - whatever a third-party simulator may raise
-        reason = f"{type(failure).__name__}: {failure}"
-        status, error = "failed", ComponentError("mosaik", watch.t_ms, reason)
-        error.__cause__ = failure
+    except FernwattError as failed:
+        status, error = "failed", failed
     performance["total"] = {"wall_s": round(wall.perf_counter() - begin, 3)}
     return _finish(target, manifest, writer, status, error, performance, tell, with_report)
 
 
-async def _simulate(
-    plan: RunPlan, writer: RunWriter, watch: Watch, tell: Progress
-) -> dict[str, Any]:
+async def _simulate(plan: RunPlan, writer: RunWriter, tell: Progress) -> dict[str, Any]:
     world = World(plan, writer)
     begin = wall.perf_counter()
     try:
         tell("starting", 0.0)
         await world.start()
-        watch.end_ms = plan.end_ms
         started = wall.perf_counter()
-        teller = asyncio.create_task(_tell(world, watch, tell))
+        teller = asyncio.create_task(_tell(world, tell))
         try:
             await world.run()
         finally:
             teller.cancel()
         if world.progress < 100:
-            raise watch.failure(world)
-        performance = await world.performance()
+            raise failure(world, None)
+        performance = await world.conclude()
         performance["start"] = {"wall_s": round(started - begin, 3)}
         performance["run"] = {"wall_s": round(wall.perf_counter() - started, 3)}
-        return performance
-    finally:
+    except Exception as raised:
+        with suppress(Exception):  # the first error counts, not what follows from it
+            await world.shutdown()
+        raise failure(world, raised) from raised
+    except BaseException:  # Ctrl-C, cancellation
+        with suppress(Exception):
+            await world.shutdown()
+        raise
+    try:
         await world.shutdown()
+    except Exception as raised:
+        raise failure(world, raised) from raised
+    return performance
 
 
-async def _tell(world: World, watch: Watch, tell: Progress) -> None:
+async def _tell(world: World, tell: Progress) -> None:
     while True:
-        watch.progress = world.progress
         tell("running", world.progress / 100)
         await asyncio.sleep(0.2)
 
@@ -178,8 +181,8 @@ def _finish(
             tell("KPIs", 1.0)
             kpis.write(folder, kpis.compute(Run(folder)))
             manifest["hashes"]["kpis"] = manifests.file_hash(folder / "kpis.json")
-    except OSError as failure:
-        status, error = "failed", error or ComponentError("recorder", -1, str(failure))
+    except (OSError, FernwattError) as failed:
+        status, error = "failed", error or failed
     message = None if error is None else str(error) or type(error).__name__
     manifests.write(folder, manifest | {"status": status, "error": message})
     if status == "complete" and with_report:

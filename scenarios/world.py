@@ -52,6 +52,7 @@ _PLANT = (
     Wire("devices", "field", "device_events"),
     Wire("field", "devices", "actuate", _SHIFTED),
     Wire("field", "grid", "actuate", _SHIFTED),
+    Wire("grid", "devices", "supply", _SHIFTED),
 )
 
 
@@ -116,9 +117,17 @@ class World:
         """Run to the end; the last tick is the one at which all close their books."""
         await self._mosaik.run(until=self._plan.end_ms + 1, rt_factor=self._plan.rt_factor)
 
-    async def performance(self) -> dict[str, Any]:
-        """Return wall time and steps of our own simulators."""
-        return {name: await self._factories[name].performance() for name in self._names}
+    async def conclude(self) -> dict[str, Any]:
+        """Close our own simulators; return wall time and steps of each."""
+        return {name: await self._factories[name].conclude() for name in self._names}
+
+    def culprit(self) -> tuple[str, int, BaseException | None]:
+        """Return who ended a run before its time, where it stood [ms], and with which error."""
+        for name, runner in self._mosaik.compile(use_cache=True).items():
+            task = getattr(runner, "task", None)
+            if task is not None and task.done() and not task.cancelled() and task.exception():
+                return name, int(runner.progress.time.time), task.exception()
+        return "mosaik", round(self.progress / 100 * self._plan.end_ms), None
 
     async def shutdown(self) -> None:
         """Stop all simulators; an error in one of their ``finalize`` is raised."""
@@ -160,7 +169,7 @@ class World:
         elif wire.kind == _SHIFTED:
             options["time_shifted"] = 1
         if wire.initial:
-            options["initial_data"] = {wire.attr: None}
+            options["initial_data"] = {wire.attr: {}}
         self._mosaik.connect(
             self._entities[wire.source], self._entities[wire.target], wire.attr, **options
         )
