@@ -1,0 +1,117 @@
+"""From a scenario to a plan: everything static is worked out here, once, before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import simbench
+
+from fernwatt.gridmodel import GridModel, load_grid
+from scenarios.assembly.fleet import Fleet, make_fleet
+from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
+from scenarios.assembly.links import make_network
+from scenarios.assembly.third_party import make_third_party
+from scenarios.loader import Scenario
+from scenarios.manifest import file_hash
+from scenarios.plan import RunPlan
+
+__all__ = ["assemble"]
+
+
+def assemble(scenario: Scenario) -> RunPlan:
+    """Return the plan of a run; raises ScenarioError for what cannot be put together."""
+    config = scenario.config
+    source, lv = _grid_source(scenario)
+    model = load_grid(source, lv=lv, base_dir=scenario.base_dir)
+    fleet = make_fleet(scenario, model)
+    hierarchy = make_hierarchy(config, model, fleet)
+    network = make_network(config, model, hierarchy)
+    seed, interval_ms = config.seed, config.record.interval_s * 1000
+    grid = {
+        "source": source,
+        "lv": lv,
+        "base_dir": str(scenario.base_dir),
+        "solver": config.grid.solver,
+        "interval_ms": interval_ms,
+    }
+    network_params = {"spec": network, "seed": seed}
+    units_params = {"spec": {"units": hierarchy.units}, "seed": seed}
+    params = {
+        "grid": grid,
+        "devices": {
+            "terminals": model.terminal_ids,
+            "devices": fleet.devices,
+            "interval_ms": interval_ms,
+            "start": config.time.start,
+        },
+        "field": _field(model, fleet, hierarchy, seed, config.time.start),
+        "network": network_params,
+        "units": units_params,
+        "cyber": {"network": network_params, "units": units_params},
+    }
+    return RunPlan(
+        name=config.name,
+        seed=seed,
+        start=config.time.instant,
+        end_ms=config.time.end_ms,
+        interval_ms=interval_ms,
+        coupling=config.orchestration.coupling,
+        rt_factor=config.orchestration.rt_factor,
+        processes=frozenset(config.orchestration.processes),
+        params=params,
+        grid=model.describe(),
+        topology=_topology(model, fleet, hierarchy, network),
+        data_hash=_data_hash(scenario, model),
+        third_party=make_third_party(config, model),
+    )
+
+
+def _grid_source(scenario: Scenario) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    grid = scenario.config.grid
+    source = grid.source.model_dump(exclude_none=True)
+    return source, [below.model_dump() for below in grid.lv]
+
+
+def _field(
+    model: GridModel, fleet: Fleet, hierarchy: Hierarchy, seed: int, start: str
+) -> dict[str, Any]:
+    return {
+        "terminals": model.terminal_ids,
+        "transformers": [transformer.id for transformer in model.transformers],
+        "devices": sorted((device["id"] for device in fleet.devices), key=str.encode),
+        "instruments": hierarchy.instruments,
+        "actuators": hierarchy.actuators,
+        "seed": seed,
+        "start": start,
+        "drop": [],
+    }
+
+
+def _topology(
+    model: GridModel, fleet: Fleet, hierarchy: Hierarchy, network: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what stands still of the system, profiles and histories left out."""
+    profiles = {"p_w", "q_var"}
+    return {
+        "terminals": model.terminal_ids,
+        "devices": [
+            {key: value for key, value in device.items() if key not in profiles}
+            for device in fleet.devices
+        ],
+        "units": hierarchy.units,
+        "instruments": [
+            {key: value for key, value in instrument.items() if key != "history"}
+            for instrument in hierarchy.instruments
+        ],
+        "actuators": hierarchy.actuators,
+        "network": network,
+    }
+
+
+def _data_hash(scenario: Scenario, model: GridModel) -> str:
+    digest = hashlib.sha256(f"{model.source_hash}\n{simbench.__version__}\n".encode())
+    for name, path in sorted(scenario.files.items()):
+        digest.update(f"{name} {file_hash(Path(path))}\n".encode())
+    return digest.hexdigest()

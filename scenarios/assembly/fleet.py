@@ -1,0 +1,149 @@
+"""The devices of a run: the record's loads varied by customer, and what the scenario adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fernwatt.gridmodel import GridModel, load_profiles
+from fernwatt.timebase import DAY_MS, SLOT_MS, Clock
+from scenarios.loader import Scenario
+from simulators.devices import (
+    PvSystem,
+    assign,
+    charging_points,
+    home_batteries,
+    make_weather,
+    pv_systems,
+    read_sessions,
+    roofs,
+    vary,
+)
+
+__all__ = ["Fleet", "make_fleet"]
+
+FloatArray = NDArray[np.float64]
+_SLOTS_A_DAY = DAY_MS // SLOT_MS
+_KASSEL = (51.3, 9.5)
+"""Where a grid without coordinates is taken to be: the middle of Germany, as SimBench's grids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All devices, and what else assembly needs of them.
+
+    ``history_w`` is each terminal's mean power in the quarter-hours before the run, of what
+    stood there already (``history_slots`` of them); ``place`` is (latitude, longitude) [°].
+    """
+
+    devices: list[dict[str, Any]]
+    panels: Mapping[str, PvSystem]
+    history_w: Mapping[str, FloatArray]
+    place: tuple[float, float]
+
+
+def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
+    """Return the devices of a scenario; raises ScenarioError for faulty session tables."""
+    config = scenario.config
+    slots, before = config.time.end_ms // SLOT_MS, config.units.history_days * _SLOTS_A_DAY
+    place = _place(scenario, model)
+    devices, history_w = _record(scenario, model, slots, before)
+    customers = sorted((t.id for t in model.terminals if t.customer), key=str.encode)
+    wanted, seed = config.devices, config.seed
+    roofed = assign(wanted.pv.share, customers, seed, "pv")
+    low, high = wanted.pv.p_rated_w
+    panels = roofs(roofed, seed, p_rated_w=(low, high))
+    if roofed:
+        weather = make_weather(
+            start=config.time.instant,
+            slots=slots,
+            seed=seed,
+            latitude_deg=place[0],
+            longitude_deg=place[1],
+            cloudiness=config.weather.cloudiness,
+            temperature_c=config.weather.temperature_c,
+        )
+        devices += pv_systems(roofed, panels, weather)
+    devices += _vehicles(scenario, assign(wanted.ev.share, customers, seed, "ev"))
+    devices += home_batteries(
+        assign(wanted.battery.share, customers, seed, "battery"),
+        capacity_wh=wanted.battery.capacity_wh,
+        p_max_w=wanted.battery.p_max_w,
+        efficiency=wanted.battery.efficiency,
+        initial_wh=wanted.battery.capacity_wh / 2,
+    )
+    return Fleet(devices, panels, history_w, place)
+
+
+def _record(
+    scenario: Scenario, model: GridModel, slots: int, before: int
+) -> tuple[list[dict[str, Any]], dict[str, FloatArray]]:
+    """Return the record's own devices with their course, and each terminal's history."""
+    config = scenario.config
+    start_slot = round(config.time.instant.timestamp() * 1000) // SLOT_MS
+    after = -(start_slot + slots) % _SLOTS_A_DAY  # whole days, so that longer runs begin alike
+    table = load_profiles(model, config.time.instant, slots + after, before=before)
+    total = before + slots
+    first = (start_slot - before) % _SLOTS_A_DAY
+    customers = {terminal.id for terminal in model.terminals if terminal.customer}
+    flat = np.ones(total + after)
+    devices: list[dict[str, Any]] = []
+    history_w: dict[str, FloatArray] = {}
+    for record in model.record_devices:
+        p_w = record.p_w * (table[record.p_profile] if record.p_profile else flat)
+        q_var = record.q_var * (table[record.q_profile] if record.q_profile else flat)
+        if record.kind == "load" and record.terminal in customers:
+            p_w, q_var = vary(
+                p_w, q_var, seed=config.seed, customer=record.terminal,
+                variation=config.devices.household.variation, first_slot=first,
+            )  # fmt: skip
+        devices.append(
+            {
+                "id": record.id,
+                "kind": "pv" if record.kind == "pv" else "load",
+                "terminal": record.terminal,
+                "p_w": p_w[before:total],
+                "q_var": q_var[before:total],
+            }
+        )
+        held = history_w.setdefault(record.terminal, np.zeros(before))
+        held += p_w[:before]
+    return devices, history_w
+
+
+def _vehicles(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, Any]]:
+    config = scenario.config
+    wanted, clock, end_ms = config.devices.ev, Clock(config.time.instant), config.time.end_ms
+    sessions = None
+    if wanted.sessions.file is not None:
+        path = scenario.files[wanted.sessions.file]
+        limits = dict.fromkeys(owners, wanted.p_max_w)
+        sessions = read_sessions(path, clock=clock, end_ms=end_ms, p_max_w=limits)
+    return charging_points(
+        owners,
+        clock=clock,
+        end_ms=end_ms,
+        seed=config.seed,
+        p_max_w=wanted.p_max_w,
+        p_min_w=wanted.p_min_w,
+        sessions=sessions,
+    )
+
+
+def _place(scenario: Scenario, model: GridModel) -> tuple[float, float]:
+    """Return where the grid lies: as the scenario says, else by its coordinates."""
+    weather = scenario.config.weather
+    places = [(bus.y, bus.x) for bus in model.buses if bus.x is not None and bus.y is not None]
+    found = _KASSEL
+    if places:
+        latitude, longitude = (sum(axis) / len(places) for axis in zip(*places, strict=True))
+        if 47 <= latitude <= 56 and 5 <= longitude <= 16:  # degrees in Germany, no drawing units
+            found = (latitude, longitude)
+    return (
+        found[0] if weather.latitude_deg is None else weather.latitude_deg,
+        found[1] if weather.longitude_deg is None else weather.longitude_deg,
+    )

@@ -1,0 +1,252 @@
+"""The management units, their instruments and actuators: one tree over the grid's areas.
+
+    tlgmu/top ─ mvgmu/<area> ─ lvgmu/<area> ─ meter/<area>/<name> ─ cmu/… ─ dmu/…/<device>
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fernwatt.gridmodel import Area, GridModel, Terminal
+from fernwatt.timebase import SLOT_MS
+from scenarios.assembly.fleet import Fleet
+from scenarios.schema import ScenarioConfig
+
+__all__ = ["Hierarchy", "House", "make_hierarchy"]
+
+OPERATOR = "operator"
+_TOP = "tlgmu/top"
+_UPSTREAM = "mv1"
+_HOSTS = {
+    "dmu": "mcu",
+    "meter": "mcu",
+    "cmu": "embedded",
+    "lvgmu": "embedded",
+    "mvgmu": "server",
+    "tlgmu": "server",
+}
+_INSTRUMENTS = {"ev": "charger", "battery": "battery", "pv": "pv"}
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The units of one customer."""
+
+    terminal: str
+    meter: str
+    cmu: str
+    dmus: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Hierarchy:
+    """All units, instruments and actuators; houses by low-voltage area; areas' parents."""
+
+    units: list[Spec] = field(default_factory=list)
+    instruments: list[Spec] = field(default_factory=list)
+    actuators: list[Spec] = field(default_factory=list)
+    houses: dict[str, list[House]] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+
+
+def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hierarchy:
+    """Return the units that a scenario's grid and devices call for."""
+    builder = _Builder(config, fleet)
+    areas = [area for area in model.areas if area.kind == "lv"]
+    customers: dict[str, list[Terminal]] = {area.id: [] for area in areas}
+    for terminal in model.terminals:
+        if terminal.customer and terminal.area in customers:
+            customers[terminal.area].append(terminal)
+    below: dict[str, list[str]] = {}
+    for area in areas:
+        above = area.parent or _UPSTREAM
+        below.setdefault(f"mvgmu/{above}", []).append(f"lvgmu/{area.id}")
+        builder.substation(area, f"mvgmu/{above}", customers[area.id])
+    for name in sorted(below, key=str.encode):
+        builder.unit(
+            "mvgmu", name, name.partition("/")[2], _TOP, below[name], {"aggregation": builder.sums}
+        )
+    builder.unit("tlgmu", _TOP, "", "", sorted(below), {"aggregation": builder.sums})
+    return builder.made
+
+
+class _Builder:
+    def __init__(self, config: ScenarioConfig, fleet: Fleet) -> None:
+        self._config, self._fleet = config, fleet
+        self._devices: dict[str, list[Spec]] = {}
+        for device in fleet.devices:
+            if device["id"].split("/")[0] in _INSTRUMENTS and _is_added(device, fleet):
+                self._devices.setdefault(device["terminal"], []).append(device)
+        metering = config.units.metering
+        self.sums = {"period_s": metering.period_s, "spread_s": metering.spread_s}
+        self.made = Hierarchy()
+
+    def unit(
+        self,
+        kind: str,
+        name: str,
+        area: str,
+        parent: str,
+        children: list[str],
+        services: Mapping[str, Any],
+        *,
+        customer: str = "",
+        instruments: tuple[str, ...] = (),
+        actuators: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add one unit."""
+        hosts: Mapping[str, str] = {**_HOSTS, **self._config.units.hosts}
+        self.made.units.append(
+            {
+                "id": name,
+                "kind": kind,
+                "area": area,
+                "parent": parent,
+                "children": children,
+                "customer": customer,
+                "owner": customer or OPERATOR,
+                "host": hosts[kind],
+                "instruments": list(instruments),
+                "actuators": dict(actuators or {}),
+                "services": dict(services),
+            }
+        )
+
+    def substation(self, area: Area, parent: str, customers: list[Terminal]) -> None:
+        """Add the unit of a secondary substation and all houses below it."""
+        name = f"lvgmu/{area.id}"
+        houses = [self._house(terminal, name) for terminal in customers]
+        self.made.houses[area.id], self.made.parents[area.id] = houses, parent
+        instruments = []
+        if area.transformer:
+            instruments.append(f"{name}/transformer")
+            self._instrument(instruments[0], "substation", area.transformer)
+        services: dict[str, Any] = {"aggregation": self.sums}
+        if self._steers and houses:
+            services["balancing"] = self._parent_params(houses)
+        children = [house.meter for house in houses]
+        self.unit(
+            "lvgmu", name, area.id, parent, children, services, instruments=tuple(instruments)
+        )
+
+    @property
+    def _steers(self) -> bool:
+        return self._config.services.balancing.mode == "steering"
+
+    def _house(self, terminal: Terminal, substation: str) -> House:
+        tail = terminal.id.partition("/")[2]
+        meter, cmu = f"meter/{tail}", f"cmu/{tail}"
+        devices = self._devices.get(terminal.id, [])
+        dmus = []
+        for device in devices:
+            kind = device["id"].split("/")[0]
+            dmus.append(f"dmu/{tail}/{kind}")
+            self._device_unit(dmus[-1], kind, device, terminal, cmu)
+        services = {}
+        if self._steers:
+            services["balancing"] = self._child_params(devices, dmus, meter, substation)
+        self.unit("cmu", cmu, terminal.area, meter, dmus, services, customer=terminal.customer)
+        register = f"{meter}/register"
+        self._instrument(register, "meter", terminal.id, history=self._history(terminal.id))
+        self.unit(
+            "meter", meter, terminal.area, substation, [cmu], {"metering": self.sums},
+            customer=terminal.customer, instruments=(register,),
+        )  # fmt: skip
+        return House(terminal.id, meter, cmu, tuple(dmus))
+
+    def _device_unit(
+        self, name: str, kind: str, device: Spec, terminal: Terminal, cmu: str
+    ) -> None:
+        instrument, actuators = f"{name}/instrument", {}
+        self._instrument(instrument, _INSTRUMENTS[kind], device["id"], terminal=terminal.id)
+        instruments = (instrument,)
+        if kind != "pv":
+            actuator = f"{name}/actuator"
+            actuators["set_point"] = actuator
+            instruments = (instrument, actuator)
+            self.made.actuators.append({"id": actuator, "unit": name, "target": device["id"]})
+        self.unit(
+            "dmu", name, terminal.area, cmu, [], {}, customer=terminal.customer,
+            instruments=instruments, actuators=actuators,
+        )  # fmt: skip
+
+    def _instrument(self, name: str, kind: str, target: str, **more: Any) -> None:
+        units = self._config.units
+        metered = kind in ("meter", "substation")
+        self.made.instruments.append(
+            {
+                "id": name,
+                "kind": kind,
+                "target": target,
+                "accuracy_class": float(units.accuracy_class) if metered else 1.0,
+                "period_ms": units.metering.period_s * 1000 if metered else SLOT_MS,
+                **more,
+            }
+        )
+
+    def _history(self, terminal: str) -> dict[str, Any] | None:
+        power_w = self._fleet.history_w.get(terminal)
+        if power_w is None or not len(power_w):
+            return None
+        energy_wh = power_w * (SLOT_MS / 3.6e6)
+        return {
+            "start_ms": -len(power_w) * SLOT_MS,
+            "step_ms": SLOT_MS,
+            "import_wh": [round(float(value), 3) for value in energy_wh.clip(min=0)],
+            "export_wh": [round(float(-value), 3) for value in energy_wh.clip(max=0)],
+        }
+
+    def _parent_params(self, houses: list[House]) -> dict[str, Any]:
+        wanted = self._config.services.balancing
+        return {
+            "role": "parent",
+            "start": self._config.time.start,
+            "children": [house.cmu for house in houses],
+            "meters": {house.cmu: house.meter for house in houses},
+            "replan_s": float(wanted.replan_s),
+            "horizon_slots": wanted.horizon_h * 4,
+            "round_timeout_s": wanted.round_timeout_s,
+            "max_rounds": wanted.max_rounds,
+        }
+
+    def _child_params(
+        self, devices: list[Spec], dmus: list[str], meter: str, substation: str
+    ) -> dict[str, Any]:
+        latitude, longitude = self._fleet.place
+        return {
+            "role": "child",
+            "start": self._config.time.start,
+            "parent": substation,
+            "meter": meter,
+            "latitude_deg": round(latitude, 4),
+            "longitude_deg": round(longitude, 4),
+            "devices": [
+                self._known(device, dmu) for device, dmu in zip(devices, dmus, strict=True)
+            ],
+        }
+
+    def _known(self, device: Spec, dmu: str) -> dict[str, Any]:
+        """Return what a customer unit is told of a device: its name plate."""
+        kind = device["id"].split("/")[0]
+        plate: dict[str, Any] = {"kind": kind, "id": device["id"], "unit": dmu}
+        if kind == "ev":
+            plate |= {"p_max_w": device["p_max_w"], "p_min_w": device["p_min_w"]}
+        elif kind == "battery":
+            plate |= {key: device[key] for key in ("p_max_w", "capacity_wh")}
+            plate["efficiency"] = device["charge_efficiency"]
+        else:
+            panel = self._fleet.panels[device["id"]]
+            plate |= {
+                "p_rated_w": panel.p_rated_w,
+                "tilt_deg": panel.tilt_deg,
+                "azimuth_deg": panel.azimuth_deg,
+            }
+        return plate
+
+
+def _is_added(device: Spec, fleet: Fleet) -> bool:
+    """Tell whether the scenario added a device; the record's own have no management unit."""
+    return device["kind"] != "pv" or device["id"] in fleet.panels
