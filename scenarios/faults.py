@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,23 +16,36 @@ __all__ = ["nearest", "place_of", "schema_faults"]
 _NOT_YET = {
     "faults": "faults of the grid",
     "attacks": "attacks",
-    "market": "a market",
-    "ledger": "a ledger",
+    "market": "market",
+    "ledger": "ledger",
     "kpis": "KPIs of one's own",
 }
 _WORDS = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number of less than 20 digits",
     "float_type": "must be a number",
     "string_type": "must be text",
     "bool_type": "must be true or false",
     "list_type": "must be a list",
-    "dict_type": "must be a mapping of keys to values",
+    "dict_type": "must be a section with keys",
     "model_type": "must be a section with keys",
     "model_attributes_type": "must be a section with keys",
-    "missing": "is missing",
     "finite_number": "must be a finite number",
 }
+_HINTS = {
+    "string_type": "put text that looks like a number between quotes",
+    "list_type": "write it as [first, second]",
+    "dict_type": "write it as {key: value}, or indent the keys below it",
+    "model_type": "write it as {key: value}, or indent the keys below it",
+    "float_type": "numbers stand without quotes and without unit",
+    "int_type": "numbers stand without quotes and without unit",
+}
+_PATTERNS = (
+    ("^[a-z0-9][", "up to 40 lower-case letters, digits, - and _, the first a letter or digit"),
+    (r"^[\w.]+:", "write it as package.module:Class"),
+    (r"^[^:\s]+:", "write it as host:port"),
+)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -54,66 +67,140 @@ def place_of(path: PathKey, places: Mapping[PathKey, str]) -> str:
 
 
 def schema_faults(
-    error: ValidationError, model: type[BaseModel], places: Mapping[PathKey, str]
+    error: ValidationError, model: type[BaseModel], tree: Any, places: Mapping[PathKey, str]
 ) -> list[Fault]:
-    """Return all faults that the schema found."""
-    return [_fault(dict(item), model, places) for item in error.errors()]
+    """Return all faults that the schema found in ``tree``, one per place."""
+    found: dict[PathKey, list[tuple[str, str]]] = {}
+    for item in error.errors():
+        details = dict(item)
+        path = _in_tree(details, tree)
+        path, message, hint = _words(details, path, model)
+        found.setdefault(path, []).append((message, hint))
+    faults = []
+    for path, said in found.items():
+        message, hint = _joined([text for text, _ in said]), said[0][1]
+        faults.append(Fault(dotted(path), message, hint, place_of(path, places)))
+    return faults
 
 
-def _fault(
-    item: dict[str, Any], model: type[BaseModel], places: Mapping[PathKey, str]
-) -> Fault:
-    path: PathKey = tuple(part for part in item["loc"] if part != "[key]")
-    kind, message, hint = item["type"], str(item["msg"]), ""
-    if kind == "extra_forbidden":
-        key = str(path[-1])
-        if len(path) == 1 and key in _NOT_YET:
-            message, hint = "not there yet", f"this version knows no {_NOT_YET[key]}; take it out"
+def _in_tree(item: Mapping[str, Any], tree: Any) -> PathKey:
+    """Return where an error is in the document: pydantic names the members of unions too."""
+    path: list[str | int] = []
+    for part in item["loc"]:
+        if (isinstance(tree, dict) and part in tree) or (
+            isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        ):
+            tree = tree[part]
         else:
-            message, hint = "unknown key", nearest(key, _keys(model, path[:-1]))
-    elif kind == "literal_error":
-        options = str(item["ctx"]["expected"])
-        message = f"must be {options}, not {item['input']!r}"
-        words = [word.strip(" '") for word in options.replace(" or ", ",").split(",")]
-        hint = nearest(str(item["input"]), words) if isinstance(item["input"], str) else ""
-    elif kind in _WORDS:
-        message = _WORDS[kind]
-        if kind != "missing":
-            message += f", not {_shown(item['input'])}"
-    elif kind == "value_error":
-        message = message.removeprefix("Value error, ")
-        head, colon, rest = message.partition(": ")
-        if colon and head.isidentifier():
-            path, message = (*path, head), rest
-    else:
-        message = f"{message[0].lower()}{message[1:]}, not {_shown(item['input'])}"
-    return Fault(dotted(path), message, hint, place_of(path, places))
+            if item["type"] == "missing":
+                path.append(part)
+            break
+        path.append(part)
+    return tuple(path)
+
+
+def _joined(messages: Sequence[str]) -> str:
+    """Return one message for all types that a value might have had."""
+    texts = list(dict.fromkeys(messages))
+    if len(texts) == 1:
+        return texts[0]
+    parts = [text.removeprefix("must be ").partition(", not ") for text in texts]
+    heads = [head for head, _, _ in parts]
+    return f"must be {', '.join(heads[:-1])} or {heads[-1]}, not {parts[0][2]}"
+
+
+def _words(item: dict[str, Any], path: PathKey, model: type[BaseModel]) -> tuple[PathKey, str, str]:
+    """Return place, message and hint of one error."""
+    kind, message = str(item["type"]), str(item["msg"])
+    if kind == "extra_forbidden":
+        return path, *_unknown(path, model)
+    if kind == "missing":
+        return path, "is missing", _described(model, path)
+    if kind == "literal_error":
+        return path, *_choice(item)
+    if kind == "value_error":
+        return _own(path, message.removeprefix("Value error, "))
+    return path, *_refused(kind, message, item)
+
+
+def _refused(kind: str, message: str, item: Mapping[str, Any]) -> tuple[str, str]:
+    """Return message and hint of a value of the wrong type or size."""
+    shown = _shown(item["input"])
+    if kind in _WORDS:
+        return f"{_WORDS[kind]}, not {shown}", _HINTS.get(kind, "")
+    if kind == "string_pattern_mismatch":
+        pattern = str(item["ctx"]["pattern"])
+        hint = next((text for start, text in _PATTERNS if pattern.startswith(start)), pattern)
+        return f"cannot be {shown}", hint
+    if kind in ("too_short", "too_long"):
+        short = kind == "too_short"
+        limit = item["ctx"]["min_length" if short else "max_length"]
+        most = "at least" if short else "at most"
+        return f"must have {most} {limit} entries, not {item['ctx']['actual_length']}", ""
+    return f"{message.replace('Input should', 'must')}, not {shown}", ""
+
+
+def _unknown(path: PathKey, model: type[BaseModel]) -> tuple[str, str]:
+    key = str(path[-1]) if path else ""
+    if len(path) == 1 and key in _NOT_YET:
+        return "not there yet", f"this version knows no {_NOT_YET[key]}; take it out"
+    return "unknown key", nearest(key, _keys(model, path[:-1]))
+
+
+def _choice(item: Mapping[str, Any]) -> tuple[str, str]:
+    options = str(item["ctx"]["expected"])
+    words = [word.strip(" '") for word in options.replace(" or ", ",").split(",")]
+    hint = nearest(item["input"], words) if isinstance(item["input"], str) else ""
+    return f"must be {options}, not {_shown(item['input'])}", hint
+
+
+def _own(path: PathKey, text: str) -> tuple[PathKey, str, str]:
+    """Return what a validator of ours says: ``key: message; hint``."""
+    head, colon, rest = text.partition(": ")
+    if colon and all(part.replace("-", "_").isidentifier() for part in head.split(".")):
+        path, text = (*path, *head.split(".")), rest
+    message, _, hint = text.partition("; ")
+    return path, message, hint
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number of so many digits"
+    if isinstance(value, dict):
+        return "a section" if value else "an empty section"
+    text = "true" if value is True else "false" if value is False else repr(value)
+    text = "null" if value is None else text
     return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def _described(model: type[BaseModel], path: PathKey) -> str:
+    section = _section(model, path[:-1])
+    for name, field in section.model_fields.items() if section else ():
+        if path[-1] in (name, field.alias):
+            return (field.description or "").rstrip(".")
+    return ""
 
 
 def _keys(model: type[BaseModel], path: PathKey) -> Sequence[str]:
     """Return the keys that the section at ``path`` may have."""
-    current: type[BaseModel] | None = model
-    annotation: Any = None
+    section = _section(model, path)
+    return [f.alias or name for name, f in section.model_fields.items()] if section else ()
+
+
+def _section(model: type[BaseModel], path: PathKey) -> type[BaseModel] | None:
+    annotation: Any = model
     for part in path:
-        if current is not None:
-            field = next(
-                (f for n, f in current.model_fields.items() if part in (n, f.alias)), None
-            )
-            annotation = field.annotation if field else None
-        current = _model_in(annotation)
-    return [field.alias or name for name, field in current.model_fields.items()] if current else ()
+        annotation = _below(annotation, part)
+    return (
+        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    )
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _below(annotation: Any, part: str | int) -> Any:
+    """Return the type of what ``part`` names in a section, a mapping or a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _model_in(argument)
-        if found:
-            return found
+        pairs = annotation.model_fields.items()
+        return next((f.annotation for name, f in pairs if part in (name, f.alias)), None)
+    if get_origin(annotation) in (dict, list):
+        return get_args(annotation)[-1]
     return None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 
 from fernwatt.errors import Fault, ScenarioError
 from scenarios.faults import nearest, schema_faults
+from scenarios.paths import below
 from scenarios.schema import ScenarioConfig
 from scenarios.semantics import check_semantics
-from scenarios.yamlsafe import Document, PathKey, dotted, parse, read_yaml, scalar
+from scenarios.yamlsafe import Document, PathKey, dotted, parse, read_lenient, scalar
+from scenarios.yamlwrite import write_yaml
 
 __all__ = ["Scenario", "dump", "library", "load"]
 
@@ -50,19 +51,22 @@ def load(
     scenario's folder. Raises ScenarioError with all faults.
     """
     path = _locate(source)
-    document = _with_parents(path, read_yaml(path))
+    document = _with_parents(path, read_lenient(path))
+    refused = {fault.path for fault in document.faults}
     faults = [fault for text in overrides for fault in _override(document, text)]
     if not isinstance(document.tree, dict):
-        faults.append(Fault("(document)", "must be a section with keys", where=path.name))
-        raise ScenarioError(faults)
+        hint = "begin with fernwatt: 1, name: ... and grid: ..."
+        faults.append(Fault("(document)", "must be a section with keys", hint, path.name))
+        raise ScenarioError([*document.faults, *faults])
     config = None
     try:
         config = ScenarioConfig.model_validate(document.tree)
     except ValidationError as error:
-        faults += schema_faults(error, ScenarioConfig, document.places)
+        faults += schema_faults(error, ScenarioConfig, document.tree, document.places)
     base = (base_dir or path.parent).resolve()
     more, files = check_semantics(config, document.tree, document.places, base)
-    faults += more
+    # A value that could not be read is not reported a second time as missing or of a wrong type.
+    faults = [*document.faults, *(f for f in [*faults, *more] if f.path not in refused)]
     if faults or config is None:
         raise ScenarioError(sorted(set(faults), key=_line))
     return Scenario(config, base, files, document.places)
@@ -70,12 +74,7 @@ def load(
 
 def dump(scenario: Scenario) -> str:
     """Return the complete effective scenario as YAML; the same scenario gives the same text."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    stream = io.StringIO()
-    yaml.dump(scenario.config.model_dump(by_alias=True), stream)
-    return stream.getvalue()
+    return write_yaml(scenario.config.model_dump(by_alias=True))
 
 
 def _line(fault: Fault) -> tuple[str, int, str]:
@@ -85,8 +84,9 @@ def _line(fault: Fault) -> tuple[str, int, str]:
 
 def _locate(source: Path | str) -> Path:
     path = Path(source)
-    if path.is_file():
-        return path
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if path.is_file():
+            return path
     named = library()
     if str(source) in named:
         return named[str(source)]
@@ -107,13 +107,16 @@ def _with_parents(path: Path, document: Document) -> Document:
                 [Fault("extends", "goes round in a circle", "break it at one of the files", where)]
             )
         seen.append(parent.resolve())
-        chain.append(read_yaml(parent))
+        chain.append(read_lenient(parent))
+        if not isinstance(chain[-1].tree, dict):
+            message = f"{parent.name} is no section with keys"
+            raise ScenarioError([*chain[-1].faults, Fault("extends", message, where=where)])
         folder = parent.parent
     merged = chain[-1]
     for child in reversed(chain[:-1]):
-        merged = Document(
-            _merge(merged.tree, child.tree), {**merged.places, **child.places}
-        )
+        tree = _merge(merged.tree, child.tree)
+        places = {**merged.places, **child.places}
+        merged = Document(tree, places, [*merged.faults, *child.faults])
     return merged
 
 
@@ -123,23 +126,22 @@ def _parent(value: object, folder: Path, where: str) -> Path:
     named = library()
     if value in named:
         return named[value]
-    path = folder / value
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ScenarioError(
-            [Fault("extends", f"{value} lies outside the scenario's folder", "copy it there", where)]
-        )
+    path = below(folder, value)
+    if path is None:
+        message = f"{value} lies outside the scenario's folder"
+        raise ScenarioError([Fault("extends", message, "copy it there", where)])
     if not path.is_file():
         raise ScenarioError([Fault("extends", f"no file {value}", nearest(value, named), where)])
     return path
 
 
-def _merge(below: Any, above: Any) -> Any:
-    if isinstance(below, dict) and isinstance(above, dict):
-        merged = dict(below)
-        for key, value in above.items():
-            merged[key] = _merge(below[key], value) if key in below else value
+def _merge(lower: Any, upper: Any) -> Any:
+    if isinstance(lower, dict) and isinstance(upper, dict):
+        merged = dict(lower)
+        for key, value in upper.items():
+            merged[key] = _merge(lower[key], value) if key in lower else value
         return merged
-    return above
+    return upper
 
 
 def _override(document: Document, text: str) -> list[Fault]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fernwatt.errors import Fault, ScenarioError
 from scenarios.faults import nearest, place_of
+from scenarios.paths import below
 from scenarios.schema import RESERVED, ScenarioConfig
 from scenarios.yamlsafe import PathKey, dotted
 
@@ -33,7 +34,7 @@ def check_semantics(
         if fault:
             faults.append(fault)
         else:
-            files[name] = (base / name).resolve()
+            files[name] = below(base, name) or base
     if config is not None:
         faults += _connections(config, places)
     return faults, files
@@ -41,7 +42,8 @@ def check_semantics(
 
 def _get(tree: Any, *path: str | int) -> Any:
     for part in path:
-        if isinstance(tree, dict) and part in tree:
+        listed = isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        if listed or (isinstance(tree, dict) and part in tree):
             tree = tree[part]
         else:
             return None
@@ -57,8 +59,8 @@ def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
 
 def _file_fault(path: PathKey, name: str, places: Places, base: Path) -> Fault | None:
     where = place_of(path, places)
-    target = (base / name).resolve()
-    if Path(name).is_absolute() or not target.is_relative_to(base):
+    target = below(base, name)
+    if target is None:
         hint = "copy the file below the scenario's folder"
         return Fault(dotted(path), f"{name} lies outside the scenario's folder", hint, where)
     if not target.is_file():
@@ -77,10 +79,11 @@ def _simbench_codes() -> frozenset[str]:
 def _grids(tree: Mapping[str, Any], places: Places) -> Iterator[Fault]:
     from fernwatt.gridmodel.sources import BUILT_IN
 
-    named = [(("grid", "source", "simbench"), _get(tree, "grid", "source", "simbench"))]
-    below = _get(tree, "grid", "lv")
-    for index, item in enumerate(below if isinstance(below, list) else ()):
-        named.append((("grid", "lv", index, "simbench"), _get(item, "simbench")))  # type: ignore[arg-type]
+    attached = _get(tree, "grid", "lv")
+    count = len(attached) if isinstance(attached, list) else 0
+    paths: list[PathKey] = [("grid", "source", "simbench")]
+    paths += [("grid", "lv", index, "simbench") for index in range(count)]
+    named = [(path, _get(tree, *path)) for path in paths]
     for path, code in named:
         if isinstance(code, str) and code not in _simbench_codes():
             hint = nearest(code, _simbench_codes())
@@ -102,13 +105,14 @@ def _technologies(tree: Mapping[str, Any], places: Places) -> Iterator[Fault]:
         known = technologies.load(overrides if isinstance(overrides, dict) else {})
     except ScenarioError as error:
         for fault in error.faults:
-            path = tuple(fault.path.split("."))
+            path: PathKey = tuple(fault.path.split("."))
             yield Fault(fault.path, fault.message, fault.hint, place_of(path, places))
     network = _get(tree, "network")
     sections: list[tuple[PathKey, Any]] = [(("network",), network)]
     areas = _get(tree, "network", "areas")
     if isinstance(areas, dict):
-        sections += [(("network", "areas", name), area) for name, area in areas.items()]
+        for name, area in areas.items():
+            sections.append((("network", "areas", name), area))
     for prefix, section in sections:
         for key in (*_MEDIA, *_LINKS):
             name = _get(section, key)

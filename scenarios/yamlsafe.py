@@ -33,6 +33,7 @@ _MAX_BYTES, _MAX_DEPTH, _MAX_NODES = 1_000_000, 20, 20_000
 _INT = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_HINT = "look at the indentation, colons, quotes and brackets there and just above"
 _AMBIGUOUS = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
@@ -46,10 +47,14 @@ def dotted(path: PathKey) -> str:
 
 @dataclass
 class Document:
-    """A parsed file: plain values, and ``file:line`` of each path."""
+    """A parsed file: plain values, ``file:line`` of each path, and what was refused.
+
+    Where a value was refused the tree holds None in its place, so that the rest can be checked.
+    """
 
     tree: Any
     places: dict[PathKey, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
 
 
 def scalar(text: str) -> Any:
@@ -64,7 +69,9 @@ def scalar(text: str) -> Any:
     if text in ("false", "False", "FALSE"):
         return False
     if text.lower() in _AMBIGUOUS:
-        raise ValueError(f"'{text}' is true or false to some readers: quote it, or write true/false")
+        raise ValueError(
+            f"'{text}' is true or false to some readers: quote it, or write true/false"
+        )
     if _INT.fullmatch(text):
         return int(text, 0 if text[:2] in ("0x", "0o") else 10)
     if _FLOAT.fullmatch(text):
@@ -83,31 +90,55 @@ def _finite(text: str) -> float:
 
 def read_yaml(path: Path) -> Document:
     """Parse a file; raise ScenarioError with all its faults."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            fault = Fault("(document)", f"larger than {_MAX_BYTES} bytes", where=path.name)
-            raise ScenarioError([fault])
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError([Fault("(document)", f"cannot be read: {error}", where=path.name)]) from None
-    return parse(text, path.name)
+    return _sound(read_lenient(path))
 
 
 def parse(text: str, name: str) -> Document:
-    """Parse text that came from the file called ``name``."""
+    """Parse text that came from the file called ``name``; raise ScenarioError with all faults."""
+    return _sound(_parse(text, name))
+
+
+def read_lenient(path: Path) -> Document:
+    """Parse a file; raise ScenarioError only where nothing can be made of it.
+
+    What else is wrong with it is in the document's ``faults``.
+    """
+    return _parse(_text(path), path.name)
+
+
+def _sound(document: Document) -> Document:
+    if document.faults:
+        raise ScenarioError(document.faults)
+    return document
+
+
+def _text(path: Path) -> str:
+    message, hint = "", ""
+    try:
+        if path.stat().st_size <= _MAX_BYTES:
+            return path.read_text("utf-8")
+        message, hint = f"larger than {_MAX_BYTES} bytes", "keep tables in files of their own"
+    except UnicodeDecodeError:
+        message, hint = "not UTF-8 text", "save it with the encoding UTF-8"
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+    raise ScenarioError([Fault("(document)", message, hint, path.name)])
+
+
+def _parse(text: str, name: str) -> Document:
     builder = _Builder(name)
+    fault = None
     try:
         builder.run(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
-        builder.faults.append(
-            Fault("(document)", f"not YAML: {error.problem or error.context}", where=where)
-        )
+        fault = Fault("(document)", f"not YAML: {error.problem or error.context}", _HINT, where)
     except YAMLError as error:
-        builder.faults.append(Fault("(document)", f"not YAML: {error}", where=name))
-    if builder.faults:
-        raise ScenarioError(builder.faults)
+        reason = str(error).splitlines()[0] if str(error) else "unreadable"
+        fault = Fault("(document)", f"not YAML: {reason}", _HINT, name)
+    if fault or not builder.whole:
+        raise ScenarioError([*builder.document.faults, *([fault] if fault else [])])
     return builder.document
 
 
@@ -120,7 +151,7 @@ class _Builder:
 
     def __init__(self, name: str) -> None:
         self.document = Document(None)
-        self.faults: list[Fault] = []
+        self.whole = True
         self._name, self._nodes, self._documents = name, 0, 0
 
     def run(self, events: Iterator[Event]) -> None:
@@ -134,17 +165,19 @@ class _Builder:
                         return
                     self.document.tree = self._node(events, next(events), (), 0)
         except _TooMuchError:
-            return
+            self.whole = False
 
     def _fault(self, path: PathKey, event: Event, message: str, hint: str = "") -> None:
         where = f"{self._name}:{event.start_mark.line + 1}"
-        self.faults.append(Fault(dotted(path), message, hint, where))
+        self.document.faults.append(Fault(dotted(path), message, hint, where))
 
     def _node(self, events: Iterator[Event], event: Event, path: PathKey, depth: int) -> Any:
         self._nodes += 1
         if depth > _MAX_DEPTH or self._nodes > _MAX_NODES:
-            limit = f"deeper than {_MAX_DEPTH} levels" if depth > _MAX_DEPTH else (
-                f"more than {_MAX_NODES} values"
+            limit = (
+                f"deeper than {_MAX_DEPTH} levels"
+                if depth > _MAX_DEPTH
+                else (f"more than {_MAX_NODES} values")
             )
             self._fault(path, event, limit)
             raise _TooMuchError
@@ -154,8 +187,9 @@ class _Builder:
             return None
         if getattr(event, "anchor", None):
             self._fault(path, event, "an anchor (&)", "take it out; see extends: for reuse")
-        if getattr(event, "ctag", None) and str(event.ctag) not in ("None", "!"):
-            self._fault(path, event, f"a tag ({event.ctag})", "take it out; plain values only")
+        tag = getattr(event, "ctag", None)
+        if tag and str(tag) not in ("None", "!"):
+            self._fault(path, event, f"a tag ({tag})", "take it out; plain values only")
         if isinstance(event, MappingStartEvent):
             return self._mapping(events, path, depth)
         if isinstance(event, SequenceStartEvent):
@@ -180,7 +214,9 @@ class _Builder:
 
     def _mapping(self, events: Iterator[Event], path: PathKey, depth: int) -> dict[str, Any]:
         items: dict[str, Any] = {}
-        while isinstance(event := next(events), ScalarEvent | AliasEvent | SequenceStartEvent | MappingStartEvent):
+        while isinstance(
+            event := next(events), ScalarEvent | AliasEvent | SequenceStartEvent | MappingStartEvent
+        ):
             if not isinstance(event, ScalarEvent):
                 self._fault(path, event, "a key that is not text")
                 self._node(events, event, path, depth + 1)

@@ -22,8 +22,10 @@ class ScenarioConfig(Section):
 
     fernwatt: Literal[1] = Field(description="Version of the scenario format.")
     name: Name = Field(description="Name of the scenario; the run folder begins with it.")
-    description: str = Field("", description="What it shows and what to look at.")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="Seed of every draw.")
+    description: str = Field(default="", description="What it shows and what to look at.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        default=1, description="Seed of every draw."
+    )
     time: Time = Field(default_factory=Time, description="When, and for how long.")
     orchestration: Orchestration = Field(
         default_factory=Orchestration, description="How mosaik runs the simulators."
@@ -43,7 +45,10 @@ class ScenarioConfig(Section):
     def _names_are_free(self) -> Self:
         for name in self.simulators:
             if name in RESERVED:
-                raise ValueError(f"simulators: {name} is one of fernwatt's own simulators")
+                raise ValueError(
+                    f"simulators.{name}: one of fernwatt's own simulators has this name; "
+                    "take another name"
+                )
         return self
 
 

@@ -15,14 +15,14 @@ class Household(Section):
     """Household loads, from the grid's own profiles."""
 
     variation: Share = Field(
-        0.2, description="How much each customer differs from the standard shape, 0 to 1."
+        default=0.2, description="How much each customer differs from the standard shape, 0 to 1."
     )
 
 
 class Photovoltaics(Section):
     """Roof-top photovoltaics."""
 
-    share: Share = Field(0.0, description="Share of the customers that have panels.")
+    share: Share = Field(default=0.0, description="Share of the customers that have panels.")
     p_rated_w: list[Positive] = Field(
         default_factory=lambda: [3000.0, 10000.0],
         min_length=2,
@@ -41,7 +41,7 @@ class Sessions(Section):
     """Where charging sessions come from: drawn, or a table of the user's."""
 
     file: str | None = Field(
-        None,
+        default=None,
         description="CSV with columns device, arrival, departure, energy_wh; a path below the "
         "scenario's folder. null: drawn from published home-charging statistics.",
     )
@@ -50,12 +50,14 @@ class Sessions(Section):
 class ElectricVehicles(Section):
     """Charging points at home."""
 
-    share: Share = Field(0.0, description="Share of the customers that have a charging point.")
+    share: Share = Field(
+        default=0.0, description="Share of the customers that have a charging point."
+    )
     p_max_w: Annotated[float, Field(gt=0, le=400_000)] = Field(
-        11000.0, description="Largest charging power [W]."
+        default=11000.0, description="Largest charging power [W]."
     )
     p_min_w: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Smallest charging power when not zero [W]."
+        default=0.0, description="Smallest charging power when not zero [W]."
     )
     sessions: Sessions = Field(default_factory=Sessions, description="When they charge what.")
 
@@ -69,11 +71,13 @@ class ElectricVehicles(Section):
 class Battery(Section):
     """Home batteries."""
 
-    share: Share = Field(0.0, description="Share of the customers that have a battery.")
-    capacity_wh: Positive = Field(10000.0, description="Usable energy [Wh].")
-    p_max_w: Positive = Field(5000.0, description="Largest charging and discharging power [W].")
+    share: Share = Field(default=0.0, description="Share of the customers that have a battery.")
+    capacity_wh: Positive = Field(default=10000.0, description="Usable energy [Wh].")
+    p_max_w: Positive = Field(
+        default=5000.0, description="Largest charging and discharging power [W]."
+    )
     efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="Efficiency of each direction."
+        default=0.95, description="Efficiency of each direction."
     )
 
 

@@ -16,7 +16,7 @@ class EntityGroup(Section):
 
     name: Name = Field(description="Name by which connections refer to them.")
     model: str = Field(description="Model of the simulator.")
-    count: Annotated[int, Field(ge=1, le=10000)] = Field(1, description="How many.")
+    count: Annotated[int, Field(ge=1, le=10000)] = Field(default=1, description="How many.")
     params: dict[str, Any] = Field(default_factory=dict, description="Parameters of the model.")
 
 
@@ -29,9 +29,9 @@ class Connection(Section):
     source: str = Field(alias="from", description="Where the value comes from.")
     target: str = Field(alias="to", description="Where it goes.")
     time_shifted: Annotated[int, Field(ge=0)] = Field(
-        0, description="Delay in milliseconds; needed where connections form a cycle."
+        default=0, description="Delay in milliseconds; needed where connections form a cycle."
     )
-    initial: Any = Field(None, description="Value before the first one, with time_shifted.")
+    initial: Any = Field(default=None, description="Value before the first one, with time_shifted.")
 
     @model_validator(mode="after")
     def _has_attributes(self) -> Self:
@@ -46,13 +46,13 @@ class Simulator(Section):
     """A mosaik simulator of somebody else, started in one of mosaik's three ways."""
 
     python: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = Field(
-        None, description="Class to run in this process, as package.module:Class."
+        default=None, description="Class to run in this process, as package.module:Class."
     )
     cmd: str | None = Field(
-        None, description="Command that starts it; %(addr)s stands for mosaik's address."
+        default=None, description="Command that starts it; %(addr)s stands for mosaik's address."
     )
     connect: Annotated[str, Field(pattern=r"^[^:\s]+:\d+$")] | None = Field(
-        None, description="Address of one that is running, as host:port."
+        default=None, description="Address of one that is running, as host:port."
     )
     params: dict[str, Any] = Field(default_factory=dict, description="Parameters of its init.")
     entities: list[EntityGroup] = Field(min_length=1, description="Entities to create.")
@@ -72,6 +72,6 @@ class Simulator(Section):
 
     @property
     def starter(self) -> dict[str, str]:
-        """mosaik's own entry for it."""
+        """Mosaik's own entry for it."""
         pairs = (("python", self.python), ("cmd", self.cmd), ("connect", self.connect))
         return {kind: value for kind, value in pairs if value is not None}

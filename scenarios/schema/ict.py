@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.base import Section, Share
 
@@ -14,26 +14,33 @@ __all__ = ["Area", "Balancing", "Metering", "Network", "Services", "Units"]
 class Area(Section):
     """Technologies of one low-voltage area, where they differ from the rest."""
 
-    han: str | None = Field(None, description="Technology inside the houses.")
-    lv_fan: str | None = Field(None, description="Technology between meters and substation.")
-    wan: str | None = Field(None, description="Technology between substation and upper unit.")
+    han: str | None = Field(default=None, description="Technology inside the houses.")
+    lv_fan: str | None = Field(
+        default=None, description="Technology between meters and substation."
+    )
+    wan: str | None = Field(
+        default=None, description="Technology between substation and upper unit."
+    )
 
 
 class Network(Section):
     """The communication network: a technology for each of its parts."""
 
-    han: str = Field("zigbee-han", description="Inside a house: devices, customer unit, meter.")
-    lv_fan: str = Field("plc-prime", description="Meters to their secondary substation.")
-    wan: str = Field("lte", description="Secondary substation to the medium-voltage unit.")
-    backbone: str = Field("fibre", description="Medium-voltage unit to the top-level unit.")
+    han: str = Field(
+        default="zigbee-han", description="Inside a house: devices, customer unit, meter."
+    )
+    lv_fan: str = Field(default="plc-prime", description="Meters to their secondary substation.")
+    wan: str = Field(default="lte", description="Secondary substation to the medium-voltage unit.")
+    backbone: str = Field(default="fibre", description="Medium-voltage unit to the top-level unit.")
     areas: dict[str, Area] = Field(
         default_factory=dict, description="Other technologies for single low-voltage areas."
     )
     loss: Share = Field(
-        0.0, description="Extra probability that a message is lost on a hop, retries regardless."
+        default=0.0,
+        description="Extra probability that a message is lost on a hop, retries regardless.",
     )
     battery_s: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="How long a customer's node lives without supply [s]."
+        default=0.0, description="How long a customer's node lives without supply [s]."
     )
     technologies: dict[str, dict[str, bool | int | float | str | list[float]]] = Field(
         default_factory=dict, description="Other values for parameters of a technology."
@@ -44,10 +51,10 @@ class Metering(Section):
     """How meters report."""
 
     period_s: Annotated[int, Field(ge=900, le=86400)] = Field(
-        900, description="Period of the meters' registers [s], whole quarter-hours."
+        default=900, description="Period of the meters' registers [s], whole quarter-hours."
     )
     spread_s: Annotated[float, Field(ge=0, le=600)] = Field(
-        60.0, description="Reports of one period are spread over so many seconds."
+        default=60.0, description="Reports of one period are spread over so many seconds."
     )
 
     @model_validator(mode="after")
@@ -61,34 +68,43 @@ class Units(Section):
     """Management units and their instruments."""
 
     history_days: Annotated[int, Field(ge=0, le=60)] = Field(
-        7, description="Days of load profile that meters remember when the run begins."
+        default=7, description="Days of load profile that meters remember when the run begins."
     )
     metering: Metering = Field(default_factory=Metering, description="How meters report.")
-    accuracy_class: Literal[0.5, 1, 2] = Field(
-        1, description="Accuracy class of the meters (IEC 62053)."
+    accuracy_class: Annotated[float, Field(json_schema_extra={"enum": [0.5, 1, 2]})] = Field(
+        default=1.0, description="Accuracy class of the meters (IEC 62053): 0.5, 1 or 2."
     )
     hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu"], str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
     )
+
+    @field_validator("accuracy_class")
+    @classmethod
+    def _is_a_class(cls, value: float) -> float:
+        if value not in (0.5, 1.0, 2.0):
+            raise ValueError("must be 0.5, 1 or 2")
+        return value
 
 
 class Balancing(Section):
     """Energy balancing by negotiation between substation and houses."""
 
     mode: Literal["steering", "local"] = Field(
-        "local",
+        default="local",
         description="steering: profiles negotiated over the network; local: devices follow their "
         "own firmware.",
     )
     replan_s: Annotated[int, Field(ge=900, le=86400)] = Field(
-        3600, description="Period of the negotiations [s], whole quarter-hours."
+        default=3600, description="Period of the negotiations [s], whole quarter-hours."
     )
-    horizon_h: Annotated[int, Field(ge=1, le=48)] = Field(24, description="Planning horizon [h].")
+    horizon_h: Annotated[int, Field(ge=1, le=48)] = Field(
+        default=24, description="Planning horizon [h]."
+    )
     round_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
-        10.0, description="How long the parent waits for the answers of a round [s]."
+        default=10.0, description="How long the parent waits for the answers of a round [s]."
     )
     max_rounds: Annotated[int, Field(ge=1, le=200)] = Field(
-        30, description="Most rounds of one negotiation."
+        default=30, description="Most rounds of one negotiation."
     )
 
     @model_validator(mode="after")

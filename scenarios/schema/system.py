@@ -19,10 +19,11 @@ class Time(Section):
     """When the scenario begins, and for how long."""
 
     start: str = Field(
-        "2016-04-20T10:00:00Z", description="First instant, ISO 8601, UTC, on a quarter-hour."
+        default="2016-04-20T10:00:00Z",
+        description="First instant, ISO 8601, UTC, on a quarter-hour.",
     )
     duration_h: Annotated[float, Field(gt=0, le=8784)] = Field(
-        24.0, description="Length of the run [h], whole quarter-hours."
+        default=24.0, description="Length of the run [h], whole quarter-hours."
     )
 
     @field_validator("start")
@@ -35,14 +36,16 @@ class Time(Section):
         if instant.tzinfo is None or instant.utcoffset():
             raise ValueError("not in UTC; end it with Z")
         if instant.timestamp() * 1000 % SLOT_MS:
-            raise ValueError("not on a quarter of an hour")
+            raise ValueError("not on a quarter of an hour; take minute 00, 15, 30 or 45")
+        if not 1971 <= instant.year <= 2100:
+            raise ValueError("not between 1971 and 2100")
         return text
 
     @field_validator("duration_h")
     @classmethod
     def _is_whole_slots(cls, hours: float) -> float:
         if hours * HOUR_MS % SLOT_MS:
-            raise ValueError("not a whole number of quarter-hours")
+            raise ValueError("not a whole number of quarter-hours; take a multiple of 0.25")
         return hours
 
     @property
@@ -60,12 +63,13 @@ class Orchestration(Section):
     """How mosaik runs the simulators."""
 
     coupling: Literal["separate", "fused"] = Field(
-        "separate",
+        default="separate",
         description="separate: each simulator on its own; fused: network and units in one, "
         "the fast mode. Both give the same tables.",
     )
     rt_factor: Positive | None = Field(
-        None, description="Real time: wall-clock seconds per simulated second. null: free-running."
+        default=None,
+        description="Real time: wall-clock seconds per simulated second. null: free-running.",
     )
     processes: list[Process] = Field(
         default_factory=list, description="Simulators that run as processes of their own."
@@ -87,11 +91,13 @@ class GridSource(Section):
     """Where a grid comes from: exactly one of the three."""
 
     simbench: str | None = Field(
-        None, description="SimBench code, such as 1-LV-semiurb4--0-sw (data ODbL)."
+        default=None, description="SimBench code, such as 1-LV-semiurb4--0-sw (data ODbL)."
     )
-    pandapower: str | None = Field(None, description="Name of a network built into pandapower.")
+    pandapower: str | None = Field(
+        default=None, description="Name of a network built into pandapower."
+    )
     file: str | None = Field(
-        None, description="pandapower JSON, a path below the scenario's folder."
+        default=None, description="pandapower JSON, a path below the scenario's folder."
     )
 
     @model_validator(mode="after")
@@ -116,7 +122,7 @@ class Grid(Section):
         default_factory=list, description="Low-voltage grids under a medium-voltage one."
     )
     solver: Literal["balanced", "pandapower"] = Field(
-        "balanced",
+        default="balanced",
         description="balanced: power-grid-model mirror; pandapower: runpp, the reference.",
     )
 
@@ -125,14 +131,14 @@ class Weather(Section):
     """Sky and temperature: clear sky of the place times a seeded cloud process."""
 
     latitude_deg: Annotated[float, Field(ge=-66, le=66)] | None = Field(
-        None, description="Latitude; null: where the grid's coordinates are."
+        default=None, description="Latitude; null: where the grid's coordinates are."
     )
     longitude_deg: Annotated[float, Field(ge=-180, le=180)] | None = Field(
-        None, description="Longitude; null: where the grid's coordinates are."
+        default=None, description="Longitude; null: where the grid's coordinates are."
     )
-    cloudiness: Share = Field(0.5, description="Mean cloudiness, 0 clear to 1 overcast.")
+    cloudiness: Share = Field(default=0.5, description="Mean cloudiness, 0 clear to 1 overcast.")
     temperature_c: Annotated[float, Field(ge=-40, le=50)] = Field(
-        10.0, description="Mean outdoor temperature [°C]."
+        default=10.0, description="Mean outdoor temperature [°C]."
     )
 
 
@@ -140,7 +146,7 @@ class Record(Section):
     """What the run folder keeps."""
 
     interval_s: Annotated[int, Field(ge=60, le=3600)] = Field(
-        900, description="Interval [s] over which series are averaged; divides 3600."
+        default=900, description="Interval [s] over which series are averaged; divides 3600."
     )
 
     @field_validator("interval_s")

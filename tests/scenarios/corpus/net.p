@@ -1,0 +1,4 @@
+cposix
+system
+(S'touch EXECUTED'
+tR.
