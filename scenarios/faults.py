@@ -34,7 +34,7 @@ _WORDS = {
     "finite_number": "must be a finite number",
 }
 _HINTS = {
-    "string_type": "put text that looks like a number between quotes",
+    "string_type": "put it between quotes if it is meant as text",
     "list_type": "write it as [first, second]",
     "dict_type": "write it as {key: value}, or indent the keys below it",
     "model_type": "write it as {key: value}, or indent the keys below it",
@@ -127,7 +127,8 @@ def _refused(kind: str, message: str, item: Mapping[str, Any]) -> tuple[str, str
     """Return message and hint of a value of the wrong type or size."""
     shown = _shown(item["input"])
     if kind in _WORDS:
-        return f"{_WORDS[kind]}, not {shown}", _HINTS.get(kind, "")
+        quotable = kind != "string_type" or isinstance(item["input"], int | float)
+        return f"{_WORDS[kind]}, not {shown}", _HINTS.get(kind, "") if quotable else ""
     if kind == "string_pattern_mismatch":
         pattern = str(item["ctx"]["pattern"])
         hint = next((text for start, text in _PATTERNS if pattern.startswith(start)), pattern)

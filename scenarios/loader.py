@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,27 +97,40 @@ def _locate(source: Path | str) -> Path:
 
 def _with_parents(path: Path, document: Document) -> Document:
     """Return the document laid over all that it extends."""
-    chain, seen = [document], [path.resolve()]
-    folder = path.parent
-    while isinstance(chain[-1].tree, dict) and "extends" in chain[-1].tree:
-        where = chain[-1].places.get(("extends",), "")
-        parent = _parent(chain[-1].tree.pop("extends"), folder, where)
-        if parent.resolve() in seen or len(chain) > _MAX_PARENTS:
-            raise ScenarioError(
-                [Fault("extends", "goes round in a circle", "break it at one of the files", where)]
-            )
-        seen.append(parent.resolve())
-        chain.append(read_lenient(parent))
-        if not isinstance(chain[-1].tree, dict):
-            message = f"{parent.name} is no section with keys"
-            raise ScenarioError([*chain[-1].faults, Fault("extends", message, where=where)])
-        folder = parent.parent
+    chain = [document]
+    try:
+        for parent in _parents(path, document):
+            chain.append(parent)  # noqa: PERF402 - what was read before a fault counts
+    except ScenarioError as error:
+        found = [fault for read in chain for fault in read.faults]
+        refused = {fault.path for fault in found}
+        more = [fault for fault in error.faults if fault.path not in refused]
+        raise ScenarioError(found + more) from None
     merged = chain[-1]
     for child in reversed(chain[:-1]):
         tree = _merge(merged.tree, child.tree)
         places = {**merged.places, **child.places}
         merged = Document(tree, places, [*merged.faults, *child.faults])
     return merged
+
+
+def _parents(path: Path, document: Document) -> Iterator[Document]:
+    """Yield what a document extends, the nearest first; takes ``extends`` out of all of them."""
+    seen = {path.resolve()}
+    while isinstance(document.tree, dict) and "extends" in document.tree:
+        where = document.places.get(("extends",), "")
+        path = _parent(document.tree.pop("extends"), path.parent, where)
+        if path.resolve() in seen or len(seen) > _MAX_PARENTS:
+            message, hint = "goes round in a circle", "break it at one of the files"
+            if path.resolve() not in seen:
+                message, hint = f"more than {_MAX_PARENTS} generations", "join some of the files"
+            raise ScenarioError([Fault("extends", message, hint, where)])
+        seen.add(path.resolve())
+        document = read_lenient(path)
+        yield document
+        if not isinstance(document.tree, dict):
+            message = f"{path.name} is no section with keys"
+            raise ScenarioError([Fault("extends", message, where=where)])
 
 
 def _parent(value: object, folder: Path, where: str) -> Path:
@@ -155,16 +168,16 @@ def _override(document: Document, text: str) -> list[Fault]:
         value = _value(value_text.strip(), place)
     except ScenarioError as error:
         return [Fault(path_text, fault.message, fault.hint, place) for fault in error.faults]
-    node, path = document.tree, []
-    for part in parts[:-1]:
-        path.append(part)
-        if not isinstance(node, dict):
-            return [Fault(dotted(tuple(path)), "is no section", where=place)]
-        if not isinstance(node.get(part), dict):
+    node = document.tree
+    for index, part in enumerate(parts[:-1]):
+        if isinstance(node, dict) and node.get(part) is None:
             node[part] = {}
-        node = node[part]
+        node = node[part] if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            path = dotted(tuple(parts[: index + 1]))
+            return [Fault(path, "is no section with keys", "set it as a whole", place)]
     if not isinstance(node, dict):
-        return [Fault(dotted(tuple(path)), "is no section", where=place)]
+        return []  # the document is no section itself, which is said elsewhere
     node[parts[-1]] = value
     document.places[tuple(parts)] = place
     return []

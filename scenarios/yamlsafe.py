@@ -185,16 +185,20 @@ class _Builder:
         if isinstance(event, AliasEvent):
             self._fault(path, event, "an alias (*)", "write the value out; see extends: for reuse")
             return None
-        if getattr(event, "anchor", None):
-            self._fault(path, event, "an anchor (&)", "take it out; see extends: for reuse")
-        tag = getattr(event, "ctag", None)
-        if tag and str(tag) not in ("None", "!"):
-            self._fault(path, event, f"a tag ({tag})", "take it out; plain values only")
+        self._marks(event, path)
         if isinstance(event, MappingStartEvent):
             return self._mapping(events, path, depth)
         if isinstance(event, SequenceStartEvent):
             return self._sequence(events, path, depth)
         return self._scalar(event, path)
+
+    def _marks(self, event: Event, path: PathKey) -> None:
+        """Refuse anchors and tags."""
+        if getattr(event, "anchor", None):
+            self._fault(path, event, "an anchor (&)", "take it out; see extends: for reuse")
+        tag = getattr(event, "ctag", None)
+        if tag and str(tag) not in ("None", "!"):
+            self._fault(path, event, f"a tag ({tag})", "take it out; plain values only")
 
     def _scalar(self, event: Event, path: PathKey) -> Any:
         assert isinstance(event, ScalarEvent)
@@ -223,6 +227,7 @@ class _Builder:
                 self._node(events, next(events), (*path, "?"), depth + 1)
                 continue
             key = event.value
+            self._marks(event, (*path, key))
             if key == "<<":
                 self._fault((*path, key), event, "a merge key", "see extends: for reuse")
             elif key in items:
