@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from fernwatt.errors import Fault
 from scenarios.yamlsafe import PathKey, dotted
 
-__all__ = ["nearest", "place_of", "schema_faults"]
+__all__ = ["nearest", "place_of", "placed", "printable", "schema_faults"]
 
 _NOT_YET = {
     "faults": "faults of the grid",
@@ -41,6 +41,7 @@ _HINTS = {
     "float_type": "numbers stand without quotes and without unit",
     "int_type": "numbers stand without quotes and without unit",
 }
+_MAX_SHOWN = 300
 _PATTERNS = (
     ("^[a-z0-9][", "up to 40 lower-case letters, digits, - and _, the first a letter or digit"),
     (r"^[\w.]+:", "write it as package.module:Class"),
@@ -64,6 +65,29 @@ def place_of(path: PathKey, places: Mapping[PathKey, str]) -> str:
         if path[:length] in places:
             return places[path[:length]]
     return ""
+
+
+def placed(faults: Iterable[Fault], places: Mapping[PathKey, str]) -> list[Fault]:
+    """Return faults found after loading with the line of what they are about, where it is known."""
+    by_text = {dotted(path): where for path, where in places.items()}
+    made = []
+    for fault in faults:
+        above, where = fault.path, fault.where
+        while above and not where:
+            where = by_text.get(above, "")
+            above = above[: max(above.rfind("."), above.rfind("["), 0)]
+        made.append(Fault(fault.path, fault.message, fault.hint, where))
+    return made
+
+
+def printable(fault: Fault) -> Fault:
+    """Return a fault that a terminal can show: what it quotes of a file may hold anything."""
+    return Fault(*map(_shortened, (fault.path, fault.message, fault.hint, fault.where)))
+
+
+def _shortened(text: str) -> str:
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
 
 
 def schema_faults(

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fernwatt.errors import Fault, ScenarioError
-from scenarios.faults import nearest, schema_faults
+from scenarios.faults import nearest, printable, schema_faults
 from scenarios.paths import below
 from scenarios.schema import ScenarioConfig
 from scenarios.semantics import check_semantics
@@ -50,6 +50,13 @@ def load(
     ``overrides`` are ``path=value``. ``base_dir`` is where input files lie, by default the
     scenario's folder. Raises ScenarioError with all faults.
     """
+    try:
+        return _load(source, overrides, base_dir)
+    except ScenarioError as error:
+        raise ScenarioError([printable(fault) for fault in error.faults]) from None
+
+
+def _load(source: Path | str, overrides: Sequence[str], base_dir: Path | None) -> Scenario:
     path = _locate(source)
     document = _with_parents(path, read_lenient(path))
     refused = {fault.path for fault in document.faults}

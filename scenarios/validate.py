@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fernwatt.errors import ScenarioError
+from scenarios.faults import placed, printable
 from scenarios.loader import Scenario, load
 
 __all__ = ["validate"]
@@ -21,5 +23,9 @@ def validate(
     from scenarios.assembly import assemble  # brings the grid libraries, seconds to import
 
     scenario = load(source, overrides, base_dir=base_dir)
-    assemble(scenario)
+    try:
+        assemble(scenario)
+    except ScenarioError as error:
+        faults = placed(error.faults, scenario.places)
+        raise ScenarioError([printable(fault) for fault in faults]) from error
     return scenario

@@ -75,6 +75,14 @@ def test_it_says_no_more_than_is_wrong(corpus):
         assert len(caught.value.faults) == 1, str(caught.value)
 
 
+def test_what_only_assembly_finds_has_its_line_too(corpus):
+    for name, line in (("unknown_area.yaml", 6), ("lv_at_no_load.yaml", 5),
+                       ("grid_that_executes.yaml", 5), ("sessions_nan.yaml", 2)):  # fmt: skip
+        with pytest.raises(ScenarioError) as caught:
+            validate(corpus / name)
+        assert caught.value.faults[0].where.endswith(f":{line}"), str(caught.value)
+
+
 def test_the_corpus_is_large_and_of_many_classes():
     kinds = {header(CORPUS / name)[0] for name in NAMES}
     assert len(NAMES) >= 45

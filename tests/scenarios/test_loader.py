@@ -40,7 +40,9 @@ def attempt(source, overrides=()):
         error = raised
     assert error.faults
     assert all(fault.path and fault.message for fault in error.faults)
-    assert str(error)
+    lines = str(error).splitlines()
+    assert len(lines) == 1 + len(error.faults)
+    assert all(line.isprintable() for line in lines)
     return None
 
 
@@ -161,6 +163,13 @@ PLAIN = st.recursive(
 )
 
 
+def test_what_a_file_holds_cannot_steer_the_terminal(tmp_path):
+    text = HEAD + '"\\e[2Jkey": 1\nweather: {cloudiness: "\\u202e\\n"}\n'
+    error = ScenarioError(refused(written(tmp_path, text)))
+    assert all(line.isprintable() for line in str(error).splitlines())
+    assert "\\x1b[2Jkey: unknown key" in str(error)
+
+
 @given(PLAIN)
 @example({"no": "no", "1": "1", "true": True})
 def test_what_is_written_is_read_again(value):
@@ -172,7 +181,8 @@ def test_what_is_written_is_read_again(value):
 LINES = st.lists(
     st.sampled_from(
         ["fernwatt: 1", "name: a", "extends: street", "extends: x.yaml", "grid:", "  source:",
-         "    simbench: 1-LV-rural1--0-sw", "    file: ..", "devices: {ev: {share: .5}}", "seed: *a",
+         "    simbench: 1-LV-rural1--0-sw", "    file: ..", "devices: {ev: {share: .5}}",
+         "seed: *a",
          "seed: &a 1", "? [x]", ": y", "<<: {a: 1}", "time: [", "]", "simulators: {a: 1}",
          "network: {areas: [], technologies: {lte: [1]}}", "grid: {lv: [1, {at: {}}]}", "---",
          "...", "%YAML 1.1", "!!set {a}", "- a", "'", '"\\0"', "units: {hosts: {1: 2}}",
