@@ -1,0 +1,21 @@
+"""``fernwatt schema``."""
+
+from __future__ import annotations
+
+import typer
+
+__all__ = ["schema"]
+
+
+def schema() -> None:
+    r"""Print the JSON Schema of scenarios.
+
+    Editors complete and check YAML by it.
+
+    \b
+    Examples:
+      fernwatt schema > scenario.schema.json
+    """
+    from scenarios.reference import schema_text
+
+    typer.echo(schema_text(), nl=False)
