@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -23,7 +25,6 @@ __all__ = ["app"]
 
 _HELP = """Co-simulation testbed for smart-grid ICT.
 
-\b
 Examples:
   fernwatt list                            what comes with it
   fernwatt run street                      run a packaged scenario
@@ -35,9 +36,15 @@ Exit codes: 0 ok, 1 internal error, 2 usage or scenario, 3 simulation, 4 KPI reg
 5 verify differs, 130 interrupted.
 """
 
+
+def _help(text: str) -> str:
+    """Return a help text with its examples line by line: elsewhere lines are filled anew."""
+    return inspect.cleandoc(text).replace("Examples:\n", "\b\nExamples:\n")
+
+
 app = typer.Typer(
     name="fernwatt",
-    help=_HELP,
+    help=_help(_HELP),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -78,4 +85,5 @@ for _name, _command in (
     ("schema", schema),
     ("doctor", doctor),
 ):
-    app.command(_name)(_command)
+    _function: Callable[..., None] = _command
+    app.command(_name, help=_help(_function.__doc__ or ""))(_function)

@@ -35,11 +35,10 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Show the KPIs that held as well.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    r"""Hold a run's KPIs against a baseline.
+    """Hold a run's KPIs against a baseline.
 
     The exit code is 4 where one left its tolerance.
 
-    \b
     Examples:
       fernwatt check runs/street-1-0123abcd --baseline street.baseline.json
       fernwatt check runs/street-1-0123abcd --baseline b.json --junit kpis.xml

@@ -28,9 +28,8 @@ def compare(
     form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TEXT,
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
 ) -> None:
-    r"""Put the KPIs of runs side by side.
+    """Put the KPIs of runs side by side.
 
-    \b
     Examples:
       fernwatt compare runs/street-1-0123abcd runs/street-1-4567ef01
       fernwatt compare runs/* --format markdown

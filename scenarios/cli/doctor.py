@@ -16,12 +16,11 @@ __all__ = ["doctor"]
 
 
 def doctor(as_json: AsJson = False) -> None:
-    r"""Tell versions, solvers, and what is missing.
+    """Tell versions, solvers, and what is missing.
 
     Also where the packages of fernwatt were imported from. The exit code is 1 where something is
     wrong.
 
-    \b
     Examples:
       fernwatt doctor
       fernwatt doctor --json

@@ -24,9 +24,8 @@ def explain(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    r"""Follow an event or a KPI back to its causes.
+    """Follow an event or a KPI back to its causes.
 
-    \b
     Examples:
       fernwatt explain runs/street-1-0123abcd peak_import_w
       fernwatt explain runs/street-1-0123abcd ev/lv1.101/load-3@18:15

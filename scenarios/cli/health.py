@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import platform
 import shutil
@@ -51,7 +52,7 @@ def _interpreter() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Yield where our packages were imported from: a file of theirs name may stand in the way."""
+    """Yield where our packages were imported from: another of that name may stand in the way."""
     home = Path(__file__).resolve().parents[2]
     for name in PACKAGES:
         spec = find_spec(name)
@@ -89,12 +90,17 @@ def _solvers() -> Iterator[Finding]:
         yield Finding("solvers", "numba", "compiles")
 
 
-_U_V, _R_OHM, _P_W = 400.0, 0.1, 10_000.0
+_U_V, _R_OHM, _X_OHM, _P_W = 400.0, 0.1, 0.08, 10_000.0
 
 
 def _closed_form() -> float:
-    """Return the voltage [pu] behind a resistance that carries a load of unit power factor."""
-    return float(0.5 + np.sqrt(0.25 - _P_W * _R_OHM / _U_V**2))
+    """Return the voltage [pu] behind an impedance r + jx that carries a load p of power factor 1.
+
+    v solves v^4 + (2 p r - 1) v^2 + p^2 (r^2 + x^2) = 0, all per unit.
+    """
+    r, x = _R_OHM * _P_W / _U_V**2, _X_OHM * _P_W / _U_V**2  # base power: that of the load
+    half = 0.5 - r
+    return math.sqrt(half + math.sqrt(half**2 - r**2 - x**2))
 
 
 def _by_power_grid_model() -> float:
@@ -116,7 +122,7 @@ def _by_power_grid_model() -> float:
         ComponentType.node: rows(ComponentType.node, 2, id=[1, 2], u_rated=_U_V),
         ComponentType.line: rows(
             ComponentType.line, 1, id=3, from_node=1, to_node=2, from_status=1, to_status=1,
-            r1=_R_OHM, x1=0.0, c1=0.0, tan1=0.0, i_n=100.0,
+            r1=_R_OHM, x1=_X_OHM, c1=0.0, tan1=0.0, i_n=100.0,
         ),
         ComponentType.source: rows(
             ComponentType.source, 1, id=4, node=1, status=1, u_ref=1.0, sk=1e20
@@ -136,7 +142,7 @@ def _by_pandapower() -> float:
     near, far = (pp.create_bus(net, vn_kv=_U_V / 1000) for _ in range(2))
     pp.create_ext_grid(net, near)
     pp.create_line_from_parameters(
-        net, near, far, length_km=1.0, r_ohm_per_km=_R_OHM, x_ohm_per_km=0.0, c_nf_per_km=0.0,
+        net, near, far, length_km=1.0, r_ohm_per_km=_R_OHM, x_ohm_per_km=_X_OHM, c_nf_per_km=0.0,
         max_i_ka=0.1,
     )  # fmt: skip
     pp.create_load(net, far, p_mw=_P_W / 1e6)

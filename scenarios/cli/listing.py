@@ -13,9 +13,8 @@ __all__ = ["list_scenarios"]
 
 
 def list_scenarios(as_json: AsJson = False) -> None:
-    r"""List the packaged scenarios and what they show.
+    """List the packaged scenarios and what they show.
 
-    \b
     Examples:
       fernwatt list
       fernwatt list --json

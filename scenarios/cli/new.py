@@ -21,13 +21,12 @@ def new(
         Path, typer.Option("--folder", metavar="DIR", help="Where to put the file.")
     ] = Path(),
 ) -> None:
-    r"""Write a scenario to begin with.
+    """Write a scenario to begin with.
 
     Every key is in it, with its default and its meaning.
 
     Nothing is overwritten.
 
-    \b
     Examples:
       fernwatt new mine
       fernwatt new mine --folder scenarios

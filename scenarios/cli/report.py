@@ -32,9 +32,8 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="Baseline that the verdict refers to.")
     ] = None,
 ) -> None:
-    r"""Write the report of a run: one HTML file that works offline.
+    """Write the report of a run: one HTML file that works offline.
 
-    \b
     Examples:
       fernwatt report runs/street-1-0123abcd
       fernwatt report runs/street-1-0123abcd --format markdown

@@ -26,12 +26,11 @@ def run(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    r"""Run a scenario, into a folder of its own.
+    """Run a scenario, into a folder of its own.
 
     The folder is named by scenario, seed and a hash of all that goes in: the same run comes to
     the same folder. Ctrl-C ends a run in order; what was recorded stays readable.
 
-    \b
     Examples:
       fernwatt run street
       fernwatt run mine.yaml --set devices.ev.share=0.8 --set network.lv_fan=plc-g3

@@ -8,11 +8,10 @@ __all__ = ["schema"]
 
 
 def schema() -> None:
-    r"""Print the JSON Schema of scenarios.
+    """Print the JSON Schema of scenarios.
 
     Editors complete and check YAML by it.
 
-    \b
     Examples:
       fernwatt schema > scenario.schema.json
     """

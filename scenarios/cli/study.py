@@ -29,14 +29,13 @@ def study(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    r"""Run a scenario over parameters and seeds.
+    """Run a scenario over parameters and seeds.
 
     On all processors of this machine, or on a Dask cluster.
 
     Points that are done already are taken over, so a study that was stopped goes on where it
     was. Points that fail keep their error and do not stop the others; the exit code is then 3.
 
-    \b
     Examples:
       fernwatt study pv.yaml
       fernwatt study pv.yaml --workers 4 --runs /data/runs

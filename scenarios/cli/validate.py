@@ -26,12 +26,11 @@ def validate(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    r"""Check a scenario, run nothing, write nothing.
+    """Check a scenario, run nothing, write nothing.
 
     All faults are told at once, each with file and line, the path of the key, what was
     expected, and the nearest name that there is.
 
-    \b
     Examples:
       fernwatt validate mine.yaml
       fernwatt validate street --set devices.ev.share=0.8 --effective

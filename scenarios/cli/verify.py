@@ -12,11 +12,10 @@ __all__ = ["verify"]
 
 
 def verify(run: RunFolder, quiet: Quiet = False, as_json: AsJson = False) -> None:
-    r"""Run a scenario again and compare the bytes.
+    """Run a scenario again and compare the bytes.
 
     The exit code is 5 where one of a table differs.
 
-    \b
     Examples:
       fernwatt verify runs/street-1-0123abcd
     """
