@@ -100,7 +100,7 @@ class _Survey:
             )
             runs[future] = run
         self._show()
-        for future in as_completed(list(runs)):
+        for future in as_completed(list(runs), loop=client.loop):
             run = runs.pop(future)
             self.results[run] = result = _result(future)
             if result.error:

@@ -13,19 +13,9 @@ from typer.testing import CliRunner
 from scenarios.cli import app, main
 
 _COMMANDS = [
-    "new",
-    "validate",
-    "run",
-    "report",
-    "compare",
-    "check",
-    "verify",
-    "explain",
-    "study",
-    "list",
-    "schema",
-    "doctor",
-]
+    "new", "validate", "run", "report", "compare", "check",
+    "verify", "explain", "study", "list", "schema", "doctor",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
