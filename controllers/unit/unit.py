@@ -202,17 +202,19 @@ class ManagementUnit:
         variable = self.around.catalogue.get(instance.variable)
         if actuator is None or variable is None:
             return
-        self.around.commands.append(
-            Command(
-                self.name(),
-                instance.id,
-                self.id,
-                actuator,
-                variable.action,
-                instance.value,
-                self.around.now_ms,
-            )
+        command = Command(
+            self.name(),
+            instance.id,
+            self.id,
+            actuator,
+            variable.action,
+            instance.value,
+            self.around.now_ms,
         )
+        self.around.commands.append(command)
+        told = {"action": command.action, "value": command.value}
+        t_us = command.at_ms * 1000
+        self.around.event(Event(command.id, command.cause, t_us, "commanded", actuator, told))
 
     def _event(self, kind: str, cause: str, value: object) -> None:
         t_us = self.around.now_ms * 1000
