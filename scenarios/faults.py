@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from fernwatt.errors import Fault
 from scenarios.yamlsafe import PathKey, dotted
 
-__all__ = ["nearest", "place_of", "placed", "printable", "schema_faults"]
+__all__ = ["by_line", "nearest", "place_of", "placed", "printable", "schema_faults"]
 
 _NOT_YET = {
     "faults": "faults of the grid",
@@ -57,6 +57,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]}?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"known: {shown}" if names else ""
+
+
+def by_line(fault: Fault) -> tuple[str, int, str]:
+    """Return the key that sorts faults as they stand in their files."""
+    name, _, number = fault.where.rpartition(":")
+    return (name, int(number) if number.isdigit() else 0, fault.path)
 
 
 def place_of(path: PathKey, places: Mapping[PathKey, str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fernwatt.errors import Fault, ScenarioError
-from scenarios.faults import nearest, printable, schema_faults
+from scenarios.faults import by_line, nearest, printable, schema_faults
 from scenarios.paths import below
 from scenarios.schema import ScenarioConfig
 from scenarios.semantics import check_semantics
@@ -75,18 +75,13 @@ def _load(source: Path | str, overrides: Sequence[str], base_dir: Path | None) -
     # A value that could not be read is not reported a second time as missing or of a wrong type.
     faults = [*document.faults, *(f for f in [*faults, *more] if f.path not in refused)]
     if faults or config is None:
-        raise ScenarioError(sorted(set(faults), key=_line))
+        raise ScenarioError(sorted(set(faults), key=by_line))
     return Scenario(config, base, files, document.places)
 
 
 def dump(scenario: Scenario) -> str:
     """Return the complete effective scenario as YAML; the same scenario gives the same text."""
     return write_yaml(scenario.config.model_dump(by_alias=True))
-
-
-def _line(fault: Fault) -> tuple[str, int, str]:
-    name, _, number = fault.where.rpartition(":")
-    return (name, int(number) if number.isdigit() else 0, fault.path)
 
 
 def _locate(source: Path | str) -> Path:

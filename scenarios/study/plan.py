@@ -13,16 +13,18 @@ from pydantic import ValidationError
 
 from fernwatt.errors import Fault, ScenarioError
 from scenarios import manifest as manifests
-from scenarios.faults import nearest, place_of, schema_faults
+from scenarios.faults import by_line, nearest, place_of, schema_faults
 from scenarios.loader import Scenario, dump, library, load
 from scenarios.paths import below
 from scenarios.study.config import StudyConfig
 from scenarios.study.sampling import count_settings, settings
-from scenarios.yamlsafe import Document, read_lenient
+from scenarios.yamlsafe import Document, PathKey, dotted, read_lenient
 
 __all__ = ["Point", "Study", "load_study"]
 
 _MAX_POINTS = 100_000
+_UNKNOWN = "unknown key"
+Places = Mapping[PathKey, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,56 +62,61 @@ def load_study(path: Path | str) -> Study:
     """
     path = Path(path)
     document = read_lenient(path)
-    config = _config(path, document)
-    source = _source(path, config, document)
+    config, source = _checked(path, document)
     points, base_dir = _Points(config, source, document, path.name).made()
     return Study(config, path.read_text("utf-8"), base_dir, points)
 
 
-def _config(path: Path, document: Document) -> StudyConfig:
-    if not isinstance(document.tree, dict):
+def _checked(path: Path, document: Document) -> tuple[StudyConfig, Path]:
+    """Return the study and the file of its scenario; raise all faults of the study file."""
+    tree, places = document.tree, document.places
+    if not isinstance(tree, dict):
         hint = "begin with fernwatt-study: 1, name: ... and scenario: ..."
         fault = Fault("(document)", "must be a section with keys", hint, path.name)
         raise ScenarioError([*document.faults, fault])
-    faults = list(document.faults)
-    refused = {fault.path for fault in faults}
+    found, config = [], None
     try:
-        config = StudyConfig.model_validate(document.tree)
+        config = StudyConfig.model_validate(tree)
     except ValidationError as error:
-        more = schema_faults(error, StudyConfig, document.tree, document.places)
-        raise ScenarioError([*faults, *(f for f in more if f.path not in refused)]) from None
-    faults += _unknown_kpis(config, document)
-    if count_settings(config) * max(1, len(config.seeds)) > _MAX_POINTS:
-        where = place_of(("parameters",), document.places)
-        hint = "take fewer values, or sampling: random"
-        faults.append(Fault("parameters", f"make more than {_MAX_POINTS} points", hint, where))
-    if faults:
-        raise ScenarioError(faults)
-    return config
+        found += schema_faults(error, StudyConfig, tree, places)
+    found += _unknown_kpis(tree.get("kpis"), places)
+    source = _source(path, tree.get("scenario"))
+    if isinstance(tree.get("scenario"), str) and source is None:
+        found.append(_no_scenario(path, tree["scenario"], places))
+    if config and count_settings(config) * max(1, len(config.seeds)) > _MAX_POINTS:
+        hint, where = "take fewer values, or sampling: random", place_of(("parameters",), places)
+        found.append(Fault("parameters", f"make more than {_MAX_POINTS} points", hint, where))
+    refused = {fault.path for fault in document.faults}
+    faults = [*document.faults, *(fault for fault in found if fault.path not in refused)]
+    if faults or config is None or source is None:
+        raise ScenarioError(sorted(faults, key=by_line))
+    return config, source
 
 
-def _unknown_kpis(config: StudyConfig, document: Document) -> list[Fault]:
+def _unknown_kpis(names: object, places: Places) -> list[Fault]:
     from analysis.kpis import KPIS  # brings pandas
 
     return [
         Fault(f"kpis[{index}]", f"no KPI {name}", nearest(name, KPIS),
-              place_of(("kpis", index), document.places))
-        for index, name in enumerate(config.kpis)
-        if name not in KPIS
+              place_of(("kpis", index), places))
+        for index, name in enumerate(names if isinstance(names, list) else [])
+        if isinstance(name, str) and name not in KPIS
     ]  # fmt: skip
 
 
-def _source(path: Path, config: StudyConfig, document: Document) -> Path:
-    file = below(path.parent, config.scenario)
-    if file is not None and file.is_file():
-        return file
-    named = library()
-    if config.scenario in named:
-        return named[config.scenario]
-    message = f"no scenario {config.scenario} below the study's folder, nor in the library"
-    near = [*named, *(file.name for file in path.parent.glob("*.yaml") if file.name != path.name)]
-    where = place_of(("scenario",), document.places)
-    raise ScenarioError([Fault("scenario", message, nearest(config.scenario, near), where)])
+def _source(path: Path, name: object) -> Path | None:
+    """Return the file of a scenario: below the study's folder, else of the library."""
+    if not isinstance(name, str):
+        return None
+    file = below(path.parent, name)
+    return file if file is not None and file.is_file() else library().get(name)
+
+
+def _no_scenario(path: Path, name: str, places: Places) -> Fault:
+    message = f"no scenario {name} below the study's folder, nor in the library"
+    beside = [file.name for file in path.parent.glob("*.yaml") if file.name != path.name]
+    where = place_of(("scenario",), places)
+    return Fault("scenario", message, nearest(name, [*library(), *beside]), where)
 
 
 class _Points:
@@ -154,15 +161,16 @@ class _Points:
 
     def _judge(self, nothing_runs: bool) -> None:
         """Raise the faults of values that are good at no point at all."""
-        faults: dict[Fault, None] = {}
-        if nothing_runs and (not self._refused or self._config.sampling == "random"):
-            faults = dict.fromkeys(self._placed(fault) for fault in self._first)
-        elif self._config.sampling != "random":
+        faults: list[Fault] = []
+        if self._config.sampling == "random" or not self._refused:
+            if nothing_runs:
+                faults = [self._placed(fault) for fault in self._first]
+        else:
             for pair, found in self._refused.items():
                 if pair not in self._good:
-                    faults |= dict.fromkeys(self._placed(fault, pair) for fault in found)
+                    faults += [self._placed(fault, pair) for fault in found]
         if faults:
-            raise ScenarioError(list(faults))
+            raise ScenarioError(sorted(dict.fromkeys(faults), key=by_line))
 
     def _placed(self, fault: Fault, pair: tuple[str, str] | None = None) -> Fault:
         """Return a fault of an override as one of the study file."""
@@ -172,11 +180,11 @@ class _Points:
         section = "parameters" if path in self._config.parameters else "set"
         place: tuple[str | int, ...] = (section, path)
         values = self._config.parameters.get(path)
-        if pair and pair[0] == path and isinstance(values, list):
+        wrong_value = fault.message != _UNKNOWN  # else the path is wrong, whatever the value
+        if pair and pair[0] == path and isinstance(values, list) and wrong_value:
             place = (*place, [json.dumps(value) for value in values].index(pair[1]))
-        dotted = f"{section}.{path}" + (f"[{place[2]}]" if len(place) > 2 else "")
         where = place_of(place, self._document.places) or self._file
-        return replace(fault, path=dotted, where=where)
+        return replace(fault, path=dotted(place), where=where)
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
