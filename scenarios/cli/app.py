@@ -21,7 +21,22 @@ from scenarios.cli.study import study
 from scenarios.cli.validate import validate
 from scenarios.cli.verify import verify
 
-__all__ = ["app"]
+__all__ = ["COMMANDS", "app"]
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "new": new,
+    "validate": validate,
+    "run": run,
+    "report": report,
+    "compare": compare,
+    "check": check,
+    "verify": verify,
+    "explain": explain,
+    "study": study,
+    "list": list_scenarios,
+    "schema": schema,
+    "doctor": doctor,
+}
 
 _HELP = """Co-simulation testbed for smart-grid ICT.
 
@@ -71,19 +86,5 @@ def _options(
     del version, debug  # the one is eager, the other read by main() wherever it stands
 
 
-for _name, _command in (
-    ("new", new),
-    ("validate", validate),
-    ("run", run),
-    ("report", report),
-    ("compare", compare),
-    ("check", check),
-    ("verify", verify),
-    ("explain", explain),
-    ("study", study),
-    ("list", list_scenarios),
-    ("schema", schema),
-    ("doctor", doctor),
-):
-    _function: Callable[..., None] = _command
-    app.command(_name, help=_help(_function.__doc__ or ""))(_function)
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=_help(_command.__doc__ or ""))(_command)
