@@ -65,11 +65,17 @@ def _rows(function: Callable[..., None]) -> Iterator[list[str]]:
             yield [f"`{info.metavar}`", "required", meaning]
             continue
         assert isinstance(info, OptionInfo)
-        names = ", ".join(f"`{word}`" for word in info.param_decls or (f"--{name}",))
+        names = ", ".join(f"`{word}`" for word in _names(name, info))
         value = info.metavar or _choices(kind)
         if info.envvar:
             meaning += f" Environment: `{info.envvar}`."
         yield [names + (f" `{value}`" if value else ""), _default(parameter), meaning]
+
+
+def _names(name: str, info: OptionInfo) -> list[str]:
+    """Return an option's names; typer holds the first one as its default where it is Annotated."""
+    first = [info.default] if isinstance(info.default, str) else []
+    return [*first, *(info.param_decls or ())] or [f"--{name.replace('_', '-')}"]
 
 
 def _choices(kind: Any) -> str:
