@@ -116,16 +116,14 @@ def schema_faults(
 def _in_tree(item: Mapping[str, Any], tree: Any) -> PathKey:
     """Return where an error is in the document: pydantic names the members of unions too."""
     path: list[str | int] = []
-    for part in item["loc"]:
-        if (isinstance(tree, dict) and part in tree) or (
-            isinstance(tree, list) and isinstance(part, int) and part < len(tree)
-        ):
+    last = len(item["loc"]) - 1
+    for number, part in enumerate(item["loc"]):
+        listed = isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        if listed or (isinstance(tree, dict) and part in tree):
             tree = tree[part]
-        else:
-            if item["type"] == "missing":
-                path.append(part)
-            break
-        path.append(part)
+            path.append(part)
+        elif number == last and item["type"] == "missing":
+            path.append(part)
     return tuple(path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from scenarios.schema.base import Name, Section
 
@@ -34,6 +34,16 @@ class Range(Section):
         return self
 
 
+def _kind(value: Any) -> str:
+    """Tell limits from a list, so that a fault in one is not told of the other as well."""
+    return "range" if isinstance(value, Range | dict) else "list"
+
+
+Values = Annotated[
+    Annotated[list[Any], Tag("list")] | Annotated[Range, Tag("range")], Discriminator(_kind)
+]
+
+
 class StudyConfig(Section):
     """One study: a scenario, what varies in it, and over which seeds."""
 
@@ -52,7 +62,7 @@ class StudyConfig(Section):
         description="grid: every combination of the values; list: the first values of all "
         "parameters together, then the second, …; random: drawn count times.",
     )
-    parameters: dict[str, list[Any] | Range] = Field(
+    parameters: dict[str, Values] = Field(
         default_factory=dict,
         description="What varies: paths of the scenario with their values, or with limits to draw "
         "between.",
