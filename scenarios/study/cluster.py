@@ -45,7 +45,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     with (
         dask.config.set(_LOCAL),
         LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None,
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
