@@ -119,7 +119,7 @@ class World:
 
     async def conclude(self) -> dict[str, Any]:
         """Close our own simulators; return wall time and steps of each."""
-        return {name: await self._factories[name].conclude() for name in self._names}
+        return {name: await self._factories[name].call.conclude() for name in self._names}
 
     def culprit(self) -> tuple[str, int, BaseException | None]:
         """Return who ended a run before its time, where it stood [ms], and with which error."""
