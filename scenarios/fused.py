@@ -70,9 +70,7 @@ class CyberSimulator(Adapter):
         dues = [due for due in (self._network.next_ms(), self._units.next_ms()) if due is not None]
         return max(min([*dues, self.end_ms]), self._now_ms + 1)
 
-    def _tick(
-        self, t_ms: int, readings: Sequence[Reading], changes: Sequence[Supply]
-    ) -> None:
+    def _tick(self, t_ms: int, readings: Sequence[Reading], changes: Sequence[Supply]) -> None:
         """Do one tick: the units' own business, the network, then what it delivered."""
         self._now_ms = t_ms
         network, units = self._network, self._units

@@ -76,7 +76,8 @@ def run(
     manifest = _open(target, scenario, plan)
     writer = RunWriter(target)
     begin = wall.perf_counter()
-    status, error = "complete", None
+    status = "complete"
+    error: BaseException | None = None
     performance: dict[str, Any] = {}
     try:
         with RunLog(target / "run.log"):
@@ -102,7 +103,7 @@ async def _simulate(plan: RunPlan, writer: RunWriter, tell: Progress) -> dict[st
         finally:
             teller.cancel()
         if world.progress < 100:
-            raise failure(world, None)
+            raise failure(world, None)  # noqa: TRY301 - told like what is raised
         performance = await world.conclude()
         performance["start"] = {"wall_s": round(started - begin, 3)}
         performance["run"] = {"wall_s": round(wall.perf_counter() - started, 3)}
@@ -160,7 +161,7 @@ def _open(folder: Path, scenario: Scenario, plan: RunPlan) -> dict[str, Any]:
     return manifest
 
 
-def _finish(
+def _finish(  # noqa: PLR0917 - all that a run ends with
     folder: Path,
     manifest: dict[str, Any],
     writer: RunWriter,

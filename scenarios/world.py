@@ -89,7 +89,9 @@ class World:
         mosaik_patch.apply()
         self._plan = plan
         self._recorder = recorder
-        self._cyber = ("cyber",) if plan.coupling == "fused" else ("units", "network")
+        self._cyber: tuple[str, ...] = (
+            ("cyber",) if plan.coupling == "fused" else ("units", "network")
+        )
         self._names = ("grid", "devices", "field", *self._cyber, "recorder")
         self._factories: dict[str, AsyncModelFactory] = {}
         self._entities: dict[str, Entity] = {}
@@ -192,9 +194,7 @@ class World:
         found = self._entities.get(path)
         if found is None:
             simulator, _, eid = path.partition("/")
-            found = next(
-                (e for e in _walk([self._entities[simulator]]) if e.eid == eid), None
-            )
+            found = next((e for e in _walk([self._entities[simulator]]) if e.eid == eid), None)
         if found is None:
             raise KeyError(path)
         return found

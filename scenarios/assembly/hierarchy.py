@@ -1,6 +1,6 @@
 """The management units, their instruments and actuators: one tree over the grid's areas.
 
-    tlgmu/top ─ mvgmu/<area> ─ lvgmu/<area> ─ meter/<area>/<name> ─ cmu/… ─ dmu/…/<device>
+tlgmu/top ─ mvgmu/<area> ─ lvgmu/<area> ─ meter/<area>/<name> ─ cmu/… ─ dmu/…/<device>
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Builder:
         self.sums = {"period_s": metering.period_s, "spread_s": metering.spread_s}
         self.made = Hierarchy()
 
-    def unit(
+    def unit(  # noqa: PLR0917 - a unit has that many parts
         self,
         kind: str,
         name: str,
@@ -98,7 +98,7 @@ class _Builder:
         actuators: Mapping[str, str] | None = None,
     ) -> None:
         """Add one unit."""
-        hosts: Mapping[str, str] = {**_HOSTS, **self._config.units.hosts}
+        hosts = _HOSTS | {str(kind): host for kind, host in self._config.units.hosts.items()}
         self.made.units.append(
             {
                 "id": name,
@@ -162,7 +162,7 @@ class _Builder:
     ) -> None:
         instrument, actuators = f"{name}/instrument", {}
         self._instrument(instrument, _INSTRUMENTS[kind], device["id"], terminal=terminal.id)
-        instruments = (instrument,)
+        instruments: tuple[str, ...] = (instrument,)
         if kind != "pv":
             actuator = f"{name}/actuator"
             actuators["set_point"] = actuator
