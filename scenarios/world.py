@@ -67,7 +67,7 @@ def wires(coupling: str, *, real_time: bool) -> tuple[Wire, ...]:
             Wire("field", "cyber", "readings"),
             Wire("cyber", "field", "commands", _SHIFTED),
         )
-        sources = ("grid", "devices", "field", "cyber")
+        sources: tuple[str, ...] = ("grid", "devices", "field", "cyber")
     else:
         back = _SHIFTED if real_time else _WEAK
         cyber = (
