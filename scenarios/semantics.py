@@ -16,7 +16,8 @@ from scenarios.yamlsafe import PathKey, dotted
 __all__ = ["check_semantics"]
 
 Places = Mapping[PathKey, str]
-_MEDIA, _LINKS = ("han", "lv_fan"), ("wan", "backbone")
+_SHARED = {"han": True, "wan": False, "backbone": False}
+"""Whether a part of the network is a shared medium; meters may have either."""
 
 
 def check_semantics(
@@ -114,14 +115,16 @@ def _technologies(tree: Mapping[str, Any], places: Places) -> Iterator[Fault]:
         for name, area in areas.items():
             sections.append((("network", "areas", name), area))
     for prefix, section in sections:
-        for key in (*_MEDIA, *_LINKS):
+        for key in ("han", "lv_fan", "wan", "backbone"):
             name = _get(section, key)
             if not isinstance(name, str):
                 continue
             path = (*prefix, key)
             where = place_of(path, places)
-            shared = key in _MEDIA
-            fitting = [n for n, t in known.items() if isinstance(t, MediumTechnology) == shared]
+            shared = _SHARED.get(key)
+            fitting = [
+                n for n, t in known.items() if shared in (None, isinstance(t, MediumTechnology))
+            ]
             if name not in known:
                 yield Fault(dotted(path), f"no technology {name}", nearest(name, known), where)
             elif name not in fitting:

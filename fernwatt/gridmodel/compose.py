@@ -37,24 +37,28 @@ def compose(base: RawGrid, attachments: Sequence[Attachment]) -> RawGrid:
     tables = {name: frame.copy() for name, frame in base.tables.items()}
     profiles, notes, taken = base.profiles, list(base.notes), _tokens(base)
     for item in attachments:
-        bus = _remove_aggregate(tables, item)
+        bus, gone = _remove_aggregate(tables, item)
         _check_fits(tables, base, item, bus)
         renamed = _with_free_name(item.grid.tables, taken)
         _append(tables, _fused(renamed, tables, bus))
         profiles = _united(profiles, item.grid.profiles, item.place)
-        notes += [f"{item.place}: {note}" for note in item.grid.notes]
+        notes += [f"{item.place}: {note}" for note in (gone, *item.grid.notes)]
     return RawGrid(tables, base.f_hz, profiles, tuple(notes))
 
 
-def _remove_aggregate(tables: dict[str, pd.DataFrame], item: Attachment) -> int:
+def _remove_aggregate(tables: dict[str, pd.DataFrame], item: Attachment) -> tuple[int, str]:
+    """Take the aggregated load away; return its bus, and what was taken in words."""
     load = tables["load"]
     index = _find(load, item)
     row = load.index.get_loc(index)
     bus, subnet = int(load["bus"].to_numpy()[row]), load["subnet"].to_numpy()[row]
     tables["load"] = load.drop(index=index)
     sgen = tables["sgen"]
-    tables["sgen"] = sgen[~((sgen["bus"] == bus) & (sgen["subnet"] == subnet))]
-    return bus
+    aggregated = (sgen["bus"] == bus) & (sgen["subnet"] == subnet)
+    tables["sgen"] = sgen[~aggregated]
+    p_mw = float(load["p_mw"].to_numpy()[row])
+    gone = f"in place of load {load['name'].to_numpy()[row]} ({p_mw:.3f} MW)"
+    return bus, f"{gone} and {int(aggregated.sum())} generators of its bus"
 
 
 def _find(load: pd.DataFrame, item: Attachment) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fernwatt.errors import Fault, ScenarioError
@@ -9,11 +11,16 @@ from fernwatt.gridmodel import GridModel
 from scenarios.assembly.hierarchy import Hierarchy
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
+from scenarios.schema.ict import Area, Network
+from simulators.network import technologies
+from simulators.network.technologies import MediumTechnology
 
 __all__ = ["make_network"]
 
+Spec = dict[str, Any]
 
-def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy) -> dict[str, Any]:
+
+def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy) -> Spec:
     """Return the specification of the network; raises ScenarioError for unknown areas."""
     _check_areas(config, model)
     wanted = config.network
@@ -29,30 +36,29 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         }
         for unit in hierarchy.units
     ]
-    media, links = [], []
+    media: list[Spec] = []
+    links: list[Spec] = []
+    shared = _shared(wanted.technologies)
     for area, houses in hierarchy.houses.items():
-        own = wanted.areas.get(area)
-        han = (own and own.han) or wanted.han
-        lv_fan = (own and own.lv_fan) or wanted.lv_fan
-        wan = (own and own.wan) or wanted.wan
+        uses = _technologies(wanted, area)
         for house in houses:
             members = [house.meter, house.cmu, *house.dmus]
             name = house.terminal.partition("/")[2]
-            media.append({"id": f"han/{name}", "technology": han, "members": members})
-        meters = [house.meter for house in houses]
+            media.append({"id": f"han/{name}", "technology": uses.han, "members": members})
         substation, parent = f"lvgmu/{area}", hierarchy.parents[area]
-        if meters:
-            members = [substation, *meters]
-            media.append({"id": f"lv-fan/{area}", "technology": lv_fan, "members": members})
+        meters = [house.meter for house in houses]
         # the subscriber's side is a: cellular rates differ by direction
-        links.append({"id": f"wan/{area}", "technology": wan, "a": substation, "b": parent})
+        if uses.lv_fan in shared and meters:
+            members = [substation, *meters]
+            media.append({"id": f"lv-fan/{area}", "technology": uses.lv_fan, "members": members})
+        else:
+            links += [
+                _link(f"lv-fan/{meter.partition('/')[2]}", uses.lv_fan, meter, substation)
+                for meter in meters
+            ]
+        links.append(_link(f"wan/{area}", uses.wan, substation, parent))
     links += [
-        {
-            "id": f"backbone/{unit['area']}",
-            "technology": wanted.backbone,
-            "a": unit["id"],
-            "b": unit["parent"],
-        }
+        _link(f"backbone/{unit['area']}", wanted.backbone, unit["id"], unit["parent"])
         for unit in hierarchy.units
         if unit["kind"] == "mvgmu"
     ]
@@ -64,6 +70,30 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         "loss": wanted.loss,
         "interval_ms": config.record.interval_s * 1000,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Uses:
+    """Technologies of one area."""
+
+    han: str
+    lv_fan: str
+    wan: str
+
+
+def _technologies(wanted: Network, area: str) -> _Uses:
+    own = wanted.areas.get(area) or Area()
+    return _Uses(own.han or wanted.han, own.lv_fan or wanted.lv_fan, own.wan or wanted.wan)
+
+
+def _shared(overrides: Mapping[str, Any]) -> frozenset[str]:
+    """Return the technologies that are one medium for all; others are a link for each meter."""
+    known = technologies.load(overrides)
+    return frozenset(n for n, t in known.items() if isinstance(t, MediumTechnology))
+
+
+def _link(name: str, technology: str, a: str, b: str) -> Spec:
+    return {"id": name, "technology": technology, "a": a, "b": b}
 
 
 def _check_areas(config: ScenarioConfig, model: GridModel) -> None:

@@ -29,7 +29,11 @@ class Network(Section):
     han: str = Field(
         default="zigbee-han", description="Inside a house: devices, customer unit, meter."
     )
-    lv_fan: str = Field(default="plc-prime", description="Meters to their secondary substation.")
+    lv_fan: str = Field(
+        default="plc-prime",
+        description="Meters to their secondary substation: one medium for all, or, where the "
+        "technology is a link, one for each.",
+    )
     wan: str = Field(default="lte", description="Secondary substation to the medium-voltage unit.")
     backbone: str = Field(default="fibre", description="Medium-voltage unit to the top-level unit.")
     areas: dict[str, Area] = Field(

@@ -99,12 +99,12 @@ def test_a_child_mends_its_parent(tmp_path):
 
 
 def test_overrides_change_single_values_and_sections():
-    changes = ["seed=7", "devices.ev.share = 0.25", "orchestration.processes=[grid, units]",
+    changes = ["seed=7", "devices.ev.share = 0.25", "orchestration.processes=[grid, field]",
                "description='no'", "services.balancing={mode: local}"]  # fmt: skip
     config = load("street", changes).config
     assert config.seed == 7
     assert config.devices.ev.share == 0.25
-    assert config.orchestration.processes == ["grid", "units"]
+    assert config.orchestration.processes == ["grid", "field"]
     assert config.description == "no"
     assert config.services.balancing.mode == "local"
     assert config.services.balancing.replan_s == 3600
