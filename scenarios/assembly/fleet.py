@@ -67,7 +67,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
             cloudiness=config.weather.cloudiness,
             temperature_c=config.weather.temperature_c,
         )
-        devices += pv_systems(roofed, panels, weather)
+        devices += [_to_milliwatts(system) for system in pv_systems(roofed, panels, weather)]
     devices += _vehicles(scenario, assign(wanted.ev.share, customers, seed, "ev"))
     devices += home_batteries(
         assign(wanted.battery.share, customers, seed, "battery"),
@@ -101,18 +101,27 @@ def _record(
                 p_w, q_var, seed=config.seed, customer=record.terminal,
                 variation=config.devices.household.variation, first_slot=first,
             )  # fmt: skip
-        devices.append(
-            {
-                "id": record.id,
-                "kind": "pv" if record.kind == "pv" else "load",
-                "terminal": record.terminal,
-                "p_w": p_w[before:total],
-                "q_var": q_var[before:total],
-            }
-        )
+        device = {
+            "id": record.id,
+            "kind": "pv" if record.kind == "pv" else "load",
+            "terminal": record.terminal,
+            "p_w": p_w[before:total],
+            "q_var": q_var[before:total],
+        }
+        devices.append(_to_milliwatts(device))
         held = history_w.setdefault(record.terminal, np.zeros(before))
         held += p_w[:before]
     return devices, history_w
+
+
+def _to_milliwatts(device: dict[str, Any]) -> dict[str, Any]:
+    """Round a device's course: the last bits of libraries differ between their versions.
+
+    A register that falls on the other side of a watt-hour changes a message's length, and from
+    there on all that shares the line with it.
+    """
+    courses = {key: np.round(device[key], 3) for key in ("p_w", "q_var") if key in device}
+    return device | courses
 
 
 def _vehicles(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, Any]]:
