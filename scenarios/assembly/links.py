@@ -8,7 +8,7 @@ from typing import Any
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
-from scenarios.assembly.hierarchy import Hierarchy
+from scenarios.assembly.hierarchy import Hierarchy, House
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
 from scenarios.schema.ict import Area, Network
@@ -24,52 +24,63 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
     """Return the specification of the network; raises ScenarioError for unknown areas."""
     _check_areas(config, model)
     wanted = config.network
-    at = {}
-    for houses in hierarchy.houses.values():
-        for house in houses:
-            at.update(dict.fromkeys((house.meter, house.cmu, *house.dmus), house.terminal))
-    nodes = [
-        {
-            "id": unit["id"],
-            "terminal": at.get(unit["id"]),
-            "battery_ms": round(wanted.battery_s * 1000) if unit["id"] in at else 0,
-        }
-        for unit in hierarchy.units
-    ]
     media: list[Spec] = []
     links: list[Spec] = []
     shared = _shared(wanted.technologies)
     for area, houses in hierarchy.houses.items():
         uses = _technologies(wanted, area)
-        for house in houses:
-            members = [house.meter, house.cmu, *house.dmus]
-            name = house.terminal.partition("/")[2]
-            media.append({"id": f"han/{name}", "technology": uses.han, "members": members})
-        substation, parent = f"lvgmu/{area}", hierarchy.parents[area]
-        meters = [house.meter for house in houses]
-        # the subscriber's side is a: cellular rates differ by direction
-        if uses.lv_fan in shared and meters:
-            members = [substation, *meters]
+        substation = f"lvgmu/{area}"
+        media += [_house_medium(house, uses.han) for house in houses]
+        if uses.lv_fan in shared and houses:
+            members = [substation, *(house.meter for house in houses)]
             media.append({"id": f"lv-fan/{area}", "technology": uses.lv_fan, "members": members})
         else:
-            links += [
-                _link(f"lv-fan/{meter.partition('/')[2]}", uses.lv_fan, meter, substation)
-                for meter in meters
-            ]
-        links.append(_link(f"wan/{area}", uses.wan, substation, parent))
+            links += [_meter_link(house.meter, uses.lv_fan, substation) for house in houses]
+        links.append(_link(f"wan/{area}", uses.wan, substation, hierarchy.parents[area]))
     links += [
         _link(f"backbone/{unit['area']}", wanted.backbone, unit["id"], unit["parent"])
         for unit in hierarchy.units
         if unit["kind"] == "mvgmu"
     ]
     return {
-        "nodes": nodes,
+        "nodes": _nodes(hierarchy, round(wanted.battery_s * 1000)),
         "media": media,
         "links": links,
         "overrides": {name: dict(changes) for name, changes in wanted.technologies.items()},
         "loss": wanted.loss,
         "interval_ms": config.record.interval_s * 1000,
     }
+
+
+def _nodes(hierarchy: Hierarchy, battery_ms: int) -> list[Spec]:
+    """Return a node for each unit; those in houses hang on the house's supply."""
+    at: dict[str, str] = {}
+    for houses in hierarchy.houses.values():
+        for house in houses:
+            at.update(dict.fromkeys((house.meter, house.cmu, *house.dmus), house.terminal))
+    return [
+        {
+            "id": unit["id"],
+            "terminal": at.get(unit["id"]),
+            "battery_ms": battery_ms if unit["id"] in at else 0,
+        }
+        for unit in hierarchy.units
+    ]
+
+
+def _house_medium(house: House, technology: str) -> Spec:
+    members = [house.meter, house.cmu, *house.dmus]
+    name = house.terminal.partition("/")[2]
+    return {"id": f"han/{name}", "technology": technology, "members": members}
+
+
+def _meter_link(meter: str, technology: str, substation: str) -> Spec:
+    return _link(f"lv-fan/{meter.partition('/')[2]}", technology, meter, substation)
+
+
+def _link(name: str, technology: str, a: str, b: str) -> Spec:
+    """Return one link; the subscriber's side is ``a``, as cellular rates differ by direction."""
+    return {"id": name, "technology": technology, "a": a, "b": b}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +101,6 @@ def _shared(overrides: Mapping[str, Any]) -> frozenset[str]:
     """Return the technologies that are one medium for all; others are a link for each meter."""
     known = technologies.load(overrides)
     return frozenset(n for n, t in known.items() if isinstance(t, MediumTechnology))
-
-
-def _link(name: str, technology: str, a: str, b: str) -> Spec:
-    return {"id": name, "technology": technology, "a": a, "b": b}
 
 
 def _check_areas(config: ScenarioConfig, model: GridModel) -> None:
