@@ -27,7 +27,8 @@ class Variable:
 
     Instances older than ``retention_ms`` than the newest are forgotten. A ``critical`` variable
     travels in the flow ``control``. ``action`` is what a write orders where the variable is
-    bound to an actuator.
+    bound to an actuator. ``fields`` are keys of its records that go as numbers on the wire;
+    new ones are added at the end.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Variable:
     critical: bool = False
     action: str = "set"
     field: str = ""
+    fields: tuple[str, ...] = ()
 
     @property
     def policy(self) -> Policy:
@@ -88,6 +90,10 @@ _METERING = (
     Grant(OPERATOR, "balancing", READ),
 )
 _BALANCING = (Grant(ALL, "balancing", READ_WRITE),)
+_NEGOTIATED = (
+    "child", "negotiation", "round", "profile", "slot", "slots", "unit_w", "p", "d", "k",
+    "improvement_w", "take", "ask", "flexible", "steerable",
+)  # fmt: skip
 _AREA = (Grant(ALL, "aggregation", READ), Grant(ALL, "balancing", READ))
 
 CATALOGUE = Catalogue(
@@ -96,19 +102,27 @@ CATALOGUE = Catalogue(
         Variable("energy.export", 2, "number", "Wh", "customer", _METERING, field="1-0:2.8.0.255"),
         Variable("voltage", 3, "number", "V", "customer", _METERING, field="MMXU.PhV"),
         Variable("load_profile", 4, "record", "1", "customer", _METERING[2:], 30 * DAY_MS,
-                 field="1-0:99.1.0.255"),
+                 field="1-0:99.1.0.255", fields=("start_ms", "step_ms", "import_wh", "export_wh")),
         Variable("device.energy", 5, "number", "Wh", "customer", field="MMTR.TotWh"),
         Variable("battery.soc", 6, "number", "Wh", "customer", field="DBAT.SocWh"),
-        Variable("ev.session", 7, "record", "1", "customer", field="DEEV.ConnSt"),
+        Variable("ev.session", 7, "record", "1", "customer", field="DEEV.ConnSt",
+                 fields=("session", "energy_wh", "departure_ms", "p_max_w", "p_min_w")),
         Variable("set_point", 8, "record", "1", "customer", critical=True, action="set_power",
-                 field="DOPM.WSetPt"),
+                 field="DOPM.WSetPt", fields=("p_w", "until_ms")),
         Variable("confirm", 9, "any", "1", "customer"),
-        Variable("area.energy", 10, "record", "1", "unit", _AREA),
-        Variable("balancing.signal", 11, "any", "1", "operator", _BALANCING),
-        Variable("balancing.offer", 12, "any", "1", "unit", _BALANCING),
-        Variable("balancing.accept", 13, "any", "1", "operator", _BALANCING),
-        Variable("balancing.profile", 14, "any", "1", "unit", _BALANCING),
-        Variable("balancing.request", 15, "any", "1", "operator", _BALANCING),
-        Variable("balancing.update", 16, "any", "1", "unit", _BALANCING),
+        Variable("area.energy", 10, "record", "1", "unit", _AREA,
+                 fields=("t_ms", "import_wh", "export_wh", "meters", "missing")),
+        Variable("balancing.signal", 11, "any", "1", "operator", _BALANCING,
+                 fields=_NEGOTIATED),
+        Variable("balancing.offer", 12, "any", "1", "unit", _BALANCING,
+                 fields=_NEGOTIATED),
+        Variable("balancing.accept", 13, "any", "1", "operator", _BALANCING,
+                 fields=_NEGOTIATED),
+        Variable("balancing.profile", 14, "any", "1", "unit", _BALANCING,
+                 fields=_NEGOTIATED),
+        Variable("balancing.request", 15, "any", "1", "operator", _BALANCING,
+                 fields=_NEGOTIATED),
+        Variable("balancing.update", 16, "any", "1", "unit", _BALANCING,
+                 fields=_NEGOTIATED),
     )
 )  # fmt: skip

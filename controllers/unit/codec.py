@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import cbor2
 
 from controllers.unit.catalogue import Catalogue
+from controllers.unit.packing import PackingError, pack_value, unpack_value
 from controllers.unit.service import Result
 from controllers.unit.wire import (
     Message,
@@ -68,6 +69,8 @@ class CborCodec:
         out: dict[int, Any] = {_SIGNATURE: message.signature}
         if message.variable:
             out[_VARIABLE] = declared.code if declared is not None else message.variable
+        if message.value is not None:
+            out[_VALUE] = pack_value(message.value, declared.fields if declared else ())
         if isinstance(message, Notify):
             self._notify(out, message, src)
         else:
@@ -84,8 +87,6 @@ class CborCodec:
             out[_LOCATION] = message.location
         if message.owner:
             out[_OWNER] = message.owner
-        if message.value is not None:
-            out[_VALUE] = message.value
         if message.t_ms != -1:
             out[_T] = message.t_ms
         if message.number:
@@ -99,8 +100,6 @@ class CborCodec:
         out[_STAKEHOLDER] = message.stakeholder
         if message.location != dst:
             out[_LOCATION] = message.location
-        if message.value is not None:
-            out[_VALUE] = message.value
         if message.condition:
             out[_CONDITION] = message.condition
         if message.function != "last":
@@ -132,7 +131,7 @@ class CborCodec:
             self._variable(data),
             _text(data, _LOCATION, src),
             _text(data, _OWNER, ""),
-            _value(data),
+            self._value(data),
             _integer(data, _T, -1),
             _natural(data, _SERIAL, 0),
             _bytes(data, _SIGNATURE),
@@ -152,7 +151,7 @@ class CborCodec:
             _text(data, _STAKEHOLDER),
             self._variable(data),
             _text(data, _LOCATION, dst),
-            _value(data),
+            self._value(data),
             _text(data, _CONDITION, ""),
             _coded(data, _FUNCTION, _FUNCTIONS, "last"),
             _natural(data, _PERIOD, 0),
@@ -168,6 +167,17 @@ class CborCodec:
             # a newer unit's variable: it has a name that nobody here declares, and is refused so
             return declared.name if declared is not None else f"code {code}"
         return _text(data, _VARIABLE, "")
+
+    def _value(self, data: dict[Any, Any]) -> Any:
+        wire = data.get(_VALUE)
+        if wire is None or (type(wire) is float and wire - wire == 0):
+            return wire
+        code = data.get(_VARIABLE)
+        declared = self._catalogue.of_code(code) if type(code) is int else None
+        try:
+            return strict_value(unpack_value(wire, declared.fields if declared else ()))
+        except (ValueRefusedError, PackingError) as error:
+            raise DecodeError("not a JSON value") from error
 
 
 CODECS: dict[str, type[CborCodec]] = {"cbor": CborCodec}
@@ -228,13 +238,3 @@ def _coded(
     if type(value) is int and 0 <= value < len(names):
         return names[value]
     return _text(data, key, default)
-
-
-def _value(data: dict[Any, Any]) -> Any:
-    value = data.get(_VALUE)
-    if value is None or (type(value) is float and value - value == 0):
-        return value
-    try:
-        return strict_value(value)
-    except ValueRefusedError as error:
-        raise DecodeError("not a JSON value") from error

@@ -151,7 +151,8 @@ class RequestProcessor:
             self._policies.set(name, owner, policy)
         instance = Instance(request.id, name, request.value, t_ms, self._unit, owner, policy)
         self._store.append(instance, variable.retention_ms)
-        return Outcome(_of_instance(request, instance), instance, written=True)
+        # the writer knows what it wrote: the answer does not carry it back
+        return Outcome(_answer(request, Result.OK, owner), instance, written=True)
 
     def _query(
         self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int

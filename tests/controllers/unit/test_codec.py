@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controllers.unit import CATALOGUE, Result
 from controllers.unit.codec import CborCodec, DecodeError
+from controllers.unit.packing import PackingError, pack_value, unpack_value
 from controllers.unit.wire import Notify, Operation, Request, ValueRefusedError, clean_value
 
 CODEC = CborCodec(CATALOGUE)
@@ -60,6 +61,49 @@ def test_what_is_encoded_decodes_to_the_same(message) -> None:
     payload = CODEC.encode(message, A, B)
     assert CODEC.decode(payload, A, B) == message
     assert CODEC.encode(CODEC.decode(payload, A, B), A, B) == payload
+
+
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=120)
+    | st.dictionaries(
+        st.sampled_from(["child", "p", "d", "other"]),
+        st.lists(st.integers(-(2**15), 2**15), max_size=120) | values,
+        max_size=4,
+    )
+)
+def test_profiles_and_records_keep_their_values(value) -> None:
+    message = Notify(f"{B}#1", Result.OK, "balancing.profile", A, "", value, 5)
+    payload = CODEC.encode(message, A, B)
+    assert CODEC.decode(payload, A, B) == message
+
+
+def test_a_profile_takes_little_more_than_a_byte_for_each_quarter_hour() -> None:
+    day = [round(40 + 30 * (i % 7) - i / 3) for i in range(96)]
+    record = {"child": "cmu/a/x", "negotiation": 137906, "round": 1, "p": day}
+    request = Request(Operation.WRITE, f"{A}#1", A, "balancing", "operator", "balancing.profile",
+                      B, record)  # fmt: skip
+    assert len(CODEC.encode(request, A, B)) < 96 + 60
+    assert len(cbor2.dumps(day)) > 180
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        list(range(8)),  # long enough to be packed
+        {"p": 1},  # a known field by its name
+        {99: 1},  # no such field
+        {0: cbor2.CBORTag(20_842, b"12345678")},
+        cbor2.CBORTag(20_841, b"\x80"),  # cut off
+        cbor2.CBORTag(20_841, b"\x81\x00" * 8),  # longer than needed
+        cbor2.CBORTag(20_841, b"\xff" * 12 + b"\x01"),
+        cbor2.CBORTag(20_841, b"\xfe" + b"\xff" * 8 + b"\x01" + b"\x02" * 8),  # beyond 64 bits
+        cbor2.CBORTag(20_841, b"1234567"),  # too few
+    ],
+)
+def test_values_have_one_form_on_the_wire(wire) -> None:
+    with pytest.raises(PackingError):
+        unpack_value(wire, ("child", "p"))
+    assert unpack_value(pack_value([*range(8)]), ()) == [*range(8)]
 
 
 @given(st.binary(max_size=200))

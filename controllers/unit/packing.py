@@ -1,0 +1,95 @@
+"""Values on the wire, shorter than CBOR alone has them, without loss.
+
+Lists of eight or more integers, such as profiles, go as differences to the number before: zigzag
+(0, -1, 1, -2, … as 0, 1, 2, 3, …) in groups of seven bits, least first, the eighth bit saying
+that more follow (LEB128), in a byte string with a CBOR tag of its own. A quarter-hour profile
+of a house takes some 1.2 bytes per value instead of three. Keys of a record that the catalogue
+names go as their place there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cbor2 import CBORTag
+
+__all__ = ["PackingError", "pack_value", "unpack_value"]
+
+_TAG = 20_841  # unassigned; three bytes
+_SHORTEST = 8
+_LIMIT = 1 << 63
+
+
+class PackingError(ValueError):
+    """What no sender of ours would have sent."""
+
+
+def pack_value(value: Any, fields: Sequence[str] = ()) -> Any:
+    """Return what stands for ``value`` in the CBOR; ``fields`` are the record's known keys."""
+    if type(value) is list:
+        return _pack_list(value)
+    if type(value) is not dict:
+        return value
+    codes = {name: code for code, name in enumerate(fields)}
+    return {
+        codes.get(key, key): _pack_list(item) if type(item) is list else item
+        for key, item in value.items()
+    }
+
+
+def unpack_value(wire: Any, fields: Sequence[str] = ()) -> Any:
+    """Return the value of its wire form; raises PackingError if ``pack_value`` gave another."""
+    if type(wire) is dict:
+        value: Any = {_key(key, fields): _unpack_list(item) for key, item in wire.items()}
+    else:
+        value = _unpack_list(wire)
+    if type(value) in (dict, list) and pack_value(value, fields) != wire:
+        raise PackingError("not the one form")
+    return value
+
+
+def _key(key: Any, fields: Sequence[str]) -> Any:
+    if type(key) is not int:
+        return key
+    if not 0 <= key < len(fields):
+        raise PackingError("an unknown field")
+    return fields[key]
+
+
+def _pack_list(values: list[Any]) -> Any:
+    if len(values) < _SHORTEST or not all(type(value) is int for value in values):
+        return values
+    out, last = bytearray(), 0
+    for value in values:
+        step, last = value - last, value
+        code = step << 1 if step >= 0 else (-step << 1) - 1
+        while code > 0x7F:
+            out.append(code & 0x7F | 0x80)
+            code >>= 7
+        out.append(code)
+    return CBORTag(_TAG, bytes(out))
+
+
+def _unpack_list(wire: Any) -> Any:
+    if type(wire) is not CBORTag:
+        return wire
+    if wire.tag != _TAG or type(wire.value) is not bytes:
+        raise PackingError("an unknown tag")
+    values: list[int] = []
+    code = shift = last = 0
+    for byte in wire.value:
+        code |= (byte & 0x7F) << shift
+        shift += 7
+        if byte & 0x80:
+            if shift > 70:
+                raise PackingError("a number too long")
+            continue
+        last += -(code + 1 >> 1) if code & 1 else code >> 1
+        if not -_LIMIT <= last < _LIMIT:
+            raise PackingError("a number beyond 64 bits")
+        values.append(last)
+        code = shift = 0
+    if shift:
+        raise PackingError("a number cut off")
+    return values
