@@ -46,4 +46,4 @@ def verify(folder: Path | str) -> list[str]:
 def _hashes(manifest: dict[str, object]) -> dict[str, str]:
     hashes = manifest["hashes"]
     assert isinstance(hashes, dict)
-    return {**hashes["tables"], "kpis.json": hashes["kpis"]}
+    return {**hashes["tables"], "kpis.json": hashes["kpis"], "scenario.yaml": hashes["scenario"]}
