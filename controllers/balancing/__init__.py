@@ -13,7 +13,8 @@ from typing import Any
 
 from controllers.balancing.child import Child
 from controllers.balancing.planners import PlanError, plan_battery, plan_ev, plan_time_shiftable
-from controllers.balancing.steering import Parent, Settings
+from controllers.balancing.state import Settings
+from controllers.balancing.steering import Parent
 from controllers.unit.service import Service
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.timebase import Clock

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from controllers.balancing.controller import DeviceController, Plan
-from controllers.balancing.devices import Ints, Problem
+from controllers.balancing.devices import Ints, Problem, Span, round_profile
 from controllers.balancing.house import House
 from controllers.balancing.planners import Watts
 from controllers.balancing.subscriptions import Subscriptions
@@ -31,6 +31,7 @@ class _Negotiation:
 
     number: int
     first_slot: int
+    unit_w: int
     base_w: Ints
     problems: dict[str, Problem]
     plans: Plans
@@ -44,6 +45,11 @@ class _Negotiation:
     @property
     def slots(self) -> int:
         return len(self.base_w)
+
+    def units(self, p_w: Ints) -> list[int]:
+        """Return a profile as it goes to the parent."""
+        units: list[int] = (p_w // self.unit_w).tolist()
+        return units
 
     def sum(self, plans: Plans) -> Ints:
         """Return the house's profile with these plans."""
@@ -140,24 +146,24 @@ class Child:
     def _request(self, value: Mapping[str, Any], cause: str) -> None:
         """Begin a negotiation: freeze prediction and devices, answer with the present plan."""
         number, first, slots = value["negotiation"], value["slot"], value["slots"]
+        unit_w = value["unit_w"]
         if self._now is not None and number <= self._now.number:
             return
         self.house.learn()
-        base_w = np.rint(self.house.predict(first, slots)).astype(np.int64)
-        begin_ms = first * SLOT_MS
-        problems = self._problems(max(begin_ms, self._context.now_ms), first, slots)
-        now = _Negotiation(number, first, base_w, problems, {}, causes=[cause])
+        base_w = round_profile(self.house.predict(first, slots), unit_w)
+        from_ms = max(first * SLOT_MS, self._context.now_ms)
+        problems = self._problems(Span(from_ms, first, slots, unit_w))
+        now = _Negotiation(number, first, unit_w, base_w, problems, {}, causes=[cause])
         for device, problem in problems.items():
             now.plans[device] = self._carried_on(device, problem, first, slots)
         self._now = now
         self._send_profile(0, cause)
 
-    def _problems(self, from_ms: int, first: int, slots: int) -> dict[str, Problem]:
+    def _problems(self, span: Span) -> dict[str, Problem]:
         problems = {}
         for device, known in sorted(self.house.flexible.items()):
             if known.present(self._context.now_ms):
-                power = self.controller.power(device, from_ms)
-                problem = known.problem(from_ms, first, slots, power)
+                problem = known.problem(span, self.controller.power(device, span.from_ms))
                 if problem is not None:
                     problems[device] = problem
         return problems
@@ -171,7 +177,7 @@ class Child:
         return problem.plan(np.array(wanted))
 
     def _signal(self, now: _Negotiation, value: Mapping[str, Any], cause: str) -> None:
-        d_w = np.asarray(value["d_w"], dtype=np.int64)
+        d_w = now.unit_w * np.asarray(value["d"], dtype=np.int64)
         if d_w.shape != now.base_w.shape:
             return
         number = value["round"]
@@ -192,7 +198,7 @@ class Child:
             "child": self._context.unit,
             "negotiation": now.number,
             "round": number,
-            "improvement_w": round(max(gain_w, 0.0), 3),
+            "improvement_w": int(max(gain_w, 0.0)),
         }
         self._context.data.write("balancing.offer", self._parent, offer, cause=cause)
 
@@ -240,9 +246,9 @@ class Child:
             "negotiation": now.number,
             "round": number,
             "profile": now.serial,
-            "slot": now.first_slot,
-            "p_w": now.sum(now.plans).tolist(),
+            "p": now.units(now.sum(now.plans)),
             "flexible": bool(now.problems),
+            "steerable": bool(self.house.flexible),
         }
         self._context.data.write("balancing.profile", self._parent, value, cause=cause)
 
@@ -272,7 +278,7 @@ class Child:
         value: dict[str, Any] = {"child": self._context.unit, "negotiation": 0, "ask": ask}
         if now is not None:
             value["negotiation"] = now.number
-            value["p_w"] = (now.sum(now.plans) + now.sum(now.extra) - now.base_w).tolist()
+            value["p"] = now.units(now.sum(now.plans) + now.sum(now.extra) - now.base_w)
         self._context.data.write("balancing.update", self._parent, value, cause=cause)
 
     def _replan_at_once(self, now: _Negotiation, causes: Sequence[str]) -> None:
@@ -292,7 +298,8 @@ class Child:
         for device in sorted(self.house.flexible):
             if device in now.problems or not self.house.flexible[device].present(now_ms):
                 continue
-            problem = self._problems(now_ms, current, len(slots)).get(device)
+            span = Span(now_ms, current, len(slots), now.unit_w)
+            problem = self._problems(span).get(device)
             if problem is not None:
                 plan = problem.plan(-rest.astype(float))
                 self._follow(device, current, problem.set_points(plan), causes)

@@ -13,23 +13,36 @@ from controllers.balancing.planners import PlanError, Watts, plan_battery, plan_
 from controllers.balancing.registers import Register
 from fernwatt.timebase import HOUR_MS, SLOT_MS
 
-__all__ = ["Battery", "Flexible", "Problem", "Vehicle", "round_profile"]
+__all__ = ["Battery", "Flexible", "Problem", "Span", "Vehicle", "round_profile"]
 
 STEP_H = SLOT_MS / HOUR_MS
 Ints = NDArray[np.int64]
 Power = list[tuple[int, float]]
 
 
-def round_profile(p_w: Watts) -> Ints:
-    """Return whole watts whose running sum stays within half a watt of the profile's."""
-    return np.diff(np.rint(np.cumsum(p_w)), prepend=0.0).astype(np.int64)
+def round_profile(p_w: Watts, unit_w: int = 1) -> Ints:
+    """Return whole multiples of ``unit_w`` whose running sum stays within half of one of the
+    profile's; a value that is such a multiple is never exceeded.
+    """
+    units = np.floor(np.cumsum(p_w / unit_w) + (0.5 + 1e-9))
+    return unit_w * np.diff(units, prepend=0.0).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a problem reaches over: ``slots`` from ``first_slot`` on, devices as of ``from_ms``."""
+
+    from_ms: int
+    first_slot: int
+    slots: int
+    unit_w: int = 1
 
 
 class Problem(Protocol):
     """One device over a horizon: its constraints are frozen, its target is not."""
 
     def plan(self, target_w: Watts) -> Ints:
-        """Return the feasible profile nearest to the target [W], in whole watts."""
+        """Return the feasible profile nearest to the target [W], in whole units."""
 
     def uncontrolled(self) -> Ints:
         """Return what the device does by itself [W]."""
@@ -46,15 +59,16 @@ class _Charging:
     p_max_w: float
     p_min_w: float
     share: Watts
+    unit_w: int
 
     def plan(self, target_w: Watts) -> Ints:
-        upper = np.floor(self.p_max_w * self.share)
+        upper = self._upper()
         most_wh = float(upper.sum()) * STEP_H
         if self.energy_wh >= most_wh:
             return upper.astype(np.int64)
         if self.p_min_w <= 0.0:
-            return round_profile(plan_ev(target_w, self.energy_wh, upper, STEP_H))
-        lower = np.minimum(np.ceil(self.p_min_w * self.share), upper)
+            return round_profile(plan_ev(target_w, self.energy_wh, upper, STEP_H), self.unit_w)
+        lower = np.minimum(self._ceil(self.p_min_w * self.share), upper)
         try:
             return self._round(plan_ev(target_w, self.energy_wh, upper, STEP_H, lower))
         except PlanError:
@@ -68,17 +82,24 @@ class _Charging:
                 return self.uncontrolled()
 
     def uncontrolled(self) -> Ints:
-        upper = np.floor(self.p_max_w * self.share)
+        upper = self._upper()
         left = np.maximum(self.energy_wh / STEP_H - np.cumsum(upper) + upper, 0.0)
-        return round_profile(np.minimum(upper, left))
+        return round_profile(np.minimum(upper, left), self.unit_w)
 
     def set_points(self, profile_w: Ints) -> list[float]:
         there = np.maximum(self.share, 1e-9)
         return [float(p) for p in np.minimum(profile_w / there, self.p_max_w)]
 
-    @staticmethod
-    def _round(p_w: Watts) -> Ints:
-        return np.where(p_w > 0.0, np.ceil(p_w - 1e-6), 0.0).astype(np.int64)
+    def _upper(self) -> Watts:
+        upper: Watts = self.unit_w * np.floor(self.p_max_w * self.share / self.unit_w)
+        return upper
+
+    def _ceil(self, p_w: Watts) -> Watts:
+        up: Watts = self.unit_w * np.ceil((p_w - 1e-6) / self.unit_w)
+        return up
+
+    def _round(self, p_w: Watts) -> Ints:
+        return np.where(p_w > 0.0, self._ceil(p_w), 0.0).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +112,15 @@ class _Storing:
     p_max_w: float
     efficiency: float
     slots: int
+    unit_w: int
 
     def plan(self, target_w: Watts) -> Ints:
-        p_max_w = float(np.floor(self.p_max_w))
+        p_max_w = float(self.unit_w * np.floor(self.p_max_w / self.unit_w))
         most_wh = self.content_wh + p_max_w * self.efficiency * STEP_H * self.slots
         least_wh = self.content_wh - p_max_w / self.efficiency * STEP_H * self.slots
         final_wh = min(max(self.final_wh, least_wh, 0.0), most_wh, self.capacity_wh)
         store = (self.content_wh, self.capacity_wh, p_max_w, STEP_H, self.efficiency)
-        return round_profile(plan_battery(target_w, *store, final_wh=final_wh))
+        return round_profile(plan_battery(target_w, *store, final_wh=final_wh), self.unit_w)
 
     def uncontrolled(self) -> Ints:
         return np.zeros(self.slots, dtype=np.int64)
@@ -133,8 +155,8 @@ class Flexible:
         """Take a reading; return True when it calls for a new plan at once."""
         raise NotImplementedError
 
-    def problem(self, from_ms: int, first_slot: int, slots: int, power: Power) -> Problem | None:
-        """Return the problem from ``from_ms`` on; ``power`` is what was ordered, oldest first."""
+    def problem(self, span: Span, power: Power) -> Problem | None:
+        """Return the problem over ``span``; ``power`` is what was ordered, oldest first."""
         raise NotImplementedError
 
 
@@ -169,8 +191,9 @@ class Vehicle(Flexible):
         self.session = value
         return new
 
-    def problem(self, from_ms: int, first_slot: int, slots: int, power: Power) -> Problem | None:
-        """Return the charging that is left from ``from_ms`` on; None without a vehicle."""
+    def problem(self, span: Span, power: Power) -> Problem | None:
+        """Return the charging that is left; None without a vehicle."""
+        from_ms = span.from_ms
         if self.session is None or self.session["departure_ms"] <= from_ms:
             return None
         p_max_w = float(min(self.p_max_w, self.session.get("p_max_w") or self.p_max_w))
@@ -184,12 +207,12 @@ class Vehicle(Flexible):
                 missing_wh -= newest_wh - at_plug_wh
                 since_ms = self.energy.newest_ms
         missing_wh -= _ordered_wh(power, since_ms, from_ms, p_max_w)
-        starts = np.arange(first_slot, first_slot + slots) * SLOT_MS
+        starts = np.arange(span.first_slot, span.first_slot + span.slots) * SLOT_MS
         begins = np.maximum(starts, from_ms)
         ends = np.minimum(starts + SLOT_MS, self.session["departure_ms"])
         share = np.maximum(ends - begins, 0) / SLOT_MS
         p_min_w = max(self.p_min_w, float(self.session.get("p_min_w") or 0.0))
-        return _Charging(max(missing_wh, 0.0), p_max_w, p_min_w, share)
+        return _Charging(max(missing_wh, 0.0), p_max_w, p_min_w, share, span.unit_w)
 
 
 @dataclass(slots=True)
@@ -227,15 +250,15 @@ class Battery(Flexible):
             self.content_wh, self.newest_ms = float(value), t_ms
         return False
 
-    def problem(self, from_ms: int, first_slot: int, slots: int, power: Power) -> Problem | None:  # noqa: ARG002
-        """Return the battery from ``from_ms`` on, its content carried on by what was ordered."""
+    def problem(self, span: Span, power: Power) -> Problem | None:
+        """Return the battery, its content carried on by what was ordered."""
         if self.content_wh is None:
             return None
-        moved_wh = _ordered_wh(power, self.newest_ms, from_ms, 0.0)
+        moved_wh = _ordered_wh(power, self.newest_ms, span.from_ms, 0.0)
         moved_wh *= self.efficiency if moved_wh > 0 else 1.0 / self.efficiency
         content_wh = min(max(self.content_wh + moved_wh, 0.0), self.capacity_wh)
-        limits = (self.anchor_wh, self.capacity_wh, self.p_max_w, self.efficiency, slots)
-        return _Storing(content_wh, *limits)
+        limits = (self.anchor_wh, self.capacity_wh, self.p_max_w, self.efficiency)
+        return _Storing(content_wh, *limits, span.slots, span.unit_w)
 
 
 def _ordered_wh(power: Power, since_ms: int, until_ms: int, unordered_w: float) -> float:

@@ -26,6 +26,7 @@ from fernwatt.streams import stream
 __all__ = ["Outputs", "UnitsCore"]
 
 _HOLD_MS = 60_000
+_HOME_SPREAD_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,9 @@ class UnitsCore:
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest")),
             actuators=spec.get("actuators") or {},
             report_ms=self._report_ms(identifier, services.get("metering") or {}),
+            home_ms=self._draw_ms(identifier, "home", _HOME_SPREAD_MS)
+            if spec.get("customer")
+            else 0,
         )
         owner = self.directory[identifier].owner
         stakeholders = spec.get("stakeholders") or {}
@@ -220,10 +224,12 @@ class UnitsCore:
 
     def _report_ms(self, unit: str, metering: Mapping[str, Any]) -> int:
         """Return this unit's own place in the reporting schedule, after each slot boundary."""
-        spread_ms = round(metering.get("spread_s", 0) * 1000)
+        return self._draw_ms(unit, "report", round(metering.get("spread_s", 0) * 1000))
+
+    def _draw_ms(self, unit: str, name: str, spread_ms: int) -> int:
         if spread_ms <= 0:
             return 0
-        return int(stream(self._around.seed, "units", f"{unit}\x1freport").integers(spread_ms))
+        return int(stream(self._around.seed, "units", f"{unit}\x1f{name}").integers(spread_ms))
 
 
 def _named(registry: Mapping[str, Any], name: str, path: str) -> Any:

@@ -19,10 +19,20 @@ class Publisher:
 
     Remote subscribers who are not the data's owner are notified ``report_ms`` late: each meter
     has its own place in the reporting schedule, lest all of an area speak at the slot's boundary.
-    The customer's own units are notified at once.
+    The customer's own units are notified ``home_ms`` late: a fraction of a second, in which the
+    units of one house make way for each other.
     """
 
-    __slots__ = ("_around", "_inbox", "_post", "_processor", "_report_ms", "_reports", "_unit")
+    __slots__ = (
+        "_around",
+        "_home_ms",
+        "_inbox",
+        "_post",
+        "_processor",
+        "_report_ms",
+        "_reports",
+        "_unit",
+    )
 
     def __init__(
         self,
@@ -33,9 +43,11 @@ class Publisher:
         post: Post,
         inbox: Inbox,
         report_ms: int,
+        home_ms: int,
     ) -> None:
         self._unit, self._around, self._processor = unit, around, processor
-        self._post, self._inbox, self._report_ms = post, inbox, report_ms
+        self._post, self._inbox = post, inbox
+        self._report_ms, self._home_ms = report_ms, home_ms
         self._reports: dict[str, tuple[Subscription, Instance]] = {}
 
     def publish(self, instance: Instance) -> None:
@@ -43,11 +55,12 @@ class Publisher:
         for subscription in self._processor.subscriptions.events(instance.variable, instance.owner):
             if subscription.condition is not None and not subscription.condition(instance):
                 continue
-            abroad = subscription.unit != self._unit
-            if self._report_ms and abroad and subscription.stakeholder != instance.owner:
+            own = subscription.stakeholder == instance.owner
+            late_ms = self._home_ms if own else self._report_ms
+            if late_ms and subscription.unit != self._unit:
                 key = f"{subscription.id}\n{instance.id}"
                 self._reports[key] = (subscription, instance)
-                at_ms = self._around.now_ms + self._report_ms
+                at_ms = self._around.now_ms + late_ms
                 self._around.timer(at_ms, self._unit, REPORT_TIMER, key)
             else:
                 self._release(subscription, instance)

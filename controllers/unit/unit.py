@@ -61,6 +61,7 @@ class ManagementUnit:
         policies: PolicyBook,
         actuators: Mapping[str, str],
         report_ms: int = 0,
+        home_ms: int = 0,
     ) -> None:
         self.id, self.around, self.node_up = identifier, around, True
         self.store = store
@@ -85,6 +86,7 @@ class ManagementUnit:
             post=self._post,
             inbox=self._inbox,
             report_ms=report_ms,
+            home_ms=home_ms,
         )
         self._answers: dict[str, Notify] = {}
         self._services: dict[str, Service] = {}

@@ -209,6 +209,7 @@ class _Builder:
             "replan_s": float(wanted.replan_s),
             "horizon_slots": wanted.horizon_h * 4,
             "round_timeout_s": wanted.round_timeout_s,
+            "parallel": wanted.parallel,
             "max_rounds": wanted.max_rounds,
         }
 

@@ -105,7 +105,14 @@ class Balancing(Section):
         default=24, description="Planning horizon [h]."
     )
     round_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
-        default=10.0, description="How long the parent waits for the answers of a round [s]."
+        default=30.0,
+        description="How long the parent waits for a house's answer at most [s]; it waits less "
+        "where answers come sooner.",
+    )
+    parallel: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1,
+        description="How many houses the parent asks at a time. On a shared medium more than one "
+        "get in each other's way.",
     )
     max_rounds: Annotated[int, Field(ge=1, le=200)] = Field(
         default=30, description="Most rounds of one negotiation."

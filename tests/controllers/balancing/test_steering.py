@@ -57,15 +57,15 @@ def fixed_case(Bus, **parent):
     return bus, histories
 
 
-def whole(p_w):
-    return np.diff(np.rint(np.cumsum(p_w)), prepend=0.0)
+def whole(p_w, unit_w):
+    return unit_w * np.diff(np.floor(np.cumsum(p_w) / unit_w + 0.5 + 1e-9), prepend=0.0)
 
 
-def central(histories, begin_ms, rounds):
+def central(histories, begin_ms, rounds, unit_w):
     """The published loop, without messages: yields distances, ends with the plans."""
     first = begin_ms // 900_000 + 1
     slots = np.arange(first, first + SLOTS)
-    base = {child: p_w[slots % 96] for child, p_w in histories.items()}
+    base = {child: whole(p_w[slots % 96], unit_w) for child, p_w in histories.items()}
     limit = {}
     for ev, (energy, _, last) in EVS.items():
         share = np.where(slots < last, 1.0, 0.0)
@@ -75,14 +75,14 @@ def central(histories, begin_ms, rounds):
 
     def nearest(device, target):
         if device.startswith("battery"):
-            return whole(plan_battery(target, 2000.0, 8000, 3000, H, 0.9))
-        return whole(plan_ev(target, limit[device][0], limit[device][1], H))
+            return whole(plan_battery(target, 2000.0, 8000, 3000, H, 0.9), unit_w)
+        return whole(plan_ev(target, limit[device][0], limit[device][1], H), unit_w)
 
     def at_once(device):
         if device.startswith("battery"):
             return np.zeros(SLOTS)
         missing = limit[device][0] / H
-        return whole(np.clip(missing - np.arange(SLOTS) * 11_000, 0, 11_000))
+        return whole(np.clip(missing - np.arange(SLOTS) * 11_000, 0, 11_000), unit_w)
 
     own = {
         "cmu/a/0": ["ev/a/0"], "cmu/a/1": ["ev/a/1"], "cmu/a/2": ["battery/a/2", "ev/a/2"],
@@ -94,7 +94,7 @@ def central(histories, begin_ms, rounds):
         return base[child] + sum(plan.values(), np.zeros(SLOTS))
 
     x = sum(profile(c, plans[c]) for c in own)
-    p = np.round(x.mean())
+    p = unit_w * np.round(x.mean() / unit_w)
     distances, k = [np.linalg.norm(x - p)], 3
     for _ in range(rounds):
         d, offers = x - p, {}
@@ -107,7 +107,7 @@ def central(histories, begin_ms, rounds):
                     others = profile(child, plan) - plan[device]
                     plan[device] = nearest(device, now - d / k - others)
             gain = np.linalg.norm(d / k) - np.linalg.norm(d / k + profile(child, plan) - now)
-            offers[child] = (round(gain, 3), plan)
+            offers[child] = (int(gain), plan)
         best = sorted((c for c in offers if offers[c][0] >= 1.0), key=lambda c: (-offers[c][0], c))[
             :k
         ]
@@ -121,11 +121,15 @@ def central(histories, begin_ms, rounds):
     return distances, plans, first
 
 
-def test_without_loss_every_round_equals_the_plain_loop(Bus):
-    bus, histories = fixed_case(Bus, max_rounds=12, epsilon_share=0.0, spread_s=0, settle_s=5000)
+@pytest.mark.parametrize(("unit_w", "parallel"), [(1, 3), (10, 1), (10, 50)])
+def test_without_loss_every_round_equals_the_plain_loop(Bus, unit_w, parallel):
+    bus, histories = fixed_case(
+        Bus, max_rounds=12, epsilon_share=0.0, spread_s=0, settle_s=5000, resolution_w=unit_w,
+        parallel=parallel,
+    )  # fmt: skip
     bus.run(200_000)
     rows = [row for _, row in bus.tables]
-    distances, plans, first = central(histories, 90_000, 12)
+    distances, plans, first = central(histories, 90_000, 12, unit_w)
     assert [row["round"] for row in rows] == list(range(len(distances)))
     assert len(rows) > 4
     assert [row["distance_after_w"] for row in rows] == pytest.approx(distances, rel=1e-12)
@@ -173,7 +177,7 @@ def check_set_points(street):
 def check_monotone(rows):
     for row in rows:
         assert row["distance_after_w"] <= row["distance_before_w"] + 1e-6
-        assert row["committed"] <= row["answers"] <= row["children"]
+        assert row["answers"] <= row["children"]
 
 
 @settings(
@@ -244,7 +248,8 @@ def test_a_child_that_falls_silent_keeps_its_plan_and_the_others_go_on(Street):
     street.run(34)
     late = [row for row in street.rows() if row["t_ms"] > cut_ms and row["round"] == 0]
     assert late
-    assert {row["answers"] for row in late} == {7}
+    assert {row["children"] - row["answers"] for row in late} == {1}
+    assert {row["children"] for row in late} == {6, 8}  # of two there is nothing to steer
     assert [e for e in street.bus.sent if e[1] == "cmu/a/1" and e[3] == "set_point"][-1][0] > (
         cut_ms + 2 * 3_600_000
     )

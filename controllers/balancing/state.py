@@ -1,0 +1,180 @@
+"""What a parent of profile steering knows: settings, its children, the negotiation that runs.
+
+Nothing here sends or waits; ``steering`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from controllers.balancing.devices import Ints
+from fernwatt.timebase import SLOT_MS
+
+__all__ = ["Commit", "Member", "Members", "Settings", "Talk", "distance_w"]
+
+_DAY_SLOTS = 86_400_000 // SLOT_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a parent negotiates.
+
+    Profiles are in whole ``resolution_w``. ``desired_w`` is the desired mean power of every slot
+    (None: the mean of the children's sum). ``parallel`` children are asked at a time, each waited
+    for up to ``round_timeout_s``, less where answers come sooner. An offer is worth taking from
+    ``epsilon_w`` or that share of the first distance on. A child that has nothing to steer is
+    asked for its profile only every ``refresh_s``. A negotiation begins ``delay_s`` (plus up to
+    ``spread_s``, drawn once per unit) after every ``replan_s``, and ``settle_s`` after a child
+    told of a vehicle, at most every ``gap_s``.
+    """
+
+    replan_s: float = 900.0
+    horizon_slots: int = 96
+    resolution_w: int = 10
+    parallel: int = 1
+    round_timeout_s: float = 30.0
+    max_rounds: int = 30
+    budget_s: float = 600.0
+    epsilon_w: float = 1.0
+    epsilon_share: float = 0.001
+    desired_w: float | None = None
+    refresh_s: float = 14_400.0
+    delay_s: float = 90.0
+    spread_s: float = 60.0
+    settle_s: float = 10.0
+    gap_s: float = 300.0
+
+
+@dataclass(slots=True)
+class Member:
+    """What the parent believes of one child."""
+
+    id: str
+    serial: int = 0
+    first_slot: int = 0
+    p_w: Ints | None = None
+    heard_ms: int = -1  # when its profile was asked for last, and came
+    flexible: bool = False  # now
+    steerable: bool = True  # ever
+    pending: int = 0  # round of an accepted plan whose profile has not come
+
+    @property
+    def agreed_w(self) -> Ints:
+        """The profile the parent counts with; there is one."""
+        assert self.p_w is not None
+        return self.p_w
+
+    def believed(self, first_slot: int, slots: int) -> Ints:
+        """Return the last agreed profile; beyond its end, what it says of the day before."""
+        at = np.arange(first_slot, first_slot + slots) - self.first_slot
+        size = len(self.agreed_w)
+        back = -(-np.maximum(at - size + 1, 0) // _DAY_SLOTS) * _DAY_SLOTS
+        agreed: Ints = self.agreed_w[np.clip(at - back, 0, size - 1)]
+        return agreed
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A profile that a child has committed to, in which round, its number at the child."""
+
+    serial: int
+    round: int
+    p_w: Ints
+
+
+@dataclass(slots=True)
+class Talk:
+    """State of the negotiation that runs, or of the last one."""
+
+    number: int
+    id: str
+    cause: str
+    began_ms: int
+    first_slot: int
+    slots: int
+    desired_w: Ints
+    others_w: Ints  # of houses that are no children
+    least_w: float = 0.0  # the least improvement worth a commit
+    phase: str = "profiles"  # then offers, commits, over
+    round: int = 0
+    k: int = 1
+    asked: int = 0
+    offers: dict[str, float] = field(default_factory=dict)
+    fresh: dict[str, Commit] = field(default_factory=dict)
+    part: set[str] = field(default_factory=set)
+
+
+def distance_w(sum_w: Ints, desired_w: Ints) -> float:
+    """Return the 2-norm of the sum's distance from what is desired [W]."""
+    return float(np.linalg.norm(sum_w - desired_w))
+
+
+class Members(Mapping[str, Member]):
+    """The children, in the order of their names."""
+
+    def __init__(self, children: Iterable[str]) -> None:
+        self._members = {child: Member(child) for child in sorted(children)}
+
+    def __getitem__(self, child: str) -> Member:
+        return self._members[child]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def stale(self, now_ms: int, refresh_ms: int) -> list[str]:
+        """Return whose profile is to be asked for: of what can be steered, or is old."""
+        return [
+            member.id
+            for member in self.values()
+            if member.steerable or member.heard_ms < 0 or now_ms - member.heard_ms >= refresh_ms
+        ]
+
+    def steerable(self) -> list[Member]:
+        """Return those that can plan, and whose agreed profile is known."""
+        return [member for member in self.values() if member.flexible and not member.pending]
+
+    def sum_w(self, talk: Talk) -> Ints:
+        """Return the sum of all that is agreed or believed [W]."""
+        total = talk.others_w.copy()
+        for member in self.values():
+            if member.p_w is not None:
+                total += member.p_w
+        return total
+
+    def take(self, talk: Talk) -> tuple[int, list[tuple[str, int]]]:
+        """Take the commits that came, as long as the distance does not grow.
+
+        Those of this round count together (their sum is what was promised), late ones singly.
+        Returns how many were taken, and child and round of those to be undone.
+        """
+        taken, undo = 0, []
+        total = self.sum_w(talk)
+        for group in self._groups(talk):
+            change = np.zeros_like(total)
+            for child in group:
+                change += talk.fresh[child].p_w - self[child].agreed_w
+            near_w = distance_w(total, talk.desired_w)
+            grows = distance_w(total + change, talk.desired_w) > near_w + 1e-9
+            for child in group:
+                commit, member = talk.fresh.pop(child), self[child]
+                if grows:
+                    member.pending = commit.round
+                    undo.append((child, commit.round))
+                    continue
+                member.serial, member.p_w, member.pending = commit.serial, commit.p_w, 0
+                taken += 1
+            if not grows:
+                total = total + change
+        return taken, undo
+
+    @staticmethod
+    def _groups(talk: Talk) -> list[list[str]]:
+        order = sorted(talk.fresh, key=lambda child: (-talk.fresh[child].round, child))
+        together = [child for child in order if talk.fresh[child].round == talk.round]
+        return [group for group in [together, *([c] for c in order[len(together) :])] if group]
