@@ -160,40 +160,58 @@ def end_state_wh(run: Run) -> Outcome:
     return Outcome((battery_change_wh(run) or 0.0) - owed_wh)
 
 
-def local_use(frame: pd.DataFrame) -> pd.Series:
-    """Return the production used on the spot [W]: at most the demand, storage in between."""
-    supply = (frame["production"] - frame["storage"]).clip(lower=0.0)
+def used_of_production(frame: pd.DataFrame) -> pd.Series:
+    """Return the production that is not fed in [W]: it goes into demand or into storage."""
+    use = frame["demand"] + frame["storage"].clip(lower=0.0)
+    return use.clip(upper=frame["production"])
+
+
+def met_of_demand(frame: pd.DataFrame) -> pd.Series:
+    """Return the demand that is not drawn from outside [W]: production and discharge meet it."""
+    supply = frame["production"] + (-frame["storage"]).clip(lower=0.0)
     return supply.clip(upper=frame["demand"])
 
 
-def _share(frame: pd.DataFrame, of: str, word: str) -> Outcome:
+def _share(frame: pd.DataFrame, part: pd.Series, of: str, word: str) -> Outcome:
     total = float((frame[of] * frame["h"]).sum())
     if total <= 0.0:
         return nothing(f"there is no {word}")
-    return Outcome(float(100.0 * (local_use(frame) * frame["h"]).sum() / total))
+    return Outcome(float(100.0 * (part * frame["h"]).sum() / total))
 
 
 @kpi("%", "energy", Up.GOOD, source=_LUTHANDER)
 def self_consumption_percent(run: Run) -> Outcome:
-    """Production used on the spot, of all production: per interval the smaller of demand and
-    production plus discharge less charge, all devices of the run together.
+    """Production that is not fed in, of all production: per interval the smaller of production
+    and demand plus charging, all devices of the run together. What a battery loses or keeps of
+    it counts as used.
     """
-    return _share(flows(run), "production", "production")
+    frame = flows(run)
+    return _share(frame, used_of_production(frame), "production", "production")
 
 
 @kpi("%", "energy", Up.GOOD, source=_LUTHANDER)
 def self_sufficiency_percent(run: Run) -> Outcome:
-    """Production used on the spot, of all demand; as for self-consumption."""
-    return _share(flows(run), "demand", "demand")
+    """Demand that is met on the spot, of all demand: per interval the smaller of demand and
+    production plus discharge, all devices of the run together. A battery's first content counts;
+    storage_change_wh tells how much of it was used up.
+    """
+    frame = flows(run)
+    return _share(frame, met_of_demand(frame), "demand", "demand")
 
 
 @kpi("%", "energy", Up.GOOD, source=_LUTHANDER)
 def customer_self_consumption_percent(run: Run) -> Outcome:
-    """Production used behind the same connection point, of all production."""
-    return _share(flows(run, "terminal"), "production", "production")
+    """Production that does not leave the connection point behind which it is made, of all
+    production; as for self-consumption.
+    """
+    frame = flows(run, "terminal")
+    return _share(frame, used_of_production(frame), "production", "production")
 
 
 @kpi("%", "energy", Up.GOOD, source=_LUTHANDER)
 def customer_self_sufficiency_percent(run: Run) -> Outcome:
-    """Production used behind the same connection point, of all demand."""
-    return _share(flows(run, "terminal"), "demand", "demand")
+    """Demand that is met behind its own connection point, of all demand; as for
+    self-sufficiency.
+    """
+    frame = flows(run, "terminal")
+    return _share(frame, met_of_demand(frame), "demand", "demand")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["reports", "rounds"]
 
 _NO_NEGOTIATION = "there was no negotiation"
-_AREA_ENERGY = "area.energy"
+_AREA_ENERGY = "area_energy"
 
 
 def rounds(run: Run) -> pd.DataFrame:
@@ -112,16 +112,13 @@ def negotiation_answers_percent(run: Run) -> Outcome:
 
 
 def reports(run: Run) -> pd.DataFrame:
-    """Return the reports ``area.energy``: unit, ``meters`` that count, ``missing`` ones."""
+    """Return the events ``area_energy``: ``kind`` of unit, ``meters`` there, ``missing`` ones."""
     event = run.columns("event", "kind", "element", "value")
     event = event[(event["kind"] == _AREA_ENERGY).to_numpy()]
-    reading = run.columns("reading", "variable", "instrument", "record")
-    reading = reading[(reading["variable"] == _AREA_ENERGY).to_numpy()]
-    units = [*event["element"].astype(str), *reading["instrument"].astype(str)]
-    found = [json.loads(text) for text in [*event["value"], *reading["record"]] if text]
+    found = [json.loads(text) for text in event["value"]]
     return pd.DataFrame(
         {
-            "unit": units,
+            "kind": [str(unit).partition("/")[0] for unit in event["element"]],
             "meters": [int(report["meters"]) for report in found],
             "missing": [int(report["missing"]) for report in found],
         }
@@ -131,13 +128,16 @@ def reports(run: Run) -> pd.DataFrame:
 @kpi("%", "services", Up.GOOD)
 def metering_complete_percent(run: Run) -> Outcome:
     """Share of the reports of an area's energy in which no meter is missing; ``meters``: share
-    of the meters' contributions that were there.
+    of the meters' contributions that were there, and that by kind of the reporting unit.
     """
     frame = reports(run)
     if frame.empty:
         return nothing("no report of an area's energy was made")
-    expected = int((frame["meters"] + frame["missing"]).sum())
-    by = {"meters": 100.0 * float(frame["meters"].sum()) / expected} if expected else {}
+    sums = frame.groupby("kind", sort=True)[["meters", "missing"]].sum()
+    sums.loc["meters"] = sums.sum()
+    sums = sums[sums.sum(axis=1) > 0]
+    there = 100.0 * sums["meters"] / (sums["meters"] + sums["missing"])
+    by = {str(name): float(share) for name, share in there.items()}
     return Outcome(float(100.0 * (frame["missing"] == 0).mean()), by=by)
 
 

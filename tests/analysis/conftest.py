@@ -128,7 +128,7 @@ def record_units(writer: RunWriter, seed: int) -> None:
         })  # fmt: skip
         writer.add("cause", {"id": plan, "cause": arrived[1:]})
         writer.add("event", event | {
-            "id": f"lvgmu/lv1#a{slot}", "cause": plan, "kind": "area.energy",
+            "id": f"lvgmu/lv1#a{slot}", "cause": plan, "kind": "area_energy",
             "value": json.dumps({"t_ms": t_ms, "import_wh": 1.0, "export_wh": 0.0,
                                  "meters": len(arrived), "missing": N - len(arrived)}),
         })  # fmt: skip

@@ -81,7 +81,7 @@ def test_own_use_is_at_most_production_and_demand_and_follows_its_formula(
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     writer = blank(folder, duration_ms=len(slots) * 900_000)
-    demand = produced = used = 0.0
+    demand = produced = used = met = 0.0
     for number, rows in enumerate(slots):
         writer.add("device", {
             "t_ms": number * 900_000, "device": [f"d/{n}" for n in range(len(rows))],
@@ -92,17 +92,20 @@ def test_own_use_is_at_most_production_and_demand_and_follows_its_formula(
         sun = sum(max(0.0, -p) for kind, _, p in rows if kind != "battery")
         store = sum(p for kind, _, p in rows if kind == "battery")
         demand, produced = demand + load / 4, produced + sun / 4
-        used += min(load, max(0.0, sun - store)) / 4
+        used += min(sun, load + max(0.0, store)) / 4
+        met += min(load, sun + max(0.0, -store)) / 4
     writer.close()
     run = Run(folder)
     assert value(run, "demand_wh") == pytest.approx(demand, abs=1e-6)
     assert value(run, "produced_wh") == pytest.approx(produced, abs=1e-6)
     if demand > 0:
         share = value(run, "self_sufficiency_percent")
-        assert share == pytest.approx(100 * used / demand, abs=1e-9)
+        assert share == pytest.approx(100 * met / demand, abs=1e-9)
         assert share <= 100.0 + 1e-9
     if produced > 0:
-        assert value(run, "self_consumption_percent") == pytest.approx(100 * used / produced)
+        share = value(run, "self_consumption_percent")
+        assert share == pytest.approx(100 * used / produced, abs=1e-9)
+        assert share <= 100.0 + 1e-9
 
 
 FATES = st.lists(
