@@ -55,6 +55,7 @@ def _sections(
         place = f"{path}.{name}" if path else name
         for suffix, kind in (
             ("", field),
+            ("", next((kind for kind in field.get("anyOf", ()) if "$ref" in kind), {})),
             ("[]", field.get("items", {})),
             (".<name>", field.get("additionalProperties", {})),
         ):

@@ -45,6 +45,7 @@ def assemble(scenario: Scenario) -> RunPlan:
             "devices": fleet.devices,
             "interval_ms": interval_ms,
             "start": config.time.start,
+            "control_ms": config.devices.control_s * 1000,
         },
         "field": _field(model, fleet, hierarchy, seed, config.time.start),
         "network": network_params,

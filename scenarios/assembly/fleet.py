@@ -54,6 +54,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     devices, history_w = _record(scenario, model, slots, before)
     customers = sorted((t.id for t in model.terminals if t.customer), key=str.encode)
     wanted, seed = config.devices, config.seed
+    nominal_v = _nominal_voltages(model)
     roofed = assign(wanted.pv.share, customers, seed, "pv")
     low, high = wanted.pv.p_rated_w
     panels = roofs(roofed, seed, p_rated_w=(low, high))
@@ -67,7 +68,10 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
             cloudiness=config.weather.cloudiness,
             temperature_c=config.weather.temperature_c,
         )
-        devices += [_to_milliwatts(system) for system in pv_systems(roofed, panels, weather)]
+        devices += [
+            _to_milliwatts(system) | _inverter(scenario, panels[system["id"]], nominal_v, system)
+            for system in pv_systems(roofed, panels, weather)
+        ]
     devices += _vehicles(scenario, assign(wanted.ev.share, customers, seed, "ev"))
     devices += home_batteries(
         assign(wanted.battery.share, customers, seed, "battery"),
@@ -112,6 +116,31 @@ def _record(
         held = history_w.setdefault(record.terminal, np.zeros(before))
         held += p_w[:before]
     return devices, history_w
+
+
+def _nominal_voltages(model: GridModel) -> dict[str, float]:
+    """Return each terminal's nominal voltage, phase to neutral [V]."""
+    buses = {bus.id: bus.vn_v for bus in model.buses}
+    return {terminal.id: float(buses[terminal.bus] / 3**0.5) for terminal in model.terminals}
+
+
+def _inverter(
+    scenario: Scenario, panel: PvSystem, nominal_v: Mapping[str, float], system: Mapping[str, Any]
+) -> dict[str, Any]:
+    wanted = scenario.config.devices.pv.inverter
+    if wanted is None:
+        return {}
+    settings = wanted.model_dump(exclude={"trip_pu"})
+    low, high = wanted.trip_pu
+    return {
+        "inverter": settings
+        | {
+            "p_rated_w": panel.p_rated_w,
+            "v_nominal_v": nominal_v[system["terminal"]],
+            "trip_low_pu": low,
+            "trip_high_pu": high,
+        }
+    }
 
 
 def _to_milliwatts(device: dict[str, Any]) -> dict[str, Any]:

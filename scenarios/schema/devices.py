@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from scenarios.schema.base import Positive, Section, Share
 
-__all__ = ["Battery", "Devices", "ElectricVehicles", "Household", "Photovoltaics", "Sessions"]
+__all__ = [
+    "Battery",
+    "Devices",
+    "ElectricVehicles",
+    "Household",
+    "Inverter",
+    "Photovoltaics",
+    "Sessions",
+]
+
+
+def _divides_a_slot(seconds: int) -> int:
+    if 900 % seconds:
+        raise ValueError("does not divide 900 s; take 10, 15, 20, 30, 60, 90, 180, 300 or 900")
+    return seconds
+
+
+ControlPeriod = Annotated[int, Field(ge=10, le=900), AfterValidator(_divides_a_slot)]
 
 
 class Household(Section):
@@ -17,6 +35,59 @@ class Household(Section):
     variation: Share = Field(
         default=0.2, description="How much each customer differs from the standard shape, 0 to 1."
     )
+
+
+def _rising(values: list[float] | None) -> list[float] | None:
+    if values is not None and any(a >= b for a, b in pairwise(values)):
+        raise ValueError("must rise from one to the next")
+    return values
+
+
+class Inverter(Section):
+    """Grid support of inverters; voltages in pu of the nominal one."""
+
+    q: Literal["none", "cos_phi", "cos_phi_p", "q_u"] = Field(
+        default="q_u",
+        description="Reactive power: none; cos_phi: fixed, under-excited; cos_phi_p: under-excited "
+        "above half the rating; q_u: by the voltage.",
+    )
+    cos_phi: Annotated[float, Field(gt=0.5, le=1)] = Field(
+        default=0.9, description="Smallest power factor, met at the rating."
+    )
+    q_u_pu: Annotated[list[Positive], Field(min_length=4, max_length=4)] = Field(
+        default_factory=lambda: [0.93, 0.97, 1.03, 1.07],
+        description="Corners of Q(U): full over-excited, none, none, full under-excited [pu].",
+    )
+    p_u_pu: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
+        default=None,
+        description="P(U): the power fed in falls to 0 between these voltages [pu]; null: never.",
+    )
+    tau_s: Positive = Field(default=5.0, description="Time constant of Q(U) and P(U) [s].")
+    trip_pu: Annotated[list[Positive], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: [0.8, 1.25],
+        description="Outside of these voltages it leaves the grid [pu].",
+    )
+    trip_mean_pu: Annotated[float, Field(ge=1)] = Field(
+        default=1.10, description="Above this mean of ten minutes it leaves the grid [pu]."
+    )
+    return_pu: Annotated[list[Positive], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: [0.85, 1.10],
+        description="Voltages within which it comes back [pu].",
+    )
+    reconnect_s: Annotated[float, Field(ge=0)] = Field(
+        default=60.0, description="How long the voltage must be fine before it comes back [s]."
+    )
+    ramp_per_min: Positive = Field(
+        default=0.1, description="Rise of its power then, of the rating per minute."
+    )
+
+    _check = field_validator("q_u_pu", "p_u_pu", "trip_pu", "return_pu")(_rising)
+
+    @model_validator(mode="after")
+    def _can_return(self) -> Self:
+        if self.return_pu[0] < self.trip_pu[0] or self.return_pu[1] > self.trip_pu[1]:
+            raise ValueError("return_pu: not within trip_pu")
+        return self
 
 
 class Photovoltaics(Section):
@@ -28,6 +99,10 @@ class Photovoltaics(Section):
         min_length=2,
         max_length=2,
         description="Smallest and largest rating [W]; drawn evenly.",
+    )
+    inverter: Inverter | None = Field(
+        default=None,
+        description="Grid support: Q(U), cos phi(P), P(U), tripping. null: follows the sun alone.",
     )
 
     @model_validator(mode="after")
@@ -84,6 +159,11 @@ class Battery(Section):
 class Devices(Section):
     """Devices behind the customers' connection points."""
 
+    control_s: ControlPeriod = Field(
+        default=60,
+        description="How often inverters with grid support, thermostats, heat pumps and generators "
+        "decide [s]; divides 900.",
+    )
     household: Household = Field(default_factory=Household, description="Household loads.")
     pv: Photovoltaics = Field(default_factory=Photovoltaics, description="Photovoltaics.")
     ev: ElectricVehicles = Field(default_factory=ElectricVehicles, description="Charging points.")

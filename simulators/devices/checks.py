@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,32 @@ class Checker:
         value = self._get(field, [])
         for number, item in enumerate(value):
             yield Checker(item, f"{self._path}.{field}[{number}]", self.faults)
+
+    def child(self, field: str) -> Checker | None:
+        """Return a checker for an object within this one; None where there is none."""
+        self._used.add(field)
+        item = self._item.get(field)
+        if item is None:
+            return None
+        if not isinstance(item, Mapping):
+            self.fault(field, f"must be an object, not {item!r}")
+            return None
+        return Checker(item, f"{self._path}.{field}", self.faults)
+
+    def rising(self, field: str, default: Sequence[float]) -> tuple[float, ...]:
+        """Return as many finite numbers as ``default`` has, each larger than the one before."""
+        value = self._get(field, default)
+        size = len(default)
+        if not isinstance(value, list | tuple) or len(value) != size:
+            self.fault(field, f"must be {size} numbers, not {value!r}")
+            return tuple(default)
+        if not all(isinstance(v, int | float) and math.isfinite(v) for v in value):
+            self.fault(field, f"must be finite numbers, not {value!r}")
+            return tuple(default)
+        if any(a >= b for a, b in pairwise(value)):
+            self.fault(field, f"must rise from one to the next, not {list(value)!r}")
+            return tuple(default)
+        return tuple(float(v) for v in value)
 
     def other(self, field: str, default: Any = None) -> Any:
         """Return a field that the caller checks."""

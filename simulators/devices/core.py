@@ -20,6 +20,7 @@ from fernwatt.timebase import SLOT_MS
 from simulators.devices.battery import BatteryFleet
 from simulators.devices.ev import EvFleet
 from simulators.devices.events import EventLog
+from simulators.devices.group import Change
 from simulators.devices.intervals import Intervals, Rows
 from simulators.devices.setpoints import SetPoints, read_set_point
 from simulators.devices.specs import (
@@ -31,7 +32,7 @@ from simulators.devices.specs import (
     PvSpec,
     parse_devices,
 )
-from simulators.devices.static import LoadFleet, PvFleet
+from simulators.devices.static import CONTROL_MS, LoadFleet, PvFleet
 
 __all__ = ["DevicesCore"]
 
@@ -55,6 +56,7 @@ class DevicesCore:
         devices: Sequence[Mapping[str, Any]],
         end_ms: int,
         interval_ms: int = 0,
+        control_ms: int = CONTROL_MS,
     ) -> None:
         specs = parse_devices(devices, terminals, -(-end_ms // SLOT_MS))
         self.terminals, self.end_ms, self.t_ms = list(terminals), end_ms, 0
@@ -69,7 +71,7 @@ class DevicesCore:
             np.flatnonzero(kinds == kind) for kind in ("load", "pv", "ev", "battery")
         )
         self.load = LoadFleet([spec for spec in specs if isinstance(spec, LoadSpec)])
-        self.pv = PvFleet([spec for spec in specs if isinstance(spec, PvSpec)])
+        self.pv = PvFleet([spec for spec in specs if isinstance(spec, PvSpec)], control_ms)
         self.ev = EvFleet([spec for spec in specs if isinstance(spec, EvSpec)])
         self.battery = BatteryFleet([spec for spec in specs if isinstance(spec, BatterySpec)])
         self._controlled = self._places()
@@ -78,6 +80,8 @@ class DevicesCore:
         self.p_w, self.q_var = np.zeros(n), np.zeros(n)
         self.registers = np.zeros((3, n))
         self.energised = np.ones(len(terminals), dtype=bool)
+        self._v_v = np.full((len(terminals), 3), np.nan)
+        self._control_ms = control_ms if len(self.pv.smart_rows) else 0
         self._intervals = Intervals(specs, interval_ms)
         self._log = EventLog("devices")
         self._rows: list[Rows] = []
@@ -94,17 +98,20 @@ class DevicesCore:
         actuations: Iterable[Actuation] = (),
         energised: BoolArray | None = None,
         supplies: Iterable[Supply] = (),
+        v_v: FloatArray | None = None,
     ) -> int | None:
         """Go to ``t_ms``; return the next tick that is due.
 
         ``energised`` is the supply of all terminals where it is known, ``supplies`` single
-        changes of it.
+        changes of it, ``v_v[n][3]`` the voltages (phase to neutral) where they are known.
         """
         self._book(t_ms)
         if t_ms >= self.end_ms:
             self._close(t_ms)
             return None
         self._why = {}
+        if v_v is not None:
+            self._v_v = v_v
         self._visits(t_ms)
         self._supply(energised, supplies)
         self._expire(t_ms)
@@ -119,9 +126,11 @@ class DevicesCore:
             (self.t_ms // SLOT_MS + 1) * SLOT_MS,
             self.ev.due_ms,
             self.battery.due_ms,
-            self.pv.set_points.due_ms,
+            self.pv.due_ms,
             self.end_ms,
         ]
+        if self._control_ms:
+            due.append((self.t_ms // self._control_ms + 1) * self._control_ms)
         if self._intervals.due_ms is not None:
             due.append(self._intervals.due_ms)
         return min(due)
@@ -237,7 +246,8 @@ class DevicesCore:
         self.energised = new
         if not changed.any():
             return
-        for kind, rows in (("ev", self.ev_rows), ("battery", self.battery_rows)):
+        for kind, _ in self._fleets():
+            rows = self._rows_of(kind)
             for row in np.flatnonzero(changed[self._terminal[rows]]).tolist():
                 terminal = int(self._terminal[rows[row]])
                 self._why[kind, row] = (cause.get(terminal, ""), "supply")
@@ -277,7 +287,8 @@ class DevicesCore:
         live = self.energised[self._terminal]
         before = self.battery.p_w
         self.load.decide(t_ms, live[self.load_rows])
-        self.pv.decide(t_ms, live[self.pv_rows])
+        seen_v = self._voltage(self.pv_rows[self.pv.smart_rows])
+        self._tell("pv", t_ms, self.pv.feed(t_ms, live[self.pv_rows], seen_v))
         for rows, fleet in ((self.load_rows, self.load), (self.pv_rows, self.pv)):
             self.p_w[rows], self.q_var[rows] = fleet.p_w, fleet.q_var
         decided = self.ev.decide(t_ms, live[self.ev_rows])
@@ -291,7 +302,20 @@ class DevicesCore:
         self._tell_batteries(t_ms, limited, before)
         self.p_w[self.battery_rows] = self.battery.drawn_w
 
+    def _voltage(self, rows: IntArray) -> FloatArray:
+        """Return the mean voltage of the phases that each of these devices is connected to."""
+        share, v_v = self._phases[rows], self._v_v[self._terminal[rows]]
+        mean_v: FloatArray = np.where(share > 0, v_v * share, 0.0).sum(axis=1)
+        return mean_v
+
     # -- telling ---------------------------------------------------------------------------
+
+    def _tell(self, kind: str, t_ms: int, changes: list[Change]) -> None:
+        rows = self._rows_of(kind)
+        for change in changes:
+            cause = self._why.get((kind, change.row), ("", ""))[0]
+            device = self.ids[rows[change.row]]
+            self._log.add(t_ms, change.kind, device, cause, dict(change.value))
 
     def _tell_ev(self, t_ms: int, decided: IntArray) -> None:
         for row in decided.tolist():

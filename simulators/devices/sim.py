@@ -12,6 +12,7 @@ from fernwatt.errors import SimulationError
 from fernwatt.messages import Actuation, Supply
 from fernwatt.timebase import Clock
 from simulators.devices.core import DevicesCore
+from simulators.devices.static import CONTROL_MS
 
 __all__ = ["DevicesSimulator"]
 
@@ -23,7 +24,7 @@ class DevicesSimulator(Adapter):
     """Adapter of ``DevicesCore``.
 
     Outputs ``power`` and ``device`` (persistent), ``device_events`` (sessions that begin and end)
-    and ``rows``; inputs ``terminal`` (who has supply, as of the last step of the grid),
+    and ``rows``; inputs ``terminal`` (who has supply, and voltages, as of the grid's last step),
     ``supply`` (changes of it, at once) and ``actuate`` (set-points; others' targets are left).
     """
 
@@ -33,7 +34,7 @@ class DevicesSimulator(Adapter):
             ["power", "device", "terminal"],
             trigger=["actuate", "supply"],
             transient=["device_events", ROWS],
-            params=["terminals", "devices", "interval_ms", "start"],
+            params=["terminals", "devices", "interval_ms", "start", "control_ms"],
         )
     }
 
@@ -43,7 +44,11 @@ class DevicesSimulator(Adapter):
         """Build the fleet; ScenarioError for what is wrong with it."""
         Clock.from_iso(params["start"])
         self._core = DevicesCore(
-            params["terminals"], params["devices"], self.end_ms, int(params.get("interval_ms") or 0)
+            params["terminals"],
+            params["devices"],
+            self.end_ms,
+            int(params.get("interval_ms") or 0),
+            int(params.get("control_ms") or CONTROL_MS),
         )
         return [{"eid": _EID, "type": model_name}]
 
@@ -51,7 +56,8 @@ class DevicesSimulator(Adapter):
         """Take set-points and supply, step, hand out what happened."""
         actuations = [Actuation.from_plain(item) for item in self.take(inputs, _EID, "actuate")]
         supplies = [Supply.from_plain(item) for item in self.take(inputs, _EID, "supply")]
-        due_ms = self._core.step(t_ms, actuations, self._energised(inputs), supplies)
+        energised, v_v = self._terminal(inputs)
+        due_ms = self._core.step(t_ms, actuations, energised, supplies, v_v)
         for event in self._core.take_events():
             if event.kind in _TOLD:
                 self.emit(_EID, "device_events", event)
@@ -67,10 +73,12 @@ class DevicesSimulator(Adapter):
             return self._core.device()
         return super().output(eid, attr)
 
-    def _energised(self, inputs: Inputs) -> Any:
+    def _terminal(self, inputs: Inputs) -> tuple[Any, Any]:
+        """Return who has supply ``[n]``, and voltages ``[n, 3]``."""
         payload = self.latest(inputs, _EID, "terminal")
         if not payload:  # before the first step of the grid
-            return None
+            return None, None
         if payload["index"] != self._core.index:
             raise SimulationError("the grid's index of terminals is not that of the devices")
-        return np.array(payload["energised"], dtype=bool)
+        energised = np.array(payload["energised"], dtype=bool)
+        return energised, np.asarray(payload["v_v"], dtype=float)

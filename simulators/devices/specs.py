@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fernwatt.errors import Fault, ScenarioError
 from simulators.devices.checks import Checker
+from simulators.devices.inverter_specs import InverterSpec, parse_inverter
+from simulators.devices.specbase import PHASES, DeviceSpec, FloatArray, Head
 
 __all__ = [
     "PHASES",
@@ -23,29 +24,12 @@ __all__ = [
     "DeviceSpec",
     "EvSpec",
     "FloatArray",
+    "InverterSpec",
     "LoadSpec",
     "PvSpec",
     "SessionSpec",
     "parse_devices",
 ]
-
-FloatArray = NDArray[np.float64]
-PHASES = {
-    "abc": (1 / 3, 1 / 3, 1 / 3),
-    "a": (1.0, 0.0, 0.0),
-    "b": (0.0, 1.0, 0.0),
-    "c": (0.0, 0.0, 1.0),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceSpec:
-    """What all kinds have in common; ``phase`` is ``abc`` (balanced), ``a``, ``b`` or ``c``."""
-
-    id: str
-    kind: str
-    terminal: str
-    phase: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +42,14 @@ class LoadSpec(DeviceSpec):
 
 @dataclass(frozen=True, slots=True)
 class PvSpec(DeviceSpec):
-    """A PV system: available power ``p_w[slots] <= 0``, before curtailment."""
+    """A PV system: available power ``p_w[slots] <= 0``, before curtailment.
+
+    Without an ``inverter`` it follows its course, as long as there is supply.
+    """
 
     p_w: FloatArray
     q_var: FloatArray
+    inverter: InverterSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +133,21 @@ def _parse(check: Checker, terminals: frozenset[str], slots: int) -> DeviceSpec 
     return spec if len(check.faults) == before else None
 
 
-_Head = tuple[str, str, str, str]
-
-
-def _load(check: Checker, head: _Head, slots: int) -> DeviceSpec:
+def _load(check: Checker, head: Head, slots: int) -> DeviceSpec:
     return LoadSpec(*head, check.series("p_w", slots), check.series("q_var", slots, default=0.0))
 
 
-def _pv(check: Checker, head: _Head, slots: int) -> DeviceSpec:
+def _pv(check: Checker, head: Head, slots: int) -> DeviceSpec:
     p_w = check.series("p_w", slots)
     if (p_w > 0).any():
         slot = int(np.flatnonzero(p_w > 0)[0])
         check.fault(f"p_w[{slot}]", "a PV system draws nothing", "generation is negative")
-    return PvSpec(*head, p_w, check.series("q_var", slots, default=0.0))
+    most_w = float(-p_w.min(initial=0.0))
+    inverter = parse_inverter(check.child("inverter"), most_w)
+    return PvSpec(*head, p_w, check.series("q_var", slots, default=0.0), inverter)
 
 
-def _ev(check: Checker, head: _Head, slots: int) -> DeviceSpec:  # noqa: ARG001 - one signature
+def _ev(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG001 - one signature
     p_max_w = check.number("p_max_w", above=0.0)
     p_min_w = check.number("p_min_w", 0.0, least=0.0, most=p_max_w)
     sessions = [
@@ -188,7 +175,7 @@ def _session(check: Checker, device: str, number: int, p_max_w: float) -> Sessio
     return SessionSpec(name, arrival_ms, departure_ms, energy_wh)
 
 
-def _battery(check: Checker, head: _Head, slots: int) -> DeviceSpec:  # noqa: ARG001
+def _battery(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG001
     capacity_wh = check.number("capacity_wh", above=0.0)
     reserve_wh = check.number("reserve_wh", 0.0, least=0.0, most=capacity_wh)
     return BatterySpec(
@@ -204,7 +191,7 @@ def _battery(check: Checker, head: _Head, slots: int) -> DeviceSpec:  # noqa: AR
     )
 
 
-_PARSERS: dict[str, Callable[[Checker, _Head, int], DeviceSpec]] = {
+_PARSERS: dict[str, Callable[[Checker, Head, int], DeviceSpec]] = {
     "battery": _battery,
     "ev": _ev,
     "load": _load,

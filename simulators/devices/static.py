@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fernwatt.timebase import SLOT_MS
+from simulators.devices.group import Change
+from simulators.devices.inverter import Inverters
 from simulators.devices.setpoints import SetPoints
-from simulators.devices.specs import LoadSpec, PvSpec
+from simulators.devices.specs import FloatArray, LoadSpec, PvSpec
 
-__all__ = ["LoadFleet", "PvFleet"]
+__all__ = ["CONTROL_MS", "LoadFleet", "PvFleet"]
+
+CONTROL_MS = 60_000
+"""How often what needs it is controlled, where the scenario says nothing."""
 
 BoolArray = NDArray[np.bool_]
 
@@ -38,18 +44,39 @@ class LoadFleet:
 class PvFleet(LoadFleet):
     """All PV systems; a set-point (not positive) limits how much they feed in.
 
-    The inverter leaves the grid with the supply (anti-islanding) and keeps its power factor when
-    it is curtailed.
+    A system without an ``inverter`` section leaves the grid with the supply, is back with it, and
+    keeps its power factor when it is curtailed; the others see to grid support themselves.
     """
 
-    def __init__(self, specs: Sequence[PvSpec]) -> None:
+    def __init__(self, specs: Sequence[PvSpec], control_ms: int = CONTROL_MS) -> None:
         super().__init__(specs)
         self.set_points = SetPoints(len(specs))
+        given = [(row, spec.inverter) for row, spec in enumerate(specs) if spec.inverter]
+        self.smart_rows = np.array([row for row, _ in given], dtype=np.int64)
+        self.inverters = Inverters([inverter for _, inverter in given], control_ms)
 
-    def decide(self, t_ms: int, energised: BoolArray) -> None:
-        """Take the powers of the slot in which ``t_ms`` lies, curtailed."""
-        super().decide(t_ms, energised)
+    def feed(self, t_ms: int, energised: BoolArray, v_v: FloatArray) -> list[Change]:
+        """Take the powers of the slot in which ``t_ms`` lies, as curtailed and supported.
+
+        ``v_v`` is the voltage that the systems of ``smart_rows`` saw last, NaN where none was yet.
+        """
+        self.decide(t_ms, energised)
         limit_w = np.where(self.set_points.present, np.minimum(self.set_points.p_w, 0.0), -np.inf)
-        p_w = np.maximum(self.p_w, limit_w)
+        available_w = self.p_w
+        p_w = np.maximum(available_w, limit_w)
         share = np.divide(p_w, self.p_w, out=np.ones_like(p_w), where=self.p_w != 0)
         self.p_w, self.q_var = p_w, self.q_var * share
+        rows = self.smart_rows
+        if not len(rows):
+            return []
+        seen_v = np.where(np.isnan(v_v), self.inverters.v_nominal_v, v_v)
+        changes = self.inverters.decide(
+            t_ms, available_w[rows], limit_w[rows], seen_v, energised[rows]
+        )
+        self.p_w[rows], self.q_var[rows] = self.inverters.p_w, self.inverters.q_var
+        return [replace(change, row=int(rows[change.row])) for change in changes]
+
+    @property
+    def due_ms(self) -> int:
+        """When an inverter may come back, or a set-point ends."""
+        return min(self.inverters.due_ms, self.set_points.due_ms)
