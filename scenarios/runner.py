@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis import Run, kpis, report
-from fernwatt.errors import FernwattError
+from fernwatt.errors import FernwattError, ScenarioError
 from fernwatt.timebase import Clock
 from scenarios import manifest as manifests
 from scenarios.assembly import assemble
 from scenarios.failures import RunLog, failure
+from scenarios.faults import placed
 from scenarios.loader import Scenario, dump
 from scenarios.plan import RunPlan
 from scenarios.world import World
@@ -71,7 +72,7 @@ def run(
     """
     tell = progress or (lambda _stage, _share: None)
     tell("assembling", 0.0)
-    plan = assemble(scenario)
+    plan = _assembled(scenario)
     target = folder or Path(runs_dir) / run_id(scenario)
     manifest = _open(target, scenario, plan)
     writer = RunWriter(target)
@@ -88,6 +89,14 @@ def run(
         status, error = "failed", failed
     performance["total"] = {"wall_s": round(wall.perf_counter() - begin, 3)}
     return _finish(target, manifest, writer, status, error, performance, tell, with_report)
+
+
+def _assembled(scenario: Scenario) -> RunPlan:
+    """Return the plan; faults that only show now are placed in the scenario's file as well."""
+    try:
+        return assemble(scenario)
+    except ScenarioError as error:
+        raise ScenarioError(placed(error.faults, scenario.places)) from None
 
 
 async def _simulate(plan: RunPlan, writer: RunWriter, tell: Progress) -> dict[str, Any]:

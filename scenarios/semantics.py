@@ -11,6 +11,7 @@ from fernwatt.errors import Fault, ScenarioError
 from scenarios.faults import nearest, place_of
 from scenarios.paths import below
 from scenarios.schema import RESERVED, ScenarioConfig
+from scenarios.schema.extras import FILE
 from scenarios.yamlsafe import PathKey, dotted
 
 __all__ = ["check_semantics"]
@@ -56,6 +57,12 @@ def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
         name = _get(tree, *path)
         if isinstance(name, str):
             yield path, name
+    simulators = _get(tree, "simulators")
+    for simulator in simulators if isinstance(simulators, dict) else ():
+        params = _get(tree, "simulators", simulator, "params")
+        for key, value in params.items() if isinstance(params, dict) else ():
+            if isinstance(value, str) and value.startswith(FILE):
+                yield ("simulators", simulator, "params", key), value.removeprefix(FILE)
 
 
 def _file_fault(path: PathKey, name: str, places: Places, base: Path) -> Fault | None:

@@ -65,7 +65,7 @@ def assemble(scenario: Scenario) -> RunPlan:
         grid=model.describe(),
         topology=_topology(model, fleet, hierarchy, network),
         data_hash=_data_hash(scenario, model),
-        third_party=make_third_party(config, model),
+        third_party=make_third_party(scenario, model),
     )
 
 

@@ -8,7 +8,10 @@ from pydantic import Field, model_validator
 
 from scenarios.schema.base import Name, Section
 
-__all__ = ["Connection", "EntityGroup", "Simulator"]
+__all__ = ["FILE", "Connection", "EntityGroup", "Simulator"]
+
+FILE = "file:"
+"""Begins the value of a parameter that names a file of the scenario's."""
 
 
 class EntityGroup(Section):
@@ -28,6 +31,9 @@ class Connection(Section):
 
     source: str = Field(alias="from", description="Where the value comes from.")
     target: str = Field(alias="to", description="Where it goes.")
+    factor: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        default=None, description="Multiplies a number on its way: 1e-6 makes MW of W."
+    )
     time_shifted: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Delay in milliseconds; needed where connections form a cycle."
     )
@@ -49,12 +55,18 @@ class Simulator(Section):
         default=None, description="Class to run in this process, as package.module:Class."
     )
     cmd: str | None = Field(
-        default=None, description="Command that starts it; %(addr)s stands for mosaik's address."
+        default=None,
+        description="Command that starts it; %(addr)s stands for mosaik's address, %(python)s for "
+        "the interpreter.",
     )
     connect: Annotated[str, Field(pattern=r"^[^:\s]+:\d+$")] | None = Field(
         default=None, description="Address of one that is running, as host:port."
     )
-    params: dict[str, Any] = Field(default_factory=dict, description="Parameters of its init.")
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Parameters of its init. A text `file:NAME` stands for the path of a file "
+        "below the scenario's folder.",
+    )
     entities: list[EntityGroup] = Field(min_length=1, description="Entities to create.")
     connections: list[Connection] = Field(min_length=1, description="Its connections.")
     initial_events_ms: list[Annotated[int, Field(ge=0)]] = Field(
