@@ -1,0 +1,276 @@
+"""Every KPI of a real run, worked out anew from the rows of its tables and nothing else.
+
+The run's last recording interval is cut short by its end, so that lengths count.
+"""
+
+import json
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from scenarios import load, run
+
+HALF_HOUR_MS, END_MS = 1_800_000, 8_100_000
+SETTINGS = [
+    "time.start='2016-04-20T15:00:00Z'", "time.duration_h=2.25", "record.interval_s=1800",
+    "units.history_days=1",
+]  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return the folder of two hours and a quarter of the street's afternoon."""
+    target = tmp_path_factory.mktemp("kpis") / "run"
+    return run(load("street", SETTINGS), folder=target, with_report=False).check().folder
+
+
+@pytest.fixture(scope="module")
+def kpis(folder):
+    """Return the KPIs, taking note of which ones are looked at."""
+    return json.loads((folder / "kpis.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    """Return a function that gives a table's rows."""
+    read: dict[str, list[Row]] = {}
+
+    def rows(name: str) -> list[Row]:
+        if name not in read:
+            path = folder / f"{name}.parquet"
+            read[name] = pq.read_table(
+                path if path.exists() else folder / "series" / path.name
+            ).to_pylist()
+        return read[name]
+
+    return rows
+
+
+def hours(row: Row) -> float:
+    """Return the length of a row's recording interval [h]."""
+    return min(HALF_HOUR_MS, END_MS - row["t_ms"]) / 3.6e6
+
+
+def wh(rows: Iterable[Row], column: str = "p_w") -> float:
+    """Return the integral of a power over the intervals of rows [Wh]."""
+    return math.fsum(row[column] * hours(row) for row in rows)
+
+
+def summed(rows: Iterable[Row], *keys: str) -> dict[Any, dict[str, float]]:
+    """Return demand, sun and net storage power by keys, for the rows of devices."""
+    sums: dict[Any, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for row in rows:
+        part = sums[tuple(row[key] for key in keys)]
+        if row["kind"] == "battery":
+            part["store"] += row["p_w"]
+        else:
+            part["demand" if row["p_w"] > 0 else "sun"] += abs(row["p_w"])
+    return sums
+
+
+def own(sums: dict[Any, dict[str, float]]) -> tuple[float, float]:
+    """Return self-consumption and self-sufficiency [%] of sums whose key begins with t_ms."""
+    used = met = sun = demand = 0.0
+    for key, part in sums.items():
+        h = hours({"t_ms": key[0]})
+        sun, demand = sun + part["sun"] * h, demand + part["demand"] * h
+        used += min(part["sun"], part["demand"] + max(0.0, part["store"])) * h
+        met += min(part["demand"], part["sun"] + max(0.0, -part["store"])) * h
+    return 100 * used / sun, 100 * met / demand
+
+
+def energy(table: Any) -> Row:
+    """Return the KPIs of energy."""
+    system, device = table("system"), table("device")
+    lost, flow = wh(system, "p_loss_w"), [row["p_import_w"] * hours(row) for row in system]
+    others = [row for row in device if row["kind"] != "battery"]
+    fed = -wh(row for row in table("terminal") if row["p_w"] < 0)
+    stores = [row for row in device if row["kind"] == "battery"]
+    stored = wh(stores) - wh(stores, "loss_w")
+    owed = sum(row["requested_wh"] - row["delivered_wh"]
+               for row in table("session") if not row["complete"])  # fmt: skip
+    street, house = own(summed(device, "t_ms")), own(summed(device, "t_ms", "terminal"))
+    return {
+        "imported_wh": sum(part for part in flow if part > 0),
+        "exported_wh": -sum(part for part in flow if part < 0),
+        "demand_wh": wh(row for row in others if row["p_w"] > 0),
+        "produced_wh": -wh(row for row in others if row["p_w"] < 0),
+        "losses_wh": lost,
+        "losses_percent": 100 * lost / (sum(part for part in flow if part > 0) + fed),
+        "storage_change_wh": stored,
+        "end_state_wh": stored - owed,
+        "self_consumption_percent": street[0],
+        "self_sufficiency_percent": street[1],
+        "customer_self_consumption_percent": house[0],
+        "customer_self_sufficiency_percent": house[1],
+    }
+
+
+def profile(table: Any) -> Row:
+    """Return the KPIs of the profile; intervals that are longer than a slot stand as they are."""
+    system = table("system")
+    p_w = [row["p_import_w"] for row in system]
+    ramps = [abs(after - before) for before, after in pairwise(p_w)]
+    mean = wh(system, "p_import_w") / (END_MS / 3.6e6)
+    norm = math.dist(p_w, [statistics.fmean(p_w)] * len(p_w))
+    return {
+        "peak_import_w": max(p_w), "peak_export_w": max(0.0, -min(p_w)), "daily_peak_w": max(p_w),
+        "load_factor": mean / max(p_w), "profile_norm_w": norm,
+        "profile_std_w": statistics.pstdev(p_w), "steepest_ramp_w": max(ramps),
+    }  # fmt: skip
+
+
+def grid(table: Any) -> Row:
+    """Return the KPIs of the grid."""
+    branch, bus = table("branch"), table("bus")
+    outside = sum(not 0.9 <= row["vm_pu"] <= 1.1 for row in bus if row["vm_pu"] is not None)
+    loading = {kind: max(row["loading_max_percent"] for row in branch if row["kind"] == kind)
+               for kind in ("line", "transformer")}  # fmt: skip
+    return {
+        "transformer_loading_max_percent": loading["transformer"],
+        "line_loading_max_percent": loading["line"],
+        "overload_percent": 100 * sum(row["loading_percent"] > 100 for row in branch) / len(branch),
+        "voltage_min_pu": min(row["vm_min_pu"] for row in bus),
+        "voltage_max_pu": max(row["vm_max_pu"] for row in bus),
+        "voltage_violations": outside,
+        "voltage_violations_percent": 100 * outside / len(bus),
+        "unsupplied_percent": 100 * sum(row["vm_pu"] is None for row in bus) / len(bus),
+    }
+
+
+def vehicles(table: Any) -> Row:
+    """Return the KPIs of vehicles, delivered energy from the devices' power."""
+    sessions = table("session")
+    done = [row for row in sessions if row["complete"]]
+    return {
+        "ev_sessions": sum(row["kind"] == "session_started" for row in table("events")),
+        "ev_requested_wh": sum(row["requested_wh"] for row in sessions),
+        "ev_delivered_wh": wh(row for row in table("device") if row["kind"] == "ev"),
+        "ev_not_served_wh": sum(r["requested_wh"] - r["delivered_wh"] for r in done) or None,
+        "ev_not_served_percent": None,
+        "ev_short_percent": None,
+    }
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return a percentile, linear between the order's neighbours."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+def communication(table: Any) -> Row:
+    """Return the KPIs of communication, the delay from the times of sending and arrival."""
+    messages, media = table("messages"), table("medium")
+    there = [row for row in messages if row["fate"] == "delivered"]
+    known = [row for row in messages if row["fate"] != "in-flight"]
+    for row in there:
+        tick_us = max(row["t_send_us"] + 1000, math.ceil(row["t_arrival_us"] / 1000) * 1000)
+        assert row["delay_us"] == tick_us - row["t_send_us"]
+    delay = [row["delay_us"] / 1000 for row in there]
+    busy = [row["airtime_us"] / (hours(row) * 3.6e9) for row in media]
+    sent = sum(row["transmissions"] for row in media)
+    failed = sum(row["collisions"] + row["errors"] for row in media)
+    airtime = sum(row["airtime_us"] for row in media)
+    return {
+        "messages": len({row["id"] for row in messages}),
+        "message_bytes": sum(row["bytes"] for row in messages),
+        "wire_bytes": sum(row["wire_bytes"] for row in messages),
+        "delivery_percent": 100 * len(there) / len(known),
+        "messages_lost": sum(row["fate"] == "lost" for row in messages),
+        "messages_in_flight": len(messages) - len(known),
+        "message_delay_p50_ms": percentile(delay, 0.5),
+        "message_delay_p95_ms": percentile(delay, 0.95),
+        "message_delay_p99_ms": percentile(delay, 0.99),
+        "message_delay_mean_ms": statistics.fmean(delay),
+        "late_messages_percent": 100 * sum(ms > 1000 for ms in delay) / len(delay),
+        "retries_per_message": statistics.fmean(row["attempts"] - row["hops"] for row in there),
+        "airtime_percent": 100 * airtime / (END_MS * 1000 * len({r["medium"] for r in media})),
+        "airtime_max_percent": 100 * max(busy),
+        "failed_transmissions_percent": 100 * failed / sent,
+    }  # fmt: skip
+
+
+def services(table: Any) -> Row:
+    """Return the KPIs of services."""
+    talks: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in sorted(table("negotiation"), key=lambda row: row["round"]):
+        talks[row["unit"], row["id"]].append(row)
+    begin = sum(talk[0]["distance_before_w"] for talk in talks.values())
+    end = sum(talk[-1]["distance_after_w"] for talk in talks.values())
+    rounds = [row for talk in talks.values() for row in talk]
+    flow = Counter(row["flow"] for row in table("messages"))
+    reports = [json.loads(row["value"]) for row in table("events") if row["kind"] == "area_energy"]
+    whole = [report for report in reports if report["missing"] == 0]
+    asked = table("request")
+    good = [row for row in asked if row["result"] == "ok"]
+    took = [(talk[-1]["t_ms"] - talk[0]["t_ms"]) / 1000 for talk in talks.values()]
+    return {
+        "negotiations": len(talks),
+        "negotiation_rounds": len(rounds) / len(talks),
+        "negotiation_time_s": statistics.fmean(took),
+        "negotiation_messages": flow["balancing"] / len(talks),
+        "distance_reduction_percent": 100 * (1 - end / begin),
+        "negotiation_answers_percent": 100 * sum(row["answers"] for row in rounds)
+        / sum(row["children"] for row in rounds),
+        "metering_complete_percent": 100 * len(whole) / len(reports),
+        "readings": len({row["id"] for row in table("reading")}),
+        "requests": len({row["id"] for row in asked}),
+        "requests_ok_percent": 100 * len(good) / len(asked),
+        "request_latency_p95_ms": percentile([row["latency_ms"] for row in good], 0.95),
+        "events": len({row["id"] for row in table("events")}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "family", [energy, profile, grid, vehicles, communication, services], ids=lambda f: f.__name__
+)
+def test_the_kpis_are_what_the_tables_say(kpis, table, family):
+    for name, expected in family(table).items():
+        if expected is None:
+            assert kpis[name]["value"] is None, name
+            assert kpis[name]["reason"], name
+        else:
+            assert kpis[name]["value"] == pytest.approx(expected, rel=1e-9, abs=1e-6), name
+
+
+def test_none_is_left_out(kpis, table):
+    families = (energy, profile, grid, vehicles, communication, services)
+    looked_at = {name for family in families for name in family(table)}
+    assert looked_at | {"energy_balance_gap"} == kpis.keys()
+
+
+def test_parts_add_up_to_the_whole(kpis):
+    for name in ("messages", "message_bytes", "wire_bytes", "messages_lost", "negotiations",
+                 "readings", "requests", "events", "message_delay_mean_ms"):  # fmt: skip
+        assert sum(kpis[name]["by"].values()) == pytest.approx(kpis[name]["value"]), name
+
+
+def test_registers_of_the_meters_agree_with_the_intervals(table):
+    """They are integrals of their own, read in whole Wh at slots' ends, of class 1."""
+    until_ms = 7_200_000
+    moved: dict[str, float] = defaultdict(float)
+    for row in table("reading"):
+        sign = {"energy.import": 1.0, "energy.export": -1.0}.get(row["variable"], 0.0)
+        end = {0: -1.0, until_ms: 1.0}.get(row["t_sample_ms"], 0.0)
+        if sign and end and row["instrument"].startswith("meter/"):
+            customer = row["instrument"].removeprefix("meter/").removesuffix("/register")
+            moved[customer] += sign * end * row["value"]
+    recorded: dict[str, float] = defaultdict(float)
+    for row in table("terminal"):
+        if row["t_ms"] < until_ms:
+            recorded[row["terminal"].removeprefix("terminal/")] += row["p_w"] * hours(row)
+    assert moved.keys() == recorded.keys()
+    for customer, energy_wh in recorded.items():
+        assert moved[customer] == pytest.approx(energy_wh, rel=0.01, abs=4.0), customer
+    assert sum(moved.values()) == pytest.approx(sum(recorded.values()), rel=0.01)
