@@ -108,7 +108,7 @@ class BatteryFleet:
         that reached a limit, left it, or lost or got supply.
         """
         before = self.full, self.empty, self.on
-        asked_w = np.where(self.set_points.present, self.set_points.p_w, surplus_w)
+        asked_w = self.set_points.asked_w(surplus_w)
         p_w = np.where(energised, np.clip(asked_w, -self.p_max_w, self.p_max_w), 0.0)
         p_w[np.abs(p_w) < _LEAST_W] = 0.0
         self.on = energised.copy()

@@ -271,12 +271,16 @@ class DevicesCore:
         wanted = read_set_point(actuation.value, t_ms)
         if actuation.action != "set_power":
             wanted = f"a device cannot {actuation.action}, only set_power"
+        elif not isinstance(wanted, str) and wanted[2] and kind != "battery":
+            wanted = "only a battery has a clamp at its connection point"
         if isinstance(wanted, str):
             refusal = {"reason": wanted}
             self._log.add(t_ms, "set_point_refused", actuation.target, actuation.id, refusal)
             return
         fleet.set(row, *wanted)
         value = {"p_w": wanted[0], "until_ms": actuation.value["until_ms"]}
+        if wanted[2]:
+            value["at"] = "connection"
         set_id = self._log.add(t_ms, "set_point_changed", actuation.target, actuation.id, value)
         self._given[kind, row] = set_id
         self._why[kind, row] = (set_id, "set-point")

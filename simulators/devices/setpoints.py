@@ -1,4 +1,8 @@
-"""Set-points of a fleet's devices: a power that holds until a given instant."""
+"""Set-points of a fleet's devices: a power that holds until a given instant.
+
+It is the device's own, or, for what has a clamp, that of the connection point (``at:
+connection``): then the device draws what is missing to it.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +17,43 @@ __all__ = ["NEVER_MS", "SetPoints", "read_set_point"]
 NEVER_MS = 2**62
 
 
-def read_set_point(value: Any, t_ms: int) -> tuple[float, int] | str:
-    """Return power [W] and last instant of a ``{p_w, until_ms}``, or what is wrong with it.
+def read_set_point(value: Any, t_ms: int) -> tuple[float, int, bool] | str:
+    """Return power [W], last instant and whether it is the connection point's power.
 
-    ``until_ms`` null means for good.
+    ``value`` is ``{p_w, until_ms}``, with ``at: connection`` for the last; ``until_ms`` null means
+    for good. Returns what is wrong with it, if anything is.
     """
     if not isinstance(value, dict) or not {"p_w", "until_ms"} <= value.keys():
         return "a set-point is {p_w, until_ms}"
+    at = value.get("at", "device")
+    if at not in ("device", "connection"):
+        return "at is device or connection"
     p_w, until_ms = value["p_w"], value["until_ms"]
     if isinstance(p_w, bool) or not isinstance(p_w, int | float) or not math.isfinite(p_w):
         return "p_w is no number"
     if until_ms is None:
-        return float(p_w), NEVER_MS
+        return float(p_w), NEVER_MS, at == "connection"
     if isinstance(until_ms, bool) or not isinstance(until_ms, int):
         return "until_ms is no integer"
     if until_ms <= t_ms:
         return "until_ms is over"
-    return float(p_w), until_ms
+    return float(p_w), until_ms, at == "connection"
 
 
 class SetPoints:
     """Set-points of ``n`` devices; NaN where there is none. NaN never leaves the fleet."""
 
-    __slots__ = ("p_w", "until_ms")
+    __slots__ = ("at_connection", "p_w", "until_ms")
 
     def __init__(self, n: int) -> None:
         self.p_w = np.full(n, np.nan)
         self.until_ms = np.full(n, NEVER_MS, dtype=np.int64)
+        self.at_connection = np.zeros(n, dtype=bool)
 
-    def set(self, row: int, p_w: float, until_ms: int) -> None:
+    def set(self, row: int, p_w: float, until_ms: int, at_connection: bool = False) -> None:
         """Replace the set-point of one device."""
         self.p_w[row], self.until_ms[row] = p_w, until_ms
+        self.at_connection[row] = at_connection
 
     def clear(self, rows: NDArray[np.int64] | int) -> None:
         """Forget the set-points of these devices."""
@@ -54,6 +64,12 @@ class SetPoints:
         rows = np.flatnonzero(self.until_ms <= t_ms)
         self.clear(rows)
         return rows
+
+    def asked_w(self, surplus_w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what devices with a clamp are to draw [W]; without a set-point, the surplus."""
+        held_w = np.where(self.at_connection, self.p_w + surplus_w, self.p_w)
+        asked: NDArray[np.float64] = np.where(self.present, held_w, surplus_w)
+        return asked
 
     @property
     def present(self) -> NDArray[np.bool_]:
