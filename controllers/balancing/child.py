@@ -51,6 +51,11 @@ class _Negotiation:
         units: list[int] = (p_w // self.unit_w).tolist()
         return units
 
+    @property
+    def expected_w(self) -> Ints:
+        """What the house will draw: as agreed, and the vehicles that came since."""
+        return self.sum(self.plans) + self.sum(self.extra) - self.base_w
+
     def sum(self, plans: Plans) -> Ints:
         """Return the house's profile with these plans."""
         total = self.base_w.copy()
@@ -184,6 +189,7 @@ class Child:
         if number == 0:  # an answer to an update: the others' sum
             now.others_w = d_w
             self._replan_at_once(now, [cause])
+            self._rehold([cause])
             self._send_update(now, cause, ask=False)
             return
         if value["profile"] != now.serial or not now.problems:
@@ -207,34 +213,65 @@ class Child:
         if value["take"]:
             if now.offered is None or now.offered[0] != number:
                 return
-            now.undo, now.plans = (number, now.plans), now.offered[1]
+            # without a vehicle that has left since
+            plans = {d: p_w for d, p_w in now.offered[1].items() if d in now.problems}
+            now.undo, now.plans = (number, now.plans), plans
         else:
             if now.undo is None or now.undo[0] != number:
                 return
-            now.plans, now.undo = now.undo[1], None
+            plans = {d: p_w for d, p_w in now.undo[1].items() if d in now.problems}
+            now.plans, now.undo = plans, None
         now.offered = None
         self._commit(now, [*now.causes, cause])
         self._send_profile(number, cause)
 
-    def _commit(self, now: _Negotiation, causes: Sequence[str]) -> None:
-        """Have the controller follow what is agreed."""
+    def _commit(self, now: _Negotiation, causes: Sequence[str], hold_from: int = 0) -> None:
+        """Have the controller follow what is agreed.
+
+        A battery holds the house at its profile, whatever the sun and the household do; that
+        needs all vehicles to be in it, which it is from slot ``hold_from`` on.
+        """
+        planned = now.plans.keys() | now.extra.keys()
+        here = {d for d, k in self.house.flexible.items() if k.present(self._context.now_ms)}
+        holder = self.house.holder(self._context.now_ms) if here <= planned else None
         for device, problem in sorted(now.problems.items()):
             set_points = problem.set_points(now.plans[device])
-            self._follow(device, now.first_slot, set_points, causes)
+            hold_w: list[float | None] = []
+            if device == holder:
+                slots = enumerate(now.expected_w.tolist(), now.first_slot)
+                hold_w = [float(p_w) if slot >= hold_from else None for slot, p_w in slots]
+            self._follow(
+                device, now.first_slot, set_points, causes, hold_w=hold_w, hold_from=hold_from
+            )
 
-    def _follow(self, device: str, first: int, p_w: Sequence[float], causes: Sequence[str]) -> None:
+    def _follow(
+        self,
+        device: str,
+        first: int,
+        p_w: Sequence[float],
+        causes: Sequence[str],
+        *,
+        hold_w: Sequence[float | None] = (),
+        hold_from: int = 0,
+    ) -> None:
         running = self.controller.plan(device)
         current = self._context.now_ms // SLOT_MS
         if running is not None and current < first:  # until then the present plan holds
             kept = [running.at(slot) for slot in range(current, first)]
             head = [p for p in kept if p is not None]
             if len(head) == len(kept):
+                if hold_w:
+                    slots = range(current, first)
+                    held = [running.hold(slot) if slot >= hold_from else None for slot in slots]
+                    hold_w = [*held, *hold_w]
                 first, p_w = current, [*head, *p_w]
         known = self.house.flexible[device].causes
         facts = [*self.house.causes(), *(known[name] for name in sorted(known)), *causes]
         value = {"slot": first, "p_w": list(p_w)}
+        if hold_w:
+            value["hold_w"] = list(hold_w)
         decision = self._context.decide("plan", device, value, facts)
-        self.controller.follow(device, Plan(first, tuple(p_w), decision))
+        self.controller.follow(device, Plan(first, tuple(p_w), decision, tuple(hold_w)))
 
     def _send_profile(self, number: int, cause: str) -> None:
         now = self._now
@@ -259,26 +296,41 @@ class Child:
         if notification.variable == "ev.session" and notification.value is None:
             for name, unit in self.house.units.items():
                 if unit == notification.location:
-                    self.controller.drop(name)
+                    self._forget(name)
+                    self._rehold([notification.id])
         if device is not None:
             self._arrived(device, notification.id)
 
     def _arrived(self, device: str, cause: str) -> None:
         """Plan a vehicle that came within the last signal, and tell the parent."""
+        self._forget(device)
+        if self._now is not None:
+            self._replan_at_once(self._now, [cause])
+        self._rehold([cause])
+        self._send_update(self._now, cause, ask=True)
+
+    def _forget(self, device: str) -> None:
+        """Forget what was planned for a vehicle."""
         self.controller.drop(device)
-        now = self._now
-        if now is not None:
-            now.problems.pop(device, None)
-            now.plans.pop(device, None)
-            self._replan_at_once(now, [cause])
-        self._send_update(now, cause, ask=True)
+        if self._now is not None:
+            self._now.problems.pop(device, None)
+            self._now.plans.pop(device, None)
+            self._now.extra.pop(device, None)
+
+    def _rehold(self, causes: Sequence[str]) -> None:
+        """Have a battery hold the house at what its vehicles will do, from the next slot on."""
+        now_ms, now = self._context.now_ms, self._now
+        holder = self.house.holder(now_ms)
+        if now is None or holder not in now.problems or self.controller.plan(holder) is None:
+            return
+        self._commit(now, [*now.causes, *causes], hold_from=now_ms // SLOT_MS + 1)
 
     def _send_update(self, now: _Negotiation | None, cause: str, *, ask: bool) -> None:
         """Tell the parent the profile with the vehicles that came since; ask for the others'."""
         value: dict[str, Any] = {"child": self._context.unit, "negotiation": 0, "ask": ask}
         if now is not None:
             value["negotiation"] = now.number
-            value["p"] = now.units(now.sum(now.plans) + now.sum(now.extra) - now.base_w)
+            value["p"] = now.units(now.expected_w)
         self._context.data.write("balancing.update", self._parent, value, cause=cause)
 
     def _replan_at_once(self, now: _Negotiation, causes: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from controllers.unit.service import UnitContext
 from fernwatt.timebase import SLOT_MS
@@ -15,16 +16,26 @@ _KEPT = 16
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Set-points of one device [W] from ``first_slot`` on, and the decision they come from."""
+    """Set-points of one device [W] from ``first_slot`` on, and the decision they come from.
+
+    ``hold_w`` is what the house is to draw in each slot (None: nothing said), where the device
+    is to see to that by its clamp; ``p_w`` is then what it is expected to do for it.
+    """
 
     first_slot: int
     p_w: tuple[float, ...]
     decision: str
+    hold_w: tuple[float | None, ...] = ()
 
     def at(self, slot: int) -> float | None:
         """Return the set-point of a slot; None where the plan says nothing."""
         i = slot - self.first_slot
         return self.p_w[i] if 0 <= i < len(self.p_w) else None
+
+    def hold(self, slot: int) -> float | None:
+        """Return what the house is to draw in a slot; None where the device is not to see to it."""
+        i = slot - self.first_slot
+        return self.hold_w[i] if 0 <= i < len(self.hold_w) else None
 
 
 class DeviceController:
@@ -38,7 +49,7 @@ class DeviceController:
     def __init__(self, context: UnitContext, units: dict[str, str]) -> None:
         self._context, self._units = context, units
         self._plans: dict[str, Plan] = {}
-        self._ordered: dict[str, tuple[int, float]] = {}
+        self._ordered: dict[str, tuple[int, float, float | None]] = {}
         self._power: dict[str, list[tuple[int, float]]] = {device: [] for device in units}
 
     def follow(self, device: str, plan: Plan) -> None:
@@ -75,10 +86,12 @@ class DeviceController:
     def _order(self, device: str) -> None:
         plan, now_ms = self._plans[device], self._context.now_ms
         slot = now_ms // SLOT_MS
-        p_w = plan.at(slot)
-        if p_w is None or self._ordered.get(device) == (slot, p_w):
+        p_w, hold_w = plan.at(slot), plan.hold(slot)
+        if p_w is None or self._ordered.get(device) == (slot, p_w, hold_w):
             return
-        self._ordered[device] = (slot, p_w)
+        self._ordered[device] = (slot, p_w, hold_w)
         self._power[device] = [*self._power[device][-_KEPT:], (now_ms, p_w)]
-        value = {"p_w": p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
+        value: dict[str, Any] = {"p_w": p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
+        if hold_w is not None:
+            value |= {"p_w": hold_w, "at": "connection"}
         self._context.data.write("set_point", self._units[device], value, cause=plan.decision)

@@ -89,6 +89,15 @@ class House:
             for variable in [*own.get(type(self.flexible.get(device)), []), "device.energy"]
         ]
 
+    def holder(self, now_ms: int) -> str | None:
+        """Return the one battery that can hold the house at a profile, if there is one."""
+        batteries = [
+            device
+            for device, known in self.flexible.items()
+            if isinstance(known, Battery) and known.present(now_ms)
+        ]
+        return batteries[0] if len(batteries) == 1 else None
+
     def take_device(self, notification: Notification) -> str | None:
         """Take a device's reading; return the device if it is to be planned anew at once."""
         device = self._by_unit.get(notification.location)

@@ -97,6 +97,7 @@ class Talk:
     slots: int
     desired_w: Ints
     others_w: Ints  # of houses that are no children
+    correction_w: Ints  # what was measured beyond what had been agreed, carried on
     least_w: float = 0.0  # the least improvement worth a commit
     phase: str = "profiles"  # then offers, commits, over
     round: int = 0
@@ -141,7 +142,7 @@ class Members(Mapping[str, Member]):
 
     def sum_w(self, talk: Talk) -> Ints:
         """Return the sum of all that is agreed or believed [W]."""
-        total = talk.others_w.copy()
+        total = talk.others_w + talk.correction_w
         for member in self.values():
             if member.p_w is not None:
                 total += member.p_w

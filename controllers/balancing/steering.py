@@ -27,6 +27,7 @@ import numpy as np
 
 from controllers.balancing.devices import Ints
 from controllers.balancing.exchange import Exchange, Patience
+from controllers.balancing.feedback import Feedback
 from controllers.balancing.neighbours import Neighbours
 from controllers.balancing.state import Commit, Member, Members, Settings, Talk, distance_w
 from controllers.balancing.subscriptions import Subscriptions
@@ -48,6 +49,7 @@ class Parent:
         self._members = Members(params.get("children", ()))
         # Houses whose child has never answered, or that have none, are predicted from their meter.
         self._neighbours = Neighbours(start, params.get("predictor", {}))
+        self._feedback = Feedback(start)
         self._meter_of = dict(params.get("meters", {}))
         self._others = sorted(params.get("others", ()))
         self._talk: Talk | None = None
@@ -67,6 +69,7 @@ class Parent:
             self._subscriptions.want(variable, context.unit)
         for meter in self._others:
             self._neighbours.follow(meter, self._subscriptions)
+        self._feedback.start(context.unit, self._subscriptions)
         s = self.settings
         self._offset_ms = round(
             1000 * (s.delay_s + s.spread_s * float(context.stream("offset").random()))
@@ -87,7 +90,9 @@ class Parent:
 
     def notify(self, notification: Notification) -> None:
         """Take a child's answer or a meter's reading."""
-        if not self._subscriptions.is_value(notification) or self._neighbours.take(notification):
+        if not self._subscriptions.is_value(notification):
+            return
+        if self._feedback.take(notification) or self._neighbours.take(notification):
             return
         value = notification.value
         member = self._members.get(value.get("child", "")) if isinstance(value, Mapping) else None
@@ -155,9 +160,15 @@ class Parent:
         identifier = self._context.decide(
             "negotiation", self._context.unit, what, [cause] if cause else []
         )
+        agreed_before = self._talk
+        if agreed_before is not None:
+            own_w = self._members.sum_w(agreed_before) - agreed_before.correction_w
+            self._feedback.learn(agreed_before.first_slot, own_w)
+        span = (first, s.horizon_slots, s.resolution_w)
         others_w = np.zeros(s.horizon_slots, dtype=np.int64)
         for meter in self._others:
-            others_w += self._neighbours.predict(meter, first, s.horizon_slots, s.resolution_w)
+            others_w += self._neighbours.predict(meter, *span)
+        correction_w = self._feedback.correction_w(*span)
         self._talk = Talk(
             self._number,
             identifier,
@@ -167,6 +178,7 @@ class Parent:
             s.horizon_slots,
             np.zeros_like(others_w),
             others_w,
+            correction_w,
         )
         asked = self._members.stale(now_ms, round(1000 * s.refresh_s))
         self._ask("balancing.request", dict.fromkeys(asked, what))

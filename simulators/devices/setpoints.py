@@ -32,7 +32,7 @@ def read_set_point(value: Any, t_ms: int) -> tuple[float, int, bool] | str:
     if isinstance(p_w, bool) or not isinstance(p_w, int | float) or not math.isfinite(p_w):
         return "p_w is no number"
     if until_ms is None:
-        return float(p_w), NEVER_MS, at == "connection"
+        until_ms = NEVER_MS
     if isinstance(until_ms, bool) or not isinstance(until_ms, int):
         return "until_ms is no integer"
     if until_ms <= t_ms:

@@ -165,7 +165,7 @@ class Charger:
         self.order, self.missing_wh, self.now, self.done = None, 0.0, None, []
         self.energy_wh, self.p_w = 0.0, 0.0
 
-    def advance(self, t_ms, span_ms):
+    def advance(self, t_ms, span_ms, rest_w=0.0):
         """Return an event's value, or ``False`` for none; ``p_w`` holds for the span."""
         event = False
         if self.now and self.now["departure_ms"] <= t_ms:
@@ -206,8 +206,10 @@ class Store:
         )  # fmt: skip
         self.order, self.energy_wh, self.p_w = None, 0.0, 0.0
 
-    def advance(self, t_ms, span_ms):
+    def advance(self, t_ms, span_ms, rest_w=0.0):
         wanted = self.order["p_w"] if self.order and t_ms < self.order["until_ms"] else 0.0
+        if self.order and self.order.get("at") == "connection" and t_ms < self.order["until_ms"]:
+            wanted -= rest_w
         h = span_ms / 3.6e6
         most = min(self.p_max_w, (self.capacity_wh - self.content_wh) / self.eta / h)
         least = -min(self.p_max_w, self.content_wh * self.eta / h)
@@ -298,7 +300,7 @@ class Street:
                 self.bus.instance(house.meter, "energy.export", house.export_wh)
             net = house.base_w[min(t_ms // SLOT_MS, house.base_w.size - 1)]
             for unit, device in house.plant.items():
-                event = device.advance(t_ms, self.STEP_MS)
+                event = device.advance(t_ms, self.STEP_MS, net)
                 if t_ms % SLOT_MS == 0 or event is not False:
                     self.bus.instance(unit, "device.energy", device.energy_wh)
                     if isinstance(device, Store):

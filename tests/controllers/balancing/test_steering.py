@@ -169,7 +169,11 @@ def check_set_points(street):
     """Every order is within its device's limits, and all energy is in at departure."""
     for _, _, unit, variable, value, _ in street.bus.sent:
         if variable == "set_point":
-            low, high = (0, 11_000) if unit.endswith("ev") else (-5000, 5000)
+            if value.get("at") == "connection":  # what the house is to draw
+                assert unit.endswith("battery")
+                low, high = -5000, 20_000
+            else:
+                low, high = (0, 11_000) if unit.endswith("ev") else (-5000, 5000)
             assert low <= value["p_w"] <= high
     assert all(missing < 1.0 for _, missing in street.sessions())
 
