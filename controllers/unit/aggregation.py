@@ -2,10 +2,11 @@
 
 Below a unit stand meters (whose registers it subscribes to by ``event``) and units that
 aggregate themselves (whose ``area.energy`` it subscribes to by ``event`` or ``periodic``). Some
-time after a slot's end it sums what has come and writes it to its own ``area.energy``; who is
-late is missing. A meter's energy in a slot is the difference of its registers at the slot's two
-boundaries, whose first one is asked for by ``query`` when the meter joins. A joining meter is
-checked by a ``periodic`` look at its voltage, which ends with ``unsubscribe``.
+time after a slot's end it sums what has come and writes it to its own ``area.energy``. Reports
+are not acknowledged, so who is late is asked by ``query`` once before, and missing if that
+brings nothing either. A meter's energy in a slot is the difference of its registers at the
+slot's two boundaries, whose first one is asked for by ``query`` when the meter joins. A joining
+meter is checked by a ``periodic`` look at its voltage, which ends with ``unsubscribe``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ AREA, VOLTAGE = "area.energy", "voltage"
 _REGISTERS = ("energy.import", "energy.export")
 _CHECK_PERIOD_MS = 60_000
 _AGAIN_MS = SLOT_MS
-_LEVEL_MS, _GRACE_MS = 60_000, 120_000
+_LEVEL_MS, _GRACE_MS, _SETTLE_MS = 60_000, 120_000, 20_000
 _CLOCK_TOLERANCE_MS = 60_000
 
 
@@ -34,6 +35,7 @@ _CLOCK_TOLERANCE_MS = 60_000
 class AggregationSettings:
     """``subscribe`` is how areas below are followed; ``deadline_ms`` counts from a slot's end.
 
+    Who is late ``ask_ms`` before the deadline is asked for the value itself (0: nobody is).
     Joins of children are spread over ``join_ms``; ``poll_count`` meters are asked for their
     voltage every ``poll_ms``.
     """
@@ -41,6 +43,7 @@ class AggregationSettings:
     subscribe: str = "event"
     period_ms: int = SLOT_MS
     deadline_ms: int = _GRACE_MS
+    ask_ms: int = 0
     join_ms: int = 300_000
     check: bool = True
     poll_count: int = 0
@@ -96,7 +99,7 @@ class Aggregation:
         """Return the service of a unit's specification.
 
         ``params``: ``subscribe``, ``period_s``, ``spread_s`` of the meters below, ``deadline_s``,
-        ``join_s``, ``check``, ``poll: {count, period_s}``. Raises ScenarioError.
+        ``ask_s``, ``join_s``, ``check``, ``poll: {count, period_s}``. Raises ScenarioError.
         """
         unit = spec["id"]
         children = [directory[child] for child in directory[unit].children]
@@ -111,11 +114,14 @@ class Aggregation:
         level = directory.levels(unit, cls.name)
         deadline_ms = _ms(params, "spread_s", 60_000) + _GRACE_MS + _LEVEL_MS * (level - 1)
         deadline_ms += period_ms if subscribe == "periodic" and areas else 0
+        # meters have all reported after the spread, areas a level's time before the deadline
+        ask_ms = _LEVEL_MS - _SETTLE_MS if areas else _GRACE_MS - _SETTLE_MS
         poll = params.get("poll") or {}
         settings = AggregationSettings(
             subscribe,
             period_ms,
             _ms(params, "deadline_s", deadline_ms),
+            _ms(params, "ask_s", ask_ms),
             _ms(params, "join_s", 300_000),
             bool(params.get("check", True)),
             int(poll.get("count", 3 if top else 0)),
@@ -138,7 +144,7 @@ class Aggregation:
             context.set_timer("join", context.now_ms)
         self._slot = context.now_ms // SLOT_MS
         if self._meters or self._areas:
-            context.set_timer("slot", (self._slot + 1) * SLOT_MS + settings.deadline_ms)
+            self._expect_slot()
         if self._polled and settings.poll_count:
             context.set_timer("poll", context.now_ms + settings.poll_ms)
 
@@ -153,7 +159,9 @@ class Aggregation:
         elif name == "slot":
             self._close(self._slot)
             self._slot += 1
-            context.set_timer("slot", (self._slot + 1) * SLOT_MS + settings.deadline_ms)
+            self._expect_slot()
+        elif name == "late":
+            self._ask_late(self._slot)
         else:
             self._poll()
             context.set_timer("poll", context.now_ms + settings.poll_ms)
@@ -163,7 +171,7 @@ class Aggregation:
         purpose, child, variable = self._asked.get(notification.request, ("", "", ""))
         if not purpose:
             return
-        if purpose in {"baseline", "polled", "end"}:
+        if purpose in {"baseline", "area_late", "polled", "end"}:
             del self._asked[notification.request]
         if purpose == "check":
             self._checked(child, notification)
@@ -173,7 +181,7 @@ class Aggregation:
             return
         elif purpose in {"register", "baseline"}:
             self._take_register(child, variable, notification)
-        elif purpose == "area":
+        elif purpose in {"area", "area_late"}:
             self._take_record(child, notification)
         elif purpose == "polled":
             detail = {"v": notification.value, "t_ms": notification.t_ms}
@@ -234,6 +242,29 @@ class Aggregation:
         for pick in sorted(picks.tolist()):
             meter = self._polled[pick]
             self._expect(self._context.data.query(VOLTAGE, meter), "polled", meter, VOLTAGE)
+
+    # -- what has not come -------------------------------------------------------------------
+
+    def _expect_slot(self) -> None:
+        """Set when the slot is closed, and when those who are late are asked."""
+        settings = self._settings
+        close_ms = (self._slot + 1) * SLOT_MS + settings.deadline_ms
+        self._context.set_timer("slot", close_ms)
+        ask_ms = close_ms - settings.ask_ms
+        if settings.ask_ms and ask_ms > self._context.now_ms:
+            self._context.set_timer("late", ask_ms)
+
+    def _ask_late(self, slot: int) -> None:
+        """Ask for what has not come of a slot: reports are not acknowledged, one may be lost."""
+        data = self._context.data
+        for (meter, register), edges in self._edges.items():
+            if slot + 1 not in edges:
+                self._expect(data.query(register, meter), "baseline", meter, register)
+        start_ms = slot * SLOT_MS
+        for area, records in self._records.items():
+            if start_ms not in records:
+                issued = data.query(AREA, area, condition=f"value.t_ms == {start_ms}")
+                self._expect(issued, "area_late", area, AREA)
 
     # -- summing -----------------------------------------------------------------------------
 

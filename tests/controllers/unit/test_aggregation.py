@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import itertools
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import controllers.unit
-from controllers.unit import Loopback, ManagementUnit, UnitsCore
+from controllers.unit import CATALOGUE, Loopback, ManagementUnit, UnitsCore
+from controllers.unit.codec import CborCodec
 from fernwatt.messages import Reading
 from fernwatt.streams import stream
 
@@ -103,6 +105,39 @@ def test_a_missing_value_costs_the_two_slots_it_bounds(hierarchy) -> None:
     assert area(bus, "mvgmu/mv")[SLOT]["missing"] == 1
     [missed] = [event for event in bus.events if event.kind == "reading_missing"]
     assert missed.element == gap[0]
+
+
+def lost_reports(share, frame, t_ms):
+    """Notifications of subscriptions to registers and areas get lost, the rest arrives."""
+    notified = frame.cause.startswith("field#") or frame.dst in {"mvgmu/mv", "tlgmu/top"}
+    at = int(frame.id.rsplit("#", 1)[1])
+    asked = CborCodec(CATALOGUE).decode(frame.payload, frame.src, frame.dst)
+    report = notified and getattr(asked, "number", 0) > 0 and t_ms > SLOT
+    return () if report and at % 10 < 10 * share else (30,)
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_what_was_reported_in_vain_is_asked_for(hierarchy, share) -> None:
+    bus, energy = run(hierarchy(areas=2, size=6), 6, fates=partial(lost_reports, share))
+    for level, members in {
+        "lvgmu/lv0": [m for m in energy if "/lv0/" in m],
+        "mvgmu/mv": list(energy),
+    }.items():
+        records = area(bus, level)
+        for slot in range(1, 5):
+            record = records[slot * SLOT]
+            assert (record["meters"], record["missing"]) == (len(members), 0)
+            total = sum(energy[member][slot][0] for member in members)
+            assert record["import_wh"] == pytest.approx(total, abs=1e-6)
+    queries = [row for row in bus.table("request") if row["operation"] == "query"]
+    assert sum(row["t_ms"] > 2 * SLOT for row in queries) > 4
+
+
+def test_nobody_is_asked_when_all_have_reported(hierarchy) -> None:
+    bus, _ = run(hierarchy(areas=2, size=3, poll={"count": 0}), 6)
+    late = [row for row in bus.table("request")
+            if row["operation"] == "query" and row["t_ms"] > SLOT]  # fmt: skip
+    assert late == []
 
 
 def test_a_silent_area_is_missing_with_all_its_meters(hierarchy) -> None:
