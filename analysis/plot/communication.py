@@ -44,11 +44,12 @@ def latency(run: Run) -> Picture:
         axes.annotate(
             name,
             (limit, 1.0),
+            xytext=(0, 2),
             xycoords=("data", "axes fraction"),
-            fontsize=8,
-            ha="right",
-            va="top",
-            rotation=90,
+            textcoords="offset points",
+            fontsize=7,
+            ha="center",
+            va="bottom",
             color="#5a626c",
         )
     axes.set_xscale("log")

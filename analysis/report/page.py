@@ -144,7 +144,7 @@ def _verdicts(run: Run, held: Check | None) -> list[tuple[str, str, str]]:
         verdicts.append((
             "good" if closes else "bad",
             "Energy balance closes" if closes else "Energy balance does not close",
-            f"Gap {gap:.2g} of the energy exchanged (limit {GAP:.0e}).",
+            f"Gap {gap:.1e} of the energy exchanged, at most {GAP:.0e}.",
         ))  # fmt: skip
     if held is None:
         verdicts.append(("open", "No baseline", "This run was not held against a baseline."))
