@@ -1,0 +1,83 @@
+"""Voltages along lighting cables: phases and neutral, luminaires in a row, all feeders at once.
+
+Feeders are rows of equal length; where a feeder is shorter, the rest has no lamps. Section j
+leads to luminaire j. Its phase conductors carry what the luminaires from j on draw from that
+phase, its neutral carries all of it back. Mutual coupling between conductors is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fernwatt.errors import ConvergenceError
+
+__all__ = ["ComplexArray", "Flow", "Ladder"]
+
+ComplexArray = NDArray[np.complex128]
+IntArray = NDArray[np.int64]
+_TOLERANCE_V = 1e-7
+_ITERATIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A solved state.
+
+    ``v_v[f, j]`` is the voltage between phase and neutral at luminaire j, ``section_a[f, j, 3]``
+    the current into section j, ``node_v[f, j, 3]`` the voltages of the three phases to neutral
+    at the beginning of section j; ``s_va[f, 3]`` is drawn from each phase at the head.
+    """
+
+    v_v: ComplexArray
+    section_a: ComplexArray
+    node_v: ComplexArray
+    s_va: ComplexArray
+
+
+class Ladder:
+    """Cables of feeders: impedances [ohm] of each section, the phase (0, 1, 2) of each lamp."""
+
+    def __init__(self, phase_ohm: ComplexArray, neutral_ohm: ComplexArray, phase: IntArray) -> None:
+        self._phase_ohm, self._neutral_ohm = phase_ohm[:, :, None], neutral_ohm
+        self._phase = phase[:, :, None]
+        self._at = np.arange(3) == self._phase  # [f, j, 3]
+
+    def solve(
+        self, head_v: ComplexArray, power: Callable[[NDArray[np.float64]], ComplexArray]
+    ) -> Flow:
+        """Return the flow for head voltages ``[f, 3]`` and lamps that draw ``power(|V|)`` [VA].
+
+        Raises ConvergenceError where the cable cannot carry the lamps.
+        """
+        rows = head_v.shape[0]
+        drop_v = np.zeros((rows, *self._at.shape[1:]), dtype=complex)
+        for _ in range(_ITERATIONS):
+            nodes_v = head_v[:, None, :] - drop_v
+            v_v = np.take_along_axis(nodes_v, self._phase, axis=2)[:, :, 0]
+            size_v = np.abs(v_v)
+            i_a = np.conj(power(size_v) / np.where(size_v > 0, v_v, 1.0))
+            section_a = _from_the_end(self._at * np.where(size_v > 0, i_a, 0.0)[:, :, None])
+            back_v = self._neutral_ohm * section_a.sum(axis=2)
+            fresh_v = np.cumsum(self._phase_ohm * section_a + back_v[:, :, None], axis=1)
+            change_v = np.abs(fresh_v - drop_v).max(initial=0.0)
+            drop_v = fresh_v
+            if change_v < _TOLERANCE_V:
+                break
+            if not np.isfinite(change_v):
+                raise ConvergenceError("a lighting cable cannot carry its lamps")
+        else:
+            raise ConvergenceError("the voltages along a lighting cable do not settle")
+        nodes_v = head_v[:, None, :] - drop_v
+        begin_v = np.concatenate((head_v[:, None, :], nodes_v[:, :-1]), axis=1)
+        v_v = np.take_along_axis(nodes_v, self._phase, axis=2)[:, :, 0]
+        s_va = head_v * np.conj(section_a[:, 0])
+        return Flow(v_v, section_a, begin_v, s_va)
+
+
+def _from_the_end(values: ComplexArray) -> ComplexArray:
+    summed: ComplexArray = np.cumsum(values[:, ::-1], axis=1)[:, ::-1]
+    return summed

@@ -1,0 +1,380 @@
+"""All lighting feeders of a grid: voltages at their heads in, power and sensors' values out.
+
+The order at an instant: ``advance`` to it, then ``command`` and the like, then ``feed``::
+
+    events = lighting.advance(t_ms)
+    flow = lighting.feed(t_ms, head_v, cause)          # [f, 3], phase to neutral
+    lighting.due_ms                                    # when to come again, at the latest
+
+Between, warm-up and burning hours run on exactly; chances (flicker, drift) are drawn on whole
+minutes of the scenario while a feeder burns, so looking more often changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fernwatt.errors import SimulationError
+from fernwatt.identifiers import Sequencer
+from fernwatt.messages import Event
+from fernwatt.streams import stream
+from simulators.grid.lighting.ladder import ComplexArray, Flow, Ladder
+from simulators.grid.lighting.lamps import FloatArray, life_h
+from simulators.grid.lighting.specs import FeederSpec
+from simulators.grid.lighting.switching import switchings
+
+__all__ = ["Lighting", "SensorValues"]
+
+BoolArray = NDArray[np.bool_]
+_MINUTE_MS, _WARMING_MS = 60_000, 10_000
+_MS_PER_H = 3.6e6
+OFF, LIT, WAITING, BURNT = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorValues:
+    """What flows at the head of each segment: ``[f, s, 3]``, 0 where a feeder has no such one."""
+
+    v_v: ComplexArray
+    i_a: ComplexArray
+
+
+class Lighting:
+    """Feeders sorted by identifier, in arrays ``[f, j]`` over luminaires in a row."""
+
+    def __init__(
+        self,
+        feeders: Sequence[FeederSpec],
+        start: datetime,
+        end_ms: int,
+        position: tuple[float, float],
+        seed: int,
+    ) -> None:
+        self.feeders = tuple(feeders)
+        self._t_ms = 0
+        self._ids = Sequencer("lighting")
+        shape = (len(feeders), max((f.count for f in feeders), default=0))
+        self._exists = np.arange(shape[1]) < np.array([f.count for f in feeders])[:, None]
+        self._types = [[s.lamp for s in f.segments for _ in range(s.count)] for f in feeders]
+        self._rngs = [stream(seed, "lighting", f.id) for f in feeders]
+        self._ladder = _ladder(feeders, shape)
+        self._vn_v = np.array([f.vn_v for f in feeders], dtype=float)[:, None]
+        self._gather(shape)
+        self._draw_lamps(seed, shape)
+        self._mode = np.where(self._exists, OFF, BURNT)
+        self._warm, self._noise = np.zeros(shape), np.zeros(shape)
+        self._drift, self._common = np.zeros(shape), np.zeros((shape[0], 1))
+        self._ready_ms = np.zeros(shape, dtype=np.int64)
+        self._out: dict[tuple[int, int], str] = {}
+        self._cut = np.full(shape[0], shape[1])
+        self._on, self._stuck = (np.zeros(shape[0], dtype=bool) for _ in range(2))
+        self._why = [""] * shape[0]
+        self._plan: list[tuple[int, int, bool]] = []
+        self._news: list[Event] = []
+        for row, feeder in enumerate(feeders):
+            burns, later = switchings(feeder.switching, start, end_ms, *position)
+            self._plan += [(t_ms, row, lit) for t_ms, lit in later]
+            if burns:
+                self._news += self._switch(0, row, True)
+        self._plan.sort(reverse=True)
+        self._flow: Flow | None = None
+
+    # -- time ----------------------------------------------------------------------------------
+
+    @property
+    def due_ms(self) -> int | None:
+        """When something next happens by itself; None for never."""
+        due = [self._plan[-1][0]] if self._plan else []
+        lit, waiting = self._mode == LIT, self._mode == WAITING
+        if lit.any() or waiting.any():
+            warming = (lit & (self._p0 < 1.0) & (self._warm < 0.999)).any()
+            step_ms = _WARMING_MS if warming else _MINUTE_MS
+            due.append((self._t_ms // step_ms + 1) * step_ms)
+            later = self._ready_ms[waiting & (self._ready_ms > self._t_ms)]
+            due += [int(later.min())] if len(later) else []
+            left_h = (self._life_h - self._burnt_h)[lit]
+            if len(left_h):
+                left_ms = float(np.ceil(min(float(left_h.min()) * _MS_PER_H, 2.0**53)))
+                due.append(self._t_ms + max(int(left_ms), 1))
+        return min(due) if due else None
+
+    def advance(self, t_ms: int) -> list[Event]:
+        """Go on to ``t_ms``: lamps warm up, age, fail; feeders are switched by their plan."""
+        events, self._news = self._news, []
+        while (due := self.due_ms) is not None and due <= t_ms:
+            self._run(due)
+            events += self._burn_out(due)
+            if due % _MINUTE_MS == 0:
+                self._draw_minute()
+            while self._plan and self._plan[-1][0] <= due:
+                _, row, lit = self._plan.pop()
+                events += self._switch(due, row, lit)
+        self._run(t_ms)
+        return events
+
+    # -- what others do to it ------------------------------------------------------------------
+
+    def command(self, t_ms: int, feeder: str, on: bool, cause: str) -> list[Event]:
+        """Switch a feeder by hand; its plan goes on from its next instant."""
+        return self._switch(t_ms, self._row(feeder), on, cause)
+
+    def stick(self, feeder: str, stuck: bool = True) -> None:
+        """Let a feeder's contactor stay as it is, whatever it is told; or mend it."""
+        self._stuck[self._row(feeder)] = stuck
+
+    def cut(self, feeder: str, luminaire: int) -> None:
+        """Break a feeder's cable before a luminaire (from 0); mend it with its count."""
+        self._cut[self._row(feeder)] = luminaire
+
+    def burn_out(self, t_ms: int, lamp: str, cause: str) -> list[Event]:
+        """Let one lamp fail now."""
+        row, place = self._place(lamp)
+        if self._mode[row, place] == BURNT:
+            return []
+        self._mode[row, place] = BURNT
+        return [self._event(t_ms, "lamp_failed", lamp, cause, self._age(row, place))]
+
+    def replace(self, t_ms: int, lamp: str, cause: str) -> list[Event]:
+        """Put a new lamp in; it strikes if its feeder burns."""
+        row, place = self._place(lamp)
+        self._burnt_h[row, place] = self._drift[row, place] = 0.0
+        uniform = 1.0 - self._rngs[row].random()
+        self._life_h[row, place] = life_h(self._types[row][place], 0.0, uniform)
+        self._mode[row, place] = WAITING if self._on[row] else OFF
+        self._ready_ms[row, place], self._warm[row, place] = t_ms, 0.0
+        self._out.pop((row, place), None)
+        return [self._event(t_ms, "lamp_replaced", lamp, cause, None)]
+
+    def feed(self, t_ms: int, head_v: ComplexArray, cause: str = "") -> tuple[Flow, list[Event]]:
+        """Supply the feeders' heads with ``head_v[f, 3]`` [V] from ``t_ms`` on.
+
+        Lamps strike that may, and go out that have too little. Raises SimulationError for
+        another shape or voltages that are none.
+        """
+        if head_v.shape != (len(self.feeders), 3) or not np.isfinite(head_v).all():
+            raise SimulationError("lighting needs a voltage for each phase of each feeder")
+        events: list[Event] = []
+        head_v = np.where(self._on[:, None], head_v, 0.0)
+        flow = self._ladder.solve(head_v, self._power)
+        share = self._share(flow)
+        strikes = (self._mode == WAITING) & (self._ready_ms <= t_ms) & (share >= self._strike)
+        if strikes.any():
+            self._mode[strikes], self._warm[strikes] = LIT, 0.0
+            events += self._tell_struck(t_ms, strikes)
+            flow = self._ladder.solve(head_v, self._power)
+        while (dark := (self._mode == LIT) & (self._share(flow) < self._extinction())).any():
+            self._mode[dark], self._warm[dark] = WAITING, 0.0
+            self._ready_ms[dark] = t_ms + self._restrike_ms[dark]
+            events += self._tell_out(t_ms, dark, cause)
+            flow = self._ladder.solve(head_v, self._power)
+        self._flow = flow
+        return flow, events
+
+    # -- how it is -----------------------------------------------------------------------------
+
+    def sensors(self) -> SensorValues:
+        """Return voltage and current at the head of each segment, as last fed."""
+        if self._flow is None:
+            raise SimulationError("the lighting has not been fed yet")
+        most = max((len(f.segments) for f in self.feeders), default=0)
+        v_v, i_a = (np.zeros((len(self.feeders), most, 3), dtype=complex) for _ in range(2))
+        for row, feeder in enumerate(self.feeders):
+            first = 0
+            for number, segment in enumerate(feeder.segments):
+                v_v[row, number] = self._flow.node_v[row, first] * (first <= self._cut[row])
+                i_a[row, number] = self._flow.section_a[row, first]
+                first += segment.count
+        return SensorValues(v_v, i_a)
+
+    def lamp_ids(self) -> list[list[str]]:
+        """Return the luminaires of each feeder, along its cable."""
+        return [[_lamp(f, place) for place in range(f.count)] for f in self.feeders]
+
+    def burnt(self) -> list[str]:
+        """Return the lamps that are burnt: the truth, for the recorder alone."""
+        return [_lamp(self.feeders[r], p) for r, p in np.argwhere(self._bad()).tolist()]
+
+    def lit(self) -> BoolArray:
+        """Return which luminaires burn, ``[f, j]``."""
+        return np.asarray(self._mode == LIT)
+
+    def power_w(self) -> FloatArray:
+        """Return what each luminaire draws, ``[f, j]`` [W], as last fed."""
+        if self._flow is None:
+            raise SimulationError("the lighting has not been fed yet")
+        return np.asarray(self._power(np.abs(self._flow.v_v)).real)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _gather(self, shape: tuple[int, int]) -> None:
+        def values(name: str, otherwise: float = 0.0) -> FloatArray:
+            out = np.full(shape, otherwise)
+            for row, kinds in enumerate(self._types):
+                out[row, : len(kinds)] = [getattr(kind, name) for kind in kinds]
+            return out
+
+        self._p_w, self._q_var = values("p_w"), values("q_var")
+        self._a, self._b = values("voltage_exponent"), values("reactive_exponent")
+        self._p0, self._q0 = values("start_power"), values("start_reactive")
+        self._tau_ms = values("warm_up_s", 1.0) * 1000
+        self._restrike_ms = np.rint(values("restrike_s") * 1000).astype(np.int64)
+        self._cold, self._hot = values("extinction_cold", 0.5), values("extinction_hot", 0.5)
+        self._rise, self._strike = values("extinction_rise"), values("strike", 1.0)
+        self._rated_h, self._trend = values("life_h", 1.0), values("trend")
+        self._flicker, self._unsteady = values("flicker"), values("unsteady")
+        self._drift_sd, self._common_sd = values("drift"), values("common_drift")
+
+    def _draw_lamps(self, seed: int, shape: tuple[int, int]) -> None:
+        self._tolerance, self._burnt_h = np.ones(shape), np.zeros(shape)
+        self._life_h = np.full(shape, np.inf)
+        for row, feeder in enumerate(self.feeders):
+            low_h, high_h = feeder.age_h
+            for place, kind in enumerate(self._types[row]):
+                rng = stream(seed, "lighting", _lamp(feeder, place))
+                self._tolerance[row, place] = 1.0 + kind.tolerance * rng.standard_normal()
+                age_h = low_h + (high_h - low_h) * rng.random()
+                self._burnt_h[row, place] = age_h
+                self._life_h[row, place] = life_h(kind, age_h, 1.0 - rng.random())
+
+    def _power(self, size_v: FloatArray) -> ComplexArray:
+        """Return what the lamps draw [VA] at voltages ``[f, j]``; below extinction as impedances.
+
+        That keeps the voltages findable; lamps that end there are put out afterwards.
+        """
+        share = size_v / self._vn_v
+        held = np.maximum(share, self._extinction())
+        lower = np.minimum(share / np.maximum(held, 1e-9), 1.0) ** 2
+        lit = (self._mode == LIT) & (np.arange(share.shape[1]) < self._cut[:, None])
+        scale = np.where(lit, lower * self._tolerance * (1.0 + self._noise), 0.0)
+        aged = 1.0 + self._drift + self._common + self._trend * self._burnt_h / self._rated_h
+        p_w = self._p_w * aged * (self._p0 + (1.0 - self._p0) * self._warm) * held**self._a
+        q_var = self._q_var * (self._q0 + (1.0 - self._q0) * self._warm) * held**self._b
+        drawn: ComplexArray = scale * (p_w + 1j * q_var)
+        return drawn
+
+    def _share(self, flow: Flow) -> FloatArray:
+        reached = np.arange(self._mode.shape[1]) < self._cut[:, None]
+        share: FloatArray = np.where(reached, np.abs(flow.v_v) / self._vn_v, 0.0)
+        return share
+
+    def _extinction(self) -> FloatArray:
+        old = np.minimum(self._burnt_h / np.maximum(self._life_h, 1e-9), 1.0) ** 2
+        hot = self._hot + self._rise * old
+        extinction: FloatArray = self._cold + (hot - self._cold) * self._warm
+        return extinction
+
+    def _run(self, t_ms: int) -> None:
+        dt_ms = t_ms - self._t_ms
+        if dt_ms < 0:
+            raise SimulationError(f"lighting is at {self._t_ms} ms already, not at {t_ms} ms")
+        self._t_ms = t_ms
+        lit = self._mode == LIT
+        cooler = (1.0 - self._warm) * np.exp(-dt_ms / self._tau_ms)
+        self._warm = np.where(lit, 1.0 - cooler, self._warm)
+        self._burnt_h = np.where(lit, self._burnt_h + dt_ms / _MS_PER_H, self._burnt_h)
+
+    def _burn_out(self, t_ms: int) -> list[Event]:
+        over = (self._mode == LIT) & (self._burnt_h >= self._life_h - 1e-9)
+        events: list[Event] = []
+        for row, place in np.argwhere(over).tolist():
+            lamp = _lamp(self.feeders[row], place)
+            events += self.burn_out(t_ms, lamp, self._why[row])
+        return events
+
+    def _draw_minute(self) -> None:
+        """Draw flicker and drift of the feeders that burn, for the coming minute."""
+        share = self._share(self._flow) if self._flow is not None else np.ones(self._mode.shape)
+        near = np.clip(1.0 - (share - self._extinction()) / 0.05, 0.0, 1.0)
+        spread = self._flicker + self._unsteady * near
+        root = (_MINUTE_MS / _MS_PER_H / 1000.0) ** 0.5
+        for row in np.flatnonzero(self._on).tolist():
+            n = self.feeders[row].count
+            drawn = self._rngs[row].standard_normal(2 * n + 1)
+            self._noise[row, :n] = np.clip(spread[row, :n] * drawn[:n], -0.9, 0.9)
+            self._drift[row, :n] += root * self._drift_sd[row, :n] * drawn[n : 2 * n]
+            self._common[row] += root * self._common_sd[row, 0] * drawn[-1]
+
+    def _switch(self, t_ms: int, row: int, on: bool, cause: str = "") -> list[Event]:
+        feeder = self.feeders[row]
+        if self._stuck[row]:
+            value = {"on": bool(self._on[row]), "wanted": on}
+            return [self._event(t_ms, "lighting_stuck", feeder.id, cause, value)]
+        if self._on[row] == on:
+            return []
+        self._on[row] = on
+        lit = self._mode[row] == LIT
+        if on:
+            self._mode[row][self._mode[row] == OFF] = WAITING
+        else:
+            self._ready_ms[row] = np.where(lit, t_ms + self._restrike_ms[row], self._ready_ms[row])
+            self._mode[row][self._mode[row] != BURNT] = OFF
+            self._warm[row] = 0.0
+            for key in [key for key in self._out if key[0] == row]:
+                del self._out[key]
+        event = self._event(t_ms, "lighting_on" if on else "lighting_off", feeder.id, cause, None)
+        self._why[row] = event.id
+        return [event]
+
+    def _tell_struck(self, t_ms: int, strikes: BoolArray) -> list[Event]:
+        """Tell of lamps that had gone out; at dusk it is the feeder's event that tells of all."""
+        events = []
+        for row, place in np.argwhere(strikes).tolist():
+            cause = self._out.pop((row, place), None)
+            if cause is not None:
+                lamp = _lamp(self.feeders[row], place)
+                events.append(self._event(t_ms, "lamp_struck", lamp, cause, None))
+        return events
+
+    def _tell_out(self, t_ms: int, dark: BoolArray, cause: str) -> list[Event]:
+        events = []
+        for row, place in np.argwhere(dark).tolist():
+            lamp = _lamp(self.feeders[row], place)
+            event = self._event(t_ms, "lamp_out", lamp, cause, self._age(row, place))
+            self._out[row, place] = event.id
+            events.append(event)
+        return events
+
+    def _age(self, row: int, place: int) -> dict[str, Any]:
+        return {"burnt_h": round(float(self._burnt_h[row, place]), 3)}
+
+    def _event(self, t_ms: int, kind: str, element: str, cause: str, value: Any) -> Event:
+        return Event(self._ids(), cause, t_ms * 1000, kind, element, value)
+
+    def _bad(self) -> BoolArray:
+        return np.asarray((self._mode == BURNT) & self._exists)
+
+    def _row(self, feeder: str) -> int:
+        for row, spec in enumerate(self.feeders):
+            if spec.id == feeder:
+                return row
+        raise SimulationError(f"there is no lighting feeder {feeder}")
+
+    def _place(self, lamp: str) -> tuple[int, int]:
+        feeder, _, number = lamp.rpartition("/lamp-")
+        row = self._row(feeder)
+        if not number.isdigit() or int(number) >= self.feeders[row].count:
+            raise SimulationError(f"there is no lamp {lamp}")
+        return row, int(number)
+
+
+def _lamp(feeder: FeederSpec, place: int) -> str:
+    return f"{feeder.id}/lamp-{place:03}"
+
+
+def _ladder(feeders: Sequence[FeederSpec], shape: tuple[int, int]) -> Ladder:
+    phase_ohm, neutral_ohm = (np.zeros(shape, dtype=complex) for _ in range(2))
+    phase = np.zeros(shape, dtype=np.int64)
+    for row, feeder in enumerate(feeders):
+        km, n = feeder.span_m / 1000, feeder.count
+        phase_ohm[row, :n] = km * complex(feeder.r_ohm_per_km, feeder.x_ohm_per_km)
+        neutral_ohm[row, :n] = km * complex(
+            feeder.neutral_r_ohm_per_km, feeder.neutral_x_ohm_per_km
+        )
+        phase[row, :n] = np.resize(np.array(feeder.phases) - 1, n)
+    return Ladder(phase_ohm, neutral_ohm, phase)
