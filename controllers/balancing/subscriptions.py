@@ -37,8 +37,10 @@ class Subscriptions:
             self.ask(variable, location)
 
     def ask(self, variable: str, location: str) -> None:
-        """Be told the present value once."""
-        self._ask(_Wish(True, variable, location))
+        """Be told the present value once; while it is being asked for, that is enough."""
+        pending = (*self._open.values(), *(wish for _, wish in self._again))
+        if not any(w.query and (w.variable, w.location) == (variable, location) for w in pending):
+            self._ask(_Wish(True, variable, location))
 
     def is_value(self, notification: Notification) -> bool:
         """Take note of a notification; return True when it carries a value."""

@@ -200,7 +200,10 @@ class Instruments:
         for name in ("import_wh", "export_wh"):
             true_wh = np.asarray(history[name], dtype=float)
             shown = _cut(np.cumsum(true_wh) * self._accuracy.gain[row], resolution)
-            out[name] = np.diff(shown, prepend=0.0).tolist()
+            steps = np.diff(shown, prepend=0.0)
+            # whole numbers where the register has no others: they are shorter on the wire
+            whole = bool(resolution[0]) and not (steps % 1.0).any()
+            out[name] = (steps.astype(np.int64) if whole else steps).tolist()
         return out
 
 
