@@ -23,7 +23,7 @@ from fernwatt.gridmodel.model import (
     Transformer,
 )  # fmt: skip
 from fernwatt.gridmodel.naming import area_kind, bus_areas, identifiers
-from fernwatt.gridmodel.raw import RawGrid, rows
+from fernwatt.gridmodel.raw import ZERO_SEQUENCE, RawGrid, rows
 
 __all__ = ["build"]
 
@@ -130,6 +130,9 @@ def _network(
             line["length_km"].to_numpy(), name=ids["line"], parallel=line["parallel"].to_numpy(),
             **{column: line[column].to_numpy() for column in columns},
         )  # fmt: skip
+        for column in ZERO_SEQUENCE:
+            if line[column].notna().any():
+                net.line[column] = line[column].to_numpy()
     if len(trafo):
         parts = (
             "sn_mva", "vn_hv_kv", "vn_lv_kv", "vkr_percent", "vk_percent", "pfe_kw", "i0_percent",
@@ -309,6 +312,8 @@ def _content_hash(
         frame = tables[name]
         for column in frame.columns:
             values = frame[column].to_numpy()
+            if column in ZERO_SEQUENCE and np.isnan(values).all():
+                continue  # a source without them is the same grid as ever
             digest.update(f"{name}.{column}".encode())
             if values.dtype == object:
                 digest.update("\x1f".join(map(str, values)).encode())

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fernwatt.gridmodel.model import Profiles
 
-__all__ = ["COLUMNS", "NO_PROFILES", "REFERENCES", "RawGrid", "rows"]
+__all__ = ["COLUMNS", "NO_PROFILES", "REFERENCES", "ZERO_SEQUENCE", "RawGrid", "rows"]
 
 NO_PROFILES = Profiles(2016, (), np.empty((0, 0)))
 
@@ -20,7 +20,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "line": {
         "name": "s", "from_bus": "i", "to_bus": "i", "length_km": "f", "r_ohm_per_km": "f",
         "x_ohm_per_km": "f", "c_nf_per_km": "f", "g_us_per_km": "f", "max_i_ka": "f", "df": "f",
-        "parallel": "i", "std_type": "s",
+        "parallel": "i", "std_type": "s", "r0_ohm_per_km": "f", "x0_ohm_per_km": "f",
+        "c0_nf_per_km": "f",
     },
     "trafo": {
         "name": "s", "hv_bus": "i", "lv_bus": "i", "sn_mva": "f", "vn_hv_kv": "f",
@@ -43,6 +44,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "shunt": {"name": "s", "bus": "i", "p_mw": "f", "q_mvar": "f", "vn_kv": "f"},
 }  # fmt: skip
 """Tables and columns that a grid consists of; types s text, f float, i int, b bool."""
+
+ZERO_SEQUENCE = ("r0_ohm_per_km", "x0_ohm_per_km", "c0_nf_per_km")
+"""Columns of lines that only few sources have; NaN where they do not."""
 
 REFERENCES: dict[str, tuple[str, ...]] = {
     "line": ("from_bus", "to_bus"),

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from fernwatt.errors import Fault, ScenarioError
-from fernwatt.gridmodel.raw import COLUMNS, NO_PROFILES, REFERENCES, RawGrid
+from fernwatt.gridmodel.raw import COLUMNS, NO_PROFILES, REFERENCES, ZERO_SEQUENCE, RawGrid
 
 __all__ = ["sanitise"]
 
@@ -30,15 +30,16 @@ _DEFAULTS: dict[str, float] = {
     "va_degree": 0.0, "shift_degree": 0.0, "pfe_kw": 0.0, "i0_percent": 0.0,
 }  # fmt: skip
 _MAY_BE_NAN = frozenset(
-    {"x", "y", "tap_neutral", "tap_min", "tap_max", "tap_step_percent", "tap_pos"}
+    {"x", "y", "tap_neutral", "tap_min", "tap_max", "tap_step_percent", "tap_pos", *ZERO_SEQUENCE}
 )
 _POSITIVE = frozenset(
     {"vn_kv", "length_km", "max_i_ka", "df", "sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent",
      "parallel", "vm_pu"}
 )  # fmt: skip
 _NOT_NEGATIVE = frozenset(
-    {"r_ohm_per_km", "c_nf_per_km", "g_us_per_km", "vkr_percent", "pfe_kw", "i0_percent"}
-)
+    {"r_ohm_per_km", "c_nf_per_km", "g_us_per_km", "vkr_percent", "pfe_kw", "i0_percent",
+     *ZERO_SEQUENCE}
+)  # fmt: skip
 
 
 def sanitise(tables: Mapping[str, pd.DataFrame], f_hz: float, place: str) -> RawGrid:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fernwatt.errors import ConvergenceError
 from fernwatt.gridmodel.model import FloatArray, GridModel
 
-__all__ = ["BoolArray", "BranchState", "GridState", "Solver", "Trouble"]
+__all__ = ["BoolArray", "BranchState", "Conductors", "GridState", "Solver", "Trouble"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -34,13 +34,38 @@ class BranchState:
 
 
 @dataclass(frozen=True, slots=True)
+class Conductors:
+    """What a solution with phases and neutral knows beyond the balanced one.
+
+    ``v_bus_v[n_buses, 3]`` [V]: phase to neutral (to the star-point of the phases where there is
+    no neutral conductor). ``v_neutral_v[n_buses]`` [V]: of neutral, or star-point, to earth; both
+    NaN where the bus is dead. ``v_terminal_v``, ``p_terminal_w``, ``q_terminal_var``
+    ``[n_terminals, 3]``: by the terminal's own conductors, 0 where it has none or no voltage.
+    ``terminal_live[n_terminals]``: a conductor of the terminal has voltage.
+    ``i_line_a``, ``i_transformer_a`` ``[n, 4]`` [A]: phases and neutral, the larger of a line's
+    ends, a transformer's low-voltage side.
+    """
+
+    v_bus_v: FloatArray
+    v_neutral_v: FloatArray
+    v_terminal_v: FloatArray
+    p_terminal_w: FloatArray
+    q_terminal_var: FloatArray
+    terminal_live: BoolArray
+    i_line_a: FloatArray
+    i_transformer_a: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
 class GridState:
     """One solved state; arrays in the order of the model's tuples.
 
     ``vm_pu`` and ``va_degree`` are NaN where ``energised`` (of buses) is false, nowhere else.
     ``p_terminals_w``, ``q_terminals_var`` [n_terminals]: drawn, as solved; zero without supply.
     ``p_slack_w``, ``q_slack_var``: drawn from the upstream grid by all its connections together.
-    ``p_loss_w``: active power lost in lines, transformers and shunts.
+    ``p_loss_w``: active power lost in lines, transformers, shunts and earth.
+    ``conductors``: phases and neutral, where the solver knows them; ``vm_pu`` then is the mean of
+    the phases, ``va_degree`` the positive sequence's, ``i_a`` the most loaded conductor's.
     """
 
     vm_pu: FloatArray
@@ -53,6 +78,7 @@ class GridState:
     p_slack_w: float
     q_slack_var: float
     p_loss_w: float
+    conductors: Conductors | None = None
 
 
 class Solver(Protocol):
@@ -72,10 +98,10 @@ class Solver(Protocol):
 class Trouble:
     """Tells, when a solution fails, what changed since the last one that did not."""
 
-    __slots__ = ("_model", "_p_w", "_switches")
+    __slots__ = ("_estimate", "_model", "_p_w", "_switches")
 
-    def __init__(self, model: GridModel) -> None:
-        self._model = model
+    def __init__(self, model: GridModel, estimate: str = "the linear estimate") -> None:
+        self._model, self._estimate = model, estimate
         self._p_w: FloatArray | None = None
         self._switches: list[str] = []
 
@@ -84,6 +110,10 @@ class Trouble:
         self._switches.append(
             f"{self._model.switches[index].id} {'closed' if closed else 'opened'}"
         )
+
+    def damaged(self, what: str) -> None:
+        """Remember that something broke or was mended."""
+        self._switches.append(what)
 
     def solved(self, p_w: FloatArray) -> None:
         """Remember the terminals' power ``p_w[n]`` of a solution."""
@@ -97,7 +127,7 @@ class Trouble:
         if vm_pu is not None and np.isfinite(vm_pu).any():
             worst = int(np.nanargmin(vm_pu))
             bus = self._model.buses[worst].id
-            parts.append(f"worst bus {bus}, about {vm_pu[worst]:.3f} pu in the linear estimate")
+            parts.append(f"worst bus {bus}, about {vm_pu[worst]:.3f} pu in {self._estimate}")
         if self._switches:
             parts.append("switched since the last solution: " + ", ".join(self._switches[-3:]))
         if len(p_w):

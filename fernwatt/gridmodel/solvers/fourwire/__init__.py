@@ -1,0 +1,7 @@
+"""Power flow with phases and neutral: an OpenDSS circuit made of the model, and kept alive."""
+
+from __future__ import annotations
+
+from fernwatt.gridmodel.solvers.fourwire.solver import FourWireSolver
+
+__all__ = ["FourWireSolver"]

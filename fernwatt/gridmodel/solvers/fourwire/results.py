@@ -1,0 +1,154 @@
+"""From node voltages to the state of a grid."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fernwatt.gridmodel.linetypes import ComplexArray
+from fernwatt.gridmodel.model import FloatArray
+from fernwatt.gridmodel.solvers.fourwire.branches import Branches, IntArray, node_rows
+from fernwatt.gridmodel.solvers.fourwire.circuit import Circuit
+from fernwatt.gridmodel.solvers.fourwire.shunts import Shunts, Slack
+from fernwatt.gridmodel.solvers.fourwire.supply import Conductors as Interrupted
+from fernwatt.gridmodel.solvers.fourwire.supply import Supplied
+from fernwatt.gridmodel.solvers.state import BoolArray, BranchState, Conductors, GridState
+
+__all__ = ["Results"]
+
+_SQRT3 = np.sqrt(3.0)
+_MEAN = np.full(3, 1.0 / 3.0)
+_POSITIVE = np.exp(2j * np.pi / 3.0 * np.arange(3)) / 3.0
+
+
+class Results:
+    """Reads states out of node voltages; all that stands still is worked out once."""
+
+    def __init__(self, circuit: Circuit, interrupted: Interrupted, connected: BoolArray) -> None:
+        self._circuit, self._connected = circuit, connected
+        model, net = circuit.model, circuit.model.net
+        nodes = self._nodes = node_rows(circuit)
+        self._low = circuit.low
+        self._vn_v = circuit.vn_v / _SQRT3
+        names = {
+            "line": [f"line.l{row}" for row in range(len(net.line))],
+            "transformer": [f"transformer.t{row}" for row in range(len(net.trafo))],
+            "tie": [f"line.s{number}" for number in interrupted.ties],
+        }
+        self.branches = Branches(circuit, names, nodes)
+        for row in np.flatnonzero(circuit.trafo.y_pu):
+            shunts = (f"reactor.m{row}h", f"reactor.m{row}l")
+            self.branches.add_shunt("transformer", int(row), shunts)
+        self._bus = net.load["bus"].to_numpy(int)
+        self._delta = circuit.load_column < 0
+        self._load_at = circuit.load_terminal * 3 + np.maximum(circuit.load_column, 0)
+        self._load_vn_v = self._vn_v[circuit.load_bus]
+        self._shunt = Shunts(circuit, nodes)
+        self._slack = Slack(circuit, self.branches, self._shunt)
+        self._max_i_a = np.array([line.max_i_a for line in model.lines])
+        sn_va = (net.trafo["sn_mva"] * net.trafo["parallel"] * net.trafo["df"]).to_numpy(float)
+        sides = [net.trafo[name].to_numpy(float) * 1e3 for name in ("vn_hv_kv", "vn_lv_kv")]
+        self._rated_a = [sn_va * 1e6 / (side * _SQRT3) for side in sides]
+        self.supplied(interrupted.supplied(), np.tile(np.arange(3), (len(self._bus), 1)))
+
+    def supplied(self, supplied: Supplied, wiring: IntArray) -> None:
+        """Take over what is supplied, and which phases the terminals' conductors are at."""
+        self._energised = np.asarray(supplied.live.any(axis=1))
+        self._at_phase = self._bus[:, None] * 3 + wiring
+        self._has_voltage = self._connected & self._energised[self._bus, None]
+        live = supplied.live.ravel()[self._at_phase] & self._connected
+        self._terminal_live = np.asarray(live.any(axis=1))
+
+    def estimate(self, v: ComplexArray) -> FloatArray:
+        """Return voltages [pu] that are no solution, NaN where they are no numbers at all."""
+        v_pn, _ = self._star(v[self._nodes])
+        pu = np.abs(v_pn).mean(axis=1) / self._vn_v
+        estimate: FloatArray = np.where(np.isfinite(pu) & (pu < 10.0), pu, np.nan)
+        return estimate
+
+    def state(
+        self, v: ComplexArray, loads: FloatArray, impedance: BoolArray
+    ) -> tuple[GridState, float]:
+        """Return the state at node voltages ``v`` with ``loads[2, n]`` [W, var].
+
+        And the least voltage [pu] at a load of constant power, 1 where there is none.
+        """
+        v_pn, v_n = self._star(v[self._nodes])
+        v_bus_v = np.abs(v_pn)
+        v_terminal_v = v_bus_v.ravel()[self._at_phase]
+        at_loads = self._at_loads(v_pn, v_terminal_v)
+        power = loads[0] + 1j * loads[1]
+        if impedance.any():
+            power = power * np.where(impedance, at_loads**2, 1.0)
+        busy = (power != 0.0) & ~impedance
+        least_pu = float(at_loads.min(initial=1.0, where=busy))
+        ends = v[self.branches.nodes]
+        flows = self.branches.currents(ends)
+        s = (ends * flows.conj()).reshape(-1, 2, 4).sum(axis=2)
+        shunt_va, p_earth_w = self._shunt.power(v, v_pn)
+        s_slack = self._slack.power(v, flows, power, shunt_va)
+        by_terminal = self._by_terminal(power)
+        i_a = np.abs(flows)
+        dead = ~self._energised
+        vm_pu = v_bus_v.mean(axis=1) / self._vn_v
+        va_degree = np.degrees(np.angle(v_pn @ _POSITIVE))
+        v_neutral_v = np.abs(v_n)
+        for values in (vm_pu, va_degree, v_bus_v, v_neutral_v):
+            values[dead] = np.nan
+        line, trafo = self.branches.parts["line"], self.branches.parts["transformer"]
+        i_line_a = np.maximum(i_a[line, :4], i_a[line, 4:])
+        i_most_a = i_line_a.max(axis=1, initial=0.0)
+        return GridState(
+            vm_pu=vm_pu,
+            va_degree=va_degree,
+            energised=self._energised,
+            line=_branch(s[line], i_most_a, i_most_a / self._max_i_a),
+            transformer=self._transformers(s[trafo], i_a[trafo]),
+            p_terminals_w=by_terminal.real.sum(axis=1),
+            q_terminals_var=by_terminal.imag.sum(axis=1),
+            p_slack_w=s_slack.real,
+            q_slack_var=s_slack.imag,
+            p_loss_w=float(s.real.sum() + shunt_va.real.sum()) + p_earth_w,
+            conductors=Conductors(
+                v_bus_v=v_bus_v,
+                v_neutral_v=v_neutral_v,
+                v_terminal_v=np.where(self._has_voltage, v_terminal_v, 0.0),
+                p_terminal_w=by_terminal.real,
+                q_terminal_var=by_terminal.imag,
+                terminal_live=self._terminal_live,
+                i_line_a=i_line_a,
+                i_transformer_a=i_a[trafo, 4:],
+            ),
+        ), least_pu  # fmt: skip
+
+    def _star(self, by_node: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+        """Return voltages to neutral ``[n, 3]``, and of the neutral (or star-point) ``[n]``."""
+        phases = by_node[:, :3]
+        v_n = np.where(self._low, by_node[:, 3], phases @ _MEAN)
+        return phases - v_n[:, None], v_n
+
+    def _at_loads(self, v_pn: ComplexArray, v_terminal_v: FloatArray) -> FloatArray:
+        """Return each load's voltage [pu]; between phases the root of their mean square."""
+        single: FloatArray = v_terminal_v.ravel()[self._load_at] / self._load_vn_v
+        if self._delta.any():
+            at = v_pn[self._circuit.load_bus[self._delta]]
+            squares = (np.abs(at - np.roll(at, 1, axis=1)) ** 2).mean(axis=1)
+            single[self._delta] = np.sqrt(squares / 3.0) / self._load_vn_v[self._delta]
+        return single
+
+    def _by_terminal(self, power: ComplexArray) -> ComplexArray:
+        """Return the power of the loads by terminal and conductor, ``[n, 3]``."""
+        out = np.zeros((len(self._bus), 3), dtype=complex)
+        out.ravel()[self._load_at] = power
+        if self._delta.any():
+            terminal = self._circuit.load_terminal[self._delta]
+            out[terminal] = power[self._delta, None] / 3.0
+        return out
+
+    def _transformers(self, s: ComplexArray, i_a: FloatArray) -> BranchState:
+        hv, lv = (i_a[:, first : first + 3].max(axis=1, initial=0.0) for first in (0, 4))
+        return _branch(s, lv, np.maximum(hv / self._rated_a[0], lv / self._rated_a[1]))
+
+
+def _branch(s: ComplexArray, i_a: FloatArray, loading: FloatArray) -> BranchState:
+    p, q = s.real, s.imag
+    return BranchState(p[:, 0], q[:, 0], p[:, 1], q[:, 1], i_a, loading * 100.0)

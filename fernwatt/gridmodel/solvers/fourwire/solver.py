@@ -1,0 +1,200 @@
+"""Power flow with three phases and neutral by OpenDSS, changed in place."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from altdss.enums import SetterFlags
+from dss import DSSException
+
+from fernwatt.gridmodel.earthing import Earthing
+from fernwatt.gridmodel.linetypes import ComplexArray
+from fernwatt.gridmodel.model import FloatArray, GridModel
+from fernwatt.gridmodel.solvers.fourwire.circuit import Circuit
+from fernwatt.gridmodel.solvers.fourwire.results import Results
+from fernwatt.gridmodel.solvers.fourwire.supply import Conductors
+from fernwatt.gridmodel.solvers.state import BoolArray, GridState, Trouble
+
+__all__ = ["FourWireSolver"]
+
+_LEAST_PU = 0.5
+_KINDS = {"line": "line.l", "transformer": "transformer.t", "tie": "line.s"}
+
+
+class FourWireSolver:
+    """Low voltage with three phases and a neutral conductor, medium voltage above in three wires.
+
+    Terminals draw constant power between phase and neutral, each on the phases it is connected
+    to: what is asked for on others is divided among those. Terminals of medium voltage draw the
+    sum between the phases. Behind a line with a broken conductor, loads are constant impedances,
+    for without a whole supply constant power has no solution that means anything.
+
+    Each solution starts from the voltages without load, so it depends on nothing before it.
+    """
+
+    def __init__(self, model: GridModel, earthing: Earthing | None = None) -> None:
+        self._model = model
+        self._trouble = Trouble(model, "the solution with constant impedances below half of it")
+        self._circuit = Circuit(model, earthing or Earthing())
+        self._conductors = Conductors(model)
+        self._open = {kind: np.zeros_like(now) for kind, now in self._conductors.open().items()}
+        n = len(model.terminals)
+        low = self._circuit.low[model.net.load["bus"].to_numpy(int)]
+        self._connected = np.ones((n, 3), dtype=bool)
+        for row, terminal in enumerate(model.terminals):
+            if low[row]:
+                self._connected[row] = np.isin([1, 2, 3], terminal.phases)
+        self._ways = self._connected.sum(axis=1)
+        self._wiring = np.tile(np.arange(3), (n, 1))
+        self._start: ComplexArray | None = None
+        self._rebuild = True
+        self._solve_circuit()
+        self._results = Results(self._circuit, self._conductors, self._connected)
+        self._empty = self._voltages().copy()
+        self._supplied = self._conductors.supplied()
+        self._impedance = np.zeros(len(self._circuit.load_terminal), dtype=bool)
+        self._pending = True
+
+    # -- what changes ------------------------------------------------------------------------
+
+    def set_switch(self, index: int, closed: bool) -> None:
+        """Open or close one switch of the model; the neutral conductor is not switched."""
+        self._trouble.switched(index, closed)
+        self._conductors.closed[index] = closed
+        self._pending = True
+
+    def set_conductor(self, line: int, conductor: int, whole: bool) -> None:
+        """Break or mend a conductor of a line: 0, 1, 2 the phases, 3 the neutral."""
+        wires = 4 if self._circuit.lines.four_wire[line] else 3
+        if not 0 <= conductor < wires:
+            raise ValueError(f"{self._model.lines[line].id} has no conductor {conductor}")
+        self._conductors.broken[line, conductor] = not whole
+        state = "mended" if whole else "broken"
+        self._trouble.damaged(f"conductor {conductor + 1} of {self._model.lines[line].id} {state}")
+        self._pending = True
+
+    def set_wiring(self, terminal: int, phases: tuple[int, int, int]) -> None:
+        """Connect a terminal's conductors 1, 2, 3 to other phases than the records say.
+
+        ``phases`` is an order of 1, 2, 3; what the terminal draws and sees stays under its own
+        conductors' numbers.
+        """
+        if sorted(phases) != [1, 2, 3]:
+            raise ValueError(f"{phases} is no order of the phases 1, 2, 3")
+        self._wiring[terminal] = np.array(phases) - 1
+        circuit = self._circuit
+        for load in np.flatnonzero(circuit.load_terminal == terminal):
+            column = circuit.load_column[load]
+            if column >= 0:
+                node = phases[column]
+                circuit.command(f"edit load.d{load} bus1=b{circuit.load_bus[load]}.{node}.4")
+        self._trouble.damaged(f"{self._model.terminals[terminal].id} wired to phases {phases}")
+        self._pending = True
+
+    # -- a solution --------------------------------------------------------------------------
+
+    def solve(self, p_w: FloatArray, q_var: FloatArray) -> GridState:
+        """Return the state for the power drawn, ``[n, 3]`` [W, var]; see ``Solver``."""
+        if not math.isfinite(p_w.sum() + q_var.sum()):
+            row = int(np.argmin(np.isfinite(p_w + q_var).all(axis=1)))
+            raise ValueError(
+                f"{self._model.terminals[row].id} draws {p_w[row]} W, {q_var[row]} var"
+            )
+        if self._pending:
+            self._apply()
+        asked = np.stack((self._at_conductors(p_w), self._at_conductors(q_var)))
+        loads = self._at_loads(asked) * ~self._dead
+        total = p_w.sum(axis=1)
+        self._write(loads)
+        v = self._voltages()
+        v[:] = self._start
+        converged = self._solve_circuit()
+        v = self._voltages().copy()
+        v[0] = 0.0
+        if not converged:
+            raise self._trouble.error(total, self._results.estimate(v), "OpenDSS did not converge")
+        state, least_pu = self._results.state(v, loads, self._impedance)
+        if least_pu < _LEAST_PU:
+            raise self._trouble.error(total, self._results.estimate(v), "voltages collapse")
+        self._trouble.solved(total)
+        return state
+
+    def _at_conductors(self, values: FloatArray) -> FloatArray:
+        """Move what is asked for on conductors that a terminal has not to those it has."""
+        if self._connected.all():
+            return values
+        mine = np.where(self._connected, values, 0.0)
+        other = (values.sum(axis=1) - mine.sum(axis=1)) / self._ways
+        moved: FloatArray = np.where(self._connected, mine + other[:, None], 0.0)
+        return moved
+
+    def _at_loads(self, asked: FloatArray) -> FloatArray:
+        terminal, column = self._circuit.load_terminal, self._circuit.load_column
+        out: FloatArray = np.where(
+            column < 0, asked.sum(axis=2)[:, terminal], asked[:, terminal, column]
+        )
+        return out
+
+    def _write(self, loads: FloatArray) -> None:
+        """Set the loads' power.
+
+        Only constant impedances have to be in the system's matrix, which is costly to make anew;
+        for constant power it keeps that of no load, whatever came before.
+        """
+        if not loads.shape[1]:
+            return
+        flags = 0 if self._rebuild else SetterFlags.AvoidFullRecalc
+        self._circuit.loads._set_kW(loads[0] * 1e-3, flags)
+        self._circuit.loads._set_kvar(loads[1] * 1e-3, flags)
+
+    def _solve_circuit(self) -> bool:
+        solution = self._circuit.solution
+        try:
+            solution.SolveSnap()
+        except DSSException:
+            return False
+        v = self._voltages()
+        return bool(solution.Converged) and math.isfinite(abs(v.sum()))
+
+    def _voltages(self) -> npt.NDArray[np.complex128]:
+        """Return OpenDSS's own node voltages, node 0 the earth; they may be written."""
+        context = self._circuit.context
+        count = self._circuit.dss.NumNodes + 1
+        pointer = context.YMatrix.GetVPointer()
+        buffer: Any = context._api_util.ffi.buffer(pointer, 16 * count)
+        return np.frombuffer(buffer, dtype=complex)
+
+    def _apply(self) -> None:
+        """Bring the circuit to the state of switches and conductors; find its empty voltages."""
+        wanted = self._conductors.open()
+        changed: dict[str, set[int]] = {}
+        for kind, now in wanted.items():
+            for row, end, wire in np.argwhere(now != self._open[kind]):
+                verb = "open" if now[row, end, wire] else "close"
+                self._circuit.command(f"{verb} {self._name(kind, row)} {end + 1} {wire + 1}")
+                changed.setdefault(kind, set()).add(int(row))
+        self._open = wanted
+        self._supplied = self._conductors.supplied()
+        circuit = self._circuit
+        at_bus = circuit.load_bus
+        self._dead: BoolArray = ~np.asarray(self._supplied.live.any(axis=1))[at_bus]
+        impedance = ~self._supplied.whole[at_bus] & ~self._dead
+        for load in np.flatnonzero(impedance != self._impedance):
+            circuit.command(f"edit load.d{load} model={2 if impedance[load] else 1}")
+        self._impedance = impedance
+        self._rebuild = True
+        self._write(np.zeros((2, len(at_bus))))
+        self._voltages()[:] = self._empty
+        self._solve_circuit()
+        self._start = self._voltages().copy()
+        self._rebuild = bool(impedance.any())
+        self._results.branches.read(changed)
+        self._results.supplied(self._supplied, self._wiring)
+        self._pending = False
+
+    def _name(self, kind: str, row: int) -> str:
+        number = self._conductors.ties[row] if kind == "tie" else row
+        return f"{_KINDS[kind]}{number}"
