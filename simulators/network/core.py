@@ -18,6 +18,7 @@ from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Delivery, Frame, NodeUp, Supply
 from simulators.network.books import Books
 from simulators.network.draws import Draws
+from simulators.network.horizon import Horizon
 from simulators.network.kernel import PRIORITIES, Clock, Fabric, Link, Message, Node, Port
 from simulators.network.mac import Medium
 from simulators.network.power import Power
@@ -27,6 +28,7 @@ from simulators.network.topology import Topology
 __all__ = ["NetworkCore"]
 
 Row = tuple[str, dict[str, list[Any]]]
+_NEVER_US = 1 << 62
 
 
 class NetworkCore:
@@ -39,12 +41,12 @@ class NetworkCore:
 
     def __init__(self, spec: Mapping[str, Any], seed: int) -> None:
         topology = Topology.from_spec(spec)
-        self._env = Clock()
+        self._env, self._horizon = Clock(), Horizon()
         self._nodes = {node.id: Node(node.id) for node in topology.nodes}
         self._carriers = self._build(topology, seed)
         self._by_id = {carrier.id: carrier for carrier in self._carriers}
         self._routes = Routes(self._nodes, self._carriers)
-        self._power = Power(self._env, topology.nodes, self._set_supply)
+        self._power = Power(self._env, self._horizon, topology.nodes, self._set_supply)
         self._books = Books()
         self._loss, self._loss_draws = topology.loss, _LossDraws(seed)
         self._interval_ms, self._interval_began_ms = topology.interval_ms, 0
@@ -99,6 +101,9 @@ class NetworkCore:
             self._open[message.serial] = message
             if frame.ready_us > now_us:
                 self._entering += 1
+                path = self._routes.path(frame.src, frame.dst) or ()
+                ahead_us = sum(port.passage_us(message.size) for port, _ in path)
+                self._horizon.pass_at(frame.ready_us, ahead_us)
                 timer = Timeout(self._env, frame.ready_us - now_us, message)
                 timer.callbacks.append(self._on_ready)
             else:
@@ -110,12 +115,17 @@ class NetworkCore:
         return changes
 
     def next_ms(self) -> int | None:
-        """Return the next tick at which something happens by itself, or None."""
-        peeked = self._env.peek()
-        event_ms = None if peeked == float("inf") else -(-int(peeked) // 1000)
+        """Return the next tick at which something may be seen from outside, or None.
+
+        A delivery, or a node that goes down by itself. What happens within until then is made
+        up for by the next ``advance``, in the same order.
+        """
+        now_us = self._env.now
+        bound_us = self._horizon.next_us(now_us)
+        bound_ms = None if bound_us is None else max(-(-bound_us // 1000), now_us // 1000 + 1)
         if not self._due:
-            return event_ms
-        return self._due[0][0] if event_ms is None else min(event_ms, self._due[0][0])
+            return bound_ms
+        return self._due[0][0] if bound_ms is None else min(bound_ms, self._due[0][0])
 
     def close(self, end_ms: int) -> None:
         """Close the books at ``end_ms``: the last interval, and what is still under way.
@@ -162,6 +172,7 @@ class NetworkCore:
             return
         it.up = up
         self._routes.changed()
+        self._horizon.changed(self._routes.epoch)
         identifier = self._name()
         self._node_ups.append(NodeUp(identifier, cause, node, up))
         kind = "node_up" if up else "node_down"
@@ -178,6 +189,7 @@ class NetworkCore:
             return
         it.works = works
         self._routes.changed()
+        self._horizon.changed(self._routes.epoch)
         kind = "carrier_up" if works else "carrier_down"
         self._books.note((self._env.now, self._name(), cause, kind, carrier))
         if not works:
@@ -297,7 +309,8 @@ class NetworkCore:
         message.mark_us = now_us
 
     def _build(self, topology: Topology, seed: int) -> list[Carrier]:
-        nodes, fabric = self._nodes, Fabric(self._env, seed, self._passed, self._lose)
+        nodes = self._nodes
+        fabric = Fabric(self._env, seed, self._passed, self._lose, self._horizon)
         carriers: list[Carrier] = [
             Medium(fabric, it.id, it.technology, [nodes[key] for key in it.members])
             for it in topology.media
@@ -305,6 +318,11 @@ class NetworkCore:
         carriers += [
             Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
         ]
+        for node in nodes.values():
+            node.least_us = _NEVER_US
+        for carrier in carriers:
+            for port, node in carrier.ends():
+                node.least_us = min(node.least_us, port.least_us)
         return sorted(carriers, key=lambda carrier: carrier.id)
 
 

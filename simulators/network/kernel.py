@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simpy import Environment
@@ -18,6 +18,7 @@ from simpy.events import Timeout
 
 from fernwatt.messages import Frame
 from simulators.network.draws import Clean, Draws, noise
+from simulators.network.horizon import Horizon
 from simulators.network.stack import Coster
 from simulators.network.technologies import LinkTechnology
 
@@ -39,12 +40,15 @@ PRIORITIES = 4
 
 
 class Node:
-    """A node of the network; ``up`` is whether it works: supplied and not at fault."""
+    """A node of the network; ``up`` is whether it works: supplied and not at fault.
 
-    __slots__ = ("id", "sound", "supplied", "up")
+    ``least_us`` is the least time that any message takes from here to any other node.
+    """
+
+    __slots__ = ("id", "least_us", "sound", "supplied", "up")
 
     def __init__(self, identifier: str) -> None:
-        self.id = identifier
+        self.id, self.least_us = identifier, 0
         self.up = self.sound = self.supplied = True
 
 
@@ -53,6 +57,8 @@ class Port(Protocol):
 
     name: str
     queue: ClassQueue
+    least_us: int
+    watch: int
 
     def offer(self, message: Message) -> None:
         """Take a message for the node that its path names next."""
@@ -62,6 +68,12 @@ class Port(Protocol):
 
     def clear(self) -> list[Message]:
         """Forget what waits and what is in service, its time booked; return it."""
+
+    def bound_us(self) -> int | None:
+        """Return when what is here arrives at its receiver at the earliest; see ``horizon``."""
+
+    def passage_us(self, size: int) -> int:
+        """Return the least time from here to the next node for ``size`` bytes of payload."""
 
 
 Path = tuple[tuple[Port, Node], ...]
@@ -103,6 +115,16 @@ class Message:
         self.retry_us = self.core_us = self.wire_bytes = self.hops = self.attempts = 0
         self.arrival_us = -1
 
+    def ahead_us(self, epoch: int) -> int:
+        """Return the least time from the node that this hop reaches to the receiver."""
+        path, place = self.path, self.position + 1
+        if place == len(path):
+            return 0
+        if self.epoch != epoch:
+            return path[place - 1][1].least_us  # it may find another way
+        size = self.size
+        return sum(port.passage_us(size) for port, _ in path[place:])
+
 
 class Clock(Environment):
     """SimPy's environment; its time is integer microseconds, because every delay is."""
@@ -116,7 +138,7 @@ class Clock(Environment):
 
 @dataclass(frozen=True, slots=True)
 class Fabric:
-    """What all carriers share: the clock, the seed, and where messages go.
+    """What all carriers share: the clock, the seed, where messages go, and the horizon.
 
     ``passed`` takes a message that is at the next node now; ``lost`` one that died, and why.
     """
@@ -125,6 +147,7 @@ class Fabric:
     seed: int
     passed: Callable[[Message], None]
     lost: Callable[[Message, str], None]
+    horizon: Horizon = field(default_factory=Horizon)
 
 
 class Usage:
@@ -189,13 +212,16 @@ class Direction:
     __slots__ = (
         "_access_us",
         "_air_us",
+        "_alone",
         "_core",
         "_costs",
         "_delay_us",
         "_draws",
+        "_end_us",
         "_env",
         "_fabric",
         "_free_us",
+        "_horizon",
         "_noise",
         "_on_arrival",
         "_on_end",
@@ -206,9 +232,11 @@ class Direction:
         "_through",
         "_timer",
         "in_transit",
+        "least_us",
         "name",
         "queue",
         "usage",
+        "watch",
     )
 
     def __init__(
@@ -220,12 +248,15 @@ class Direction:
         usage: Usage,
     ) -> None:
         self._env, self._technology, self._fabric = fabric.clock, technology, fabric
+        self._horizon, self.watch, self._alone = fabric.horizon, 0, True
         self.usage = usage
         self.name = name
-        self._costs = Coster(technology, technology.air_us(up))
+        air_us = technology.air_us(up)
+        self._costs = Coster(technology, air_us)
         self._noise = noise(technology, fabric.seed, name)
         self._draws = Draws(fabric.seed, f"core/{name}")
         self._delay_us = technology.propagation_us
+        self.least_us = air_us(technology.frame_header_bytes) + self._delay_us
         self._core = technology.core_median_us > 0
         self._plain = isinstance(self._noise, Clean) and not (
             technology.grant_us or technology.setup_us
@@ -234,7 +265,7 @@ class Direction:
         self._serving: Message | None = None
         self._timer: Timeout | None = None
         self._free_us = -1 - technology.hold_us  # idle for longer than is held
-        self._access_us = self._air_us = self._retry_us = self.in_transit = 0
+        self._access_us = self._air_us = self._retry_us = self._end_us = self.in_transit = 0
         self._through = True
         self._on_end, self._on_arrival = self._end, self._arrive
 
@@ -244,8 +275,12 @@ class Direction:
             self._begin(message, True)
         elif not self.queue.put(message):
             self._fabric.lost(message, "queue-full")
+            return
         elif self.queue.waiting > self.usage.queue_max:
             self.usage.queue_max = self.queue.waiting
+        if self._alone:
+            self._alone = False
+            self._horizon.watch(self, self._env.now)
 
     def held(self) -> tuple[list[Message], list[Message]]:
         """Return what waits and what is in service."""
@@ -257,10 +292,31 @@ class Direction:
         for message in waited:
             _book(message, "queue_us", self._env.now)
         self._serving = self._timer = None
+        self._alone = True
         if served is None:
             return waited
         _book(served, "air_us", self._env.now)
         return [served, *waited]
+
+    def bound_us(self) -> int | None:
+        """Return a lower bound of the next arrival by this transmitter; see ``horizon``."""
+        message = self._serving
+        if message is None:
+            self._alone = True
+            return None
+        following_us = self._end_us + self.least_us
+        if not self._through:
+            return following_us
+        ahead_us = message.ahead_us(self._horizon.epoch)
+        arrival_us = self._end_us + self._delay_us + ahead_us
+        if not ahead_us:
+            return arrival_us
+        self._alone = not self.queue.waiting
+        return arrival_us if self._alone else min(arrival_us, following_us)
+
+    def passage_us(self, size: int) -> int:
+        """Return the least time from here to the other end for ``size`` bytes of payload."""
+        return self._costs[size].air_us + self._delay_us
 
     def _begin(self, message: Message, idle: bool) -> None:
         now = self._env.now
@@ -278,6 +334,7 @@ class Direction:
             usage.airtime_us += service
         else:
             service = self._draw(message, now, idle)
+        self._end_us = now + service
         self._timer = timer = Timeout(self._env, service)
         timer.callbacks.append(self._on_end)
 
@@ -339,6 +396,8 @@ class Direction:
             delay += int(drawn + 0.5)
         if delay:
             self.in_transit += 1
+            horizon = self._horizon
+            horizon.pass_at(now + delay, message.ahead_us(horizon.epoch))
             timer = Timeout(self._env, delay, message)
             timer.callbacks.append(self._on_arrival)
         else:
@@ -381,6 +440,10 @@ class Link:
     def ports(self) -> tuple[Direction, ...]:
         """Return both transmitters."""
         return (self.up, self.down)
+
+    def ends(self) -> tuple[tuple[Direction, Node], ...]:
+        """Return both transmitters with their nodes."""
+        return ((self.up, self.a), (self.down, self.b))
 
     def in_transit(self) -> int:
         """Return how many messages are between the ends, off both transmitters."""

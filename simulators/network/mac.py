@@ -48,7 +48,9 @@ class Medium:
         "costs",
         "env",
         "fabric",
+        "gap_us",
         "id",
+        "least_us",
         "noise",
         "technology",
         "usage",
@@ -65,7 +67,10 @@ class Medium:
         self.fabric, self.env, self.id = fabric, fabric.clock, identifier
         self.technology, self.works = technology, True
         self.usage = Usage()
-        self.costs = Coster(technology, technology.air_us())
+        air_us = technology.air_us()
+        self.costs = Coster(technology, air_us)
+        self.gap_us = technology.cca_us + technology.turnaround_us
+        self.least_us = self.gap_us + air_us(technology.frame_header_bytes)
         self.noise = noise(technology, fabric.seed, identifier)
         self._pending: deque[Transmission] = deque()  # decided, not yet seen to have begun
         self._active: list[Transmission] = []
@@ -81,6 +86,10 @@ class Medium:
         """Return all stations."""
         return tuple(self.by_node.values())
 
+    def ends(self) -> tuple[tuple[Station, Node], ...]:
+        """Return all stations with their nodes."""
+        return tuple((station, station.node) for station in self.by_node.values())
+
     def in_transit(self) -> int:
         """Return 0: a message on the medium is in its station's service."""
         return 0
@@ -95,6 +104,11 @@ class Medium:
         while pending and pending[0].start_us < now:
             self._busy_us = max(self._busy_us, pending.popleft().end_us)
         return self._busy_us > now - self.technology.cca_us
+
+    def clear_us(self, since_us: int) -> int:
+        """Return until when the medium is known to be busy for who senses from ``since_us`` on."""
+        ends = [sent.end_us for sent in self._active if sent.start_us < since_us]
+        return max(self._busy_us, *ends) if ends else self._busy_us
 
     def transmit(self, station: Station, start_us: int, air_us: int) -> Transmission:
         """Put a frame on the medium from ``start_us``; it destroys what it overlaps."""
@@ -135,6 +149,7 @@ class Station:
     """A node's interface to a medium: its queue, and the message it tries to get through."""
 
     __slots__ = (
+        "_alone",
         "_backoffs",
         "_be",
         "_draws",
@@ -144,13 +159,16 @@ class Station:
         "_on_sensed",
         "_receiver",
         "_retries",
+        "_senses_us",
         "_serving",
         "_timer",
         "_tried",
+        "least_us",
         "name",
         "node",
         "queue",
         "sending",
+        "watch",
     )
 
     def __init__(self, medium: Medium, node: Node) -> None:
@@ -162,7 +180,8 @@ class Station:
         self._timer: Timeout | None = None
         self.sending: Transmission | None = None
         self._frame = self._backoffs = self._retries = self._be = self._free_us = 0
-        self._tried = False
+        self._senses_us, self.least_us = 0, medium.least_us
+        self._tried, self._alone, self.watch = False, True, 0
         self._on_sensed = self._sensed
 
     def offer(self, message: Message) -> None:
@@ -172,8 +191,12 @@ class Station:
             self._begin(message)
         elif not self.queue.put(message):
             medium.fabric.lost(message, "queue-full")
+            return
         elif self.queue.waiting > medium.usage.queue_max:
             medium.usage.queue_max = self.queue.waiting
+        if self._alone:
+            self._alone = False
+            medium.fabric.horizon.watch(self, medium.env.now)
 
     def held(self) -> tuple[list[Message], list[Message]]:
         """Return what waits and what is in service."""
@@ -187,10 +210,45 @@ class Station:
             message.queue_us += now - message.mark_us
             message.mark_us = now
         self._serving = self._timer = self.sending = None
+        self._alone = True
         if served is None:
             return waited
         self._book_wait(served, now)
         return [served, *waited]
+
+    def bound_us(self) -> int | None:
+        """Return when what is here arrives at its receiver at the earliest; see ``horizon``."""
+        message, sent, medium = self._serving, self.sending, self._medium
+        if message is None:
+            self._alone = True
+            return None
+        if sent is None:
+            end_us, following_us = self._contention_us(message)
+        else:
+            end_us = following_us = sent.end_us
+            if sent.collided:
+                return end_us + self.least_us
+        airs_us = medium.costs[message.size].airs_us[self._frame + 1 :]
+        ahead_us = message.ahead_us(medium.fabric.horizon.epoch)
+        arrival_us = end_us + sum(airs_us) + len(airs_us) * medium.gap_us + ahead_us
+        self._alone = not self.queue.waiting
+        return arrival_us if self._alone else min(arrival_us, following_us + self.least_us)
+
+    def _contention_us(self, message: Message) -> tuple[int, int]:
+        """Return when the frame in service gets through, and another message is taken up."""
+        medium = self._medium
+        technology, senses_us = medium.technology, self._senses_us
+        free_us = medium.clear_us(senses_us) + technology.cca_us
+        air_us = medium.costs[message.size].airs_us[self._frame]
+        end_us = max(senses_us, free_us) + technology.turnaround_us + air_us
+        again = max(0, technology.max_backoffs - self._backoffs)  # it may find the medium busy
+        up_us = max(senses_us + again * technology.cca_us, free_us - technology.cca_us)
+        return end_us, min(end_us, up_us)
+
+    def passage_us(self, size: int) -> int:
+        """Return the least time from here to the next node for ``size`` bytes of payload."""
+        cost = self._medium.costs[size]
+        return cost.air_us + len(cost.airs_us) * self._medium.gap_us
 
     def size(self) -> int:
         """Return the bytes of the frame in service."""
@@ -261,6 +319,7 @@ class Station:
         wait = int(self._draws.uniform() * (1 << self._be)) * technology.unit_backoff_us
         wait += technology.cca_us + max(0, self._free_us - now)
         self.sending = None
+        self._senses_us = now + wait
         self._timer = timer = Timeout(medium.env, wait)
         timer.callbacks.append(self._on_sensed)
 

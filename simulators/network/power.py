@@ -8,6 +8,7 @@ from typing import Any
 from simpy.events import Timeout
 
 from fernwatt.messages import Supply
+from simulators.network.horizon import Horizon
 from simulators.network.kernel import Clock
 from simulators.network.topology import NodeSpec
 
@@ -21,15 +22,25 @@ class Power:
     the supply is back.
     """
 
-    __slots__ = ("_batteries_us", "_env", "_fed", "_nodes", "_on_empty", "_switch", "_timers")
+    __slots__ = (
+        "_batteries_us",
+        "_env",
+        "_fed",
+        "_horizon",
+        "_nodes",
+        "_on_empty",
+        "_switch",
+        "_timers",
+    )
 
     def __init__(
         self,
         env: Clock,
+        horizon: Horizon,
         nodes: Sequence[NodeSpec],
         switch: Callable[[str, bool, str], None],
     ) -> None:
-        self._env, self._switch = env, switch
+        self._env, self._horizon, self._switch = env, horizon, switch
         self._nodes: dict[str, list[str]] = {}
         self._batteries_us = {node.id: 1000 * node.battery_ms for node in nodes}
         for node in nodes:
@@ -57,6 +68,7 @@ class Power:
         if not self._batteries_us[node]:
             self._switch(node, False, cause)
             return
+        self._horizon.pass_at(self._env.now + self._batteries_us[node], 0)
         self._timers[node] = timer = Timeout(self._env, self._batteries_us[node], (node, cause))
         timer.callbacks.append(self._on_empty)
 

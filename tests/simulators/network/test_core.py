@@ -181,6 +181,39 @@ def test_nothing_is_lost_from_the_books(case: Any, end_ms: int) -> None:
         assert row["attempts"] >= row["hops"]
 
 
+MEDIA = ("plc-prime", "plc-g3", "rf-mesh-15.4", "rf-mesh-wisun", "zigbee-han", "wifi-han")
+LINKS = ("lte", "nb-iot", "gprs", "5g-embb", "ethernet")
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(), st.sampled_from(MEDIA), st.sampled_from(MEDIA), st.sampled_from(LINKS))
+def test_nothing_is_seen_between_the_ticks_that_are_due(
+    case: Any, han: str, fan: str, wan: str
+) -> None:
+    """Who steps through every tick sees the same as who steps from one due tick to the next."""
+    spec, sends, supply = case
+    for medium in spec["media"]:
+        medium["technology"] = fan if medium["id"] == "fan" else han
+    spec["links"][0]["technology"] = wan
+
+    def seen(every_tick: bool) -> tuple[list[tuple[int, str, bool]], Any]:
+        core, out, end_ms = NetworkCore(spec, 1), [], 4000
+        outside = sorted({*sends, *supply, end_ms})
+        t_ms = -1
+        while t_ms < end_ms:
+            due_ms = t_ms + 1 if every_tick else core.next_ms()
+            coming_ms = next(tick for tick in outside if tick > t_ms)
+            t_ms = coming_ms if due_ms is None else min(coming_ms, due_ms)
+            out += [(t_ms, delivery.id, True) for delivery in core.advance(t_ms)]
+            core.supply(t_ms, supply.get(t_ms, []))
+            core.inject(t_ms, sends.get(t_ms, []))
+            out += [(t_ms, change.unit, change.up) for change in core.node_up()]
+        core.close(end_ms)
+        return out, core.rows()
+
+    assert seen(every_tick=False) == seen(every_tick=True)
+
+
 @settings(max_examples=25, deadline=None)
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_within_a_batch_does_not_matter(case: Any, random: Any) -> None:

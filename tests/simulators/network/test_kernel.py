@@ -54,7 +54,9 @@ class Bench:
         self.clock.run()
 
     def _offer(self, event: Any) -> None:
-        self.link.up.offer(event.value)
+        message: Message = event.value
+        message.path = ((self.link.up, self.link.b),)
+        self.link.up.offer(message)
 
 
 def poisson(rate_per_us: float, count: int, seed: int = 3) -> list[int]:
