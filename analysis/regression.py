@@ -49,11 +49,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of a check; ``require`` raises where a KPI drifted."""
+    """The outcome of a check; ``require`` raises where a KPI drifted.
+
+    ``note`` says that the run was not of the baseline's scenario, which moves KPIs by itself.
+    """
 
     run: str
     baseline: str
     rows: tuple[Row, ...]
+    note: str = ""
 
     @property
     def failed(self) -> tuple[Row, ...]:
@@ -67,7 +71,7 @@ class Check:
         noun = "KPI" if len(self.failed) == 1 else "KPIs"
         raise KpiRegression(
             f"{len(self.failed)} {noun} of {self.run} left the tolerance of {self.baseline}:\n"
-            f"{text_table(*self._table(self.failed))}\n"
+            f"{text_table(*self._table(self.failed))}\n{self._note()}"
             "If that is meant, rewrite the baseline with --update and a reason."
         )
 
@@ -79,13 +83,28 @@ class Check:
             if self.failed
             else (f"all {len(self.rows)} KPIs are within tolerance")
         )
-        return "\n".join([text_table(*self._table(shown)), verdict] if shown else [verdict])
+        table = [text_table(*self._table(shown))] if shown else []
+        return "\n".join([*table, self._note() + verdict])
+
+    def moved(self) -> str:
+        """Return a table of the KPIs whose values are others than the baseline's, and their count.
+
+        That is what an update of the baseline changes, tolerances or not.
+        """
+        shown = [row for row in self.rows if row.new != row.old]
+        count = f"{len(shown)} of {len(self.rows)} KPIs are others"
+        table = [text_table(*self._table(shown))] if shown else []
+        return "\n".join([*table, self._note() + count])
+
+    def _note(self) -> str:
+        return f"{self.note}\n" if self.note else ""
 
     def markdown(self) -> str:
         """Return the check as Markdown, for a comment on a change."""
         verdict = "❌ drifted" if self.failed else "✅ within tolerance"
         table = markdown_table(*self._table(self.rows))
-        return f"### KPIs of {self.run}: {verdict}\n\n{table}\n"
+        note = f"{self.note}\n\n" if self.note else ""
+        return f"### KPIs of {self.run}: {verdict}\n\n{note}{table}\n"
 
     def junit(self) -> str:
         """Return the check as JUnit XML, one test case per KPI."""
@@ -110,7 +129,8 @@ class Check:
     def plain(self) -> dict[str, Any]:
         """Return the check as JSON values."""
         rows = [asdict(row) | {"change": row.change} for row in self.rows]
-        return {"run": self.run, "baseline": self.baseline, "passed": not self.failed, "kpis": rows}
+        return {"run": self.run, "baseline": self.baseline, "passed": not self.failed,
+                "note": self.note, "kpis": rows}  # fmt: skip
 
     @staticmethod
     def _table(rows: Any) -> tuple[list[str], list[list[str]]]:
@@ -135,7 +155,8 @@ def check(folder: Path | str | Run, baseline: Path | str) -> Check:
     if run.status != "complete":
         raise RunFolderError(f"{run.folder} is {run.status}: only a complete run can be checked")
     path = Path(baseline)
-    wanted = _load(path)["kpis"]
+    document = _load(path)
+    wanted = document["kpis"]
     values = _flat(run.kpis)
     rows = [_judge(name, limits, values) for name, limits in sorted(wanted.items())]
     rows += [
@@ -143,7 +164,15 @@ def check(folder: Path | str | Run, baseline: Path | str) -> Check:
         for name, (value, unit) in sorted(values.items())
         if name not in wanted and "[" not in name
     ]
-    return Check(run.folder.resolve().name, path.name, tuple(rows))
+    return Check(run.folder.resolve().name, path.name, tuple(rows), _difference(document, run))
+
+
+def _difference(document: Mapping[str, Any], run: Run) -> str:
+    """Return a note where a run is not of the scenario that the baseline is of."""
+    digest = run.manifest.get("hashes", {}).get("scenario")
+    if document.get("scenario") in {None, digest}:
+        return ""
+    return "The run is of another scenario, or of other values of it, than the baseline."
 
 
 def update(folder: Path | str | Run, baseline: Path | str, reason: str) -> Path:
@@ -167,6 +196,7 @@ def update(folder: Path | str | Run, baseline: Path | str, reason: str) -> Path:
         kpis[name] = {"relative": RELATIVE, "absolute": ABSOLUTE, **kept, "value": value,
                       "unit": unit}  # fmt: skip
     document = {"fernwatt": _FORMAT, "name": run.name, "seed": run.manifest.get("seed"),
+                "scenario": run.manifest.get("hashes", {}).get("scenario"),
                 "reason": reason.strip(), "kpis": kpis}  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_dump(document, path), "utf-8", newline="\n")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fernwatt.errors import UsageError
+from fernwatt.errors import KpiRegression, UsageError
 from scenarios.cli.options import AsJson, RunFolder
 from scenarios.cli.screen import note, write_json
 
@@ -18,8 +18,13 @@ def check(
     run: RunFolder,
     *,
     baseline: Annotated[
-        Path, typer.Option("--baseline", metavar="FILE", help="Baseline, JSON or YAML.")
-    ],
+        Path | None,
+        typer.Option(
+            "--baseline",
+            metavar="FILE",
+            help="Baseline, JSON or YAML; that of the packaged scenario of the name if absent.",
+        ),
+    ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="Rewrite the baseline with the run's values.")
     ] = False,
@@ -40,30 +45,48 @@ def check(
     The exit code is 4 where one left its tolerance.
 
     Examples:
-      fernwatt check runs/street-1-0123abcd --baseline street.baseline.json
+      fernwatt check runs/street-1-0123abcd
       fernwatt check runs/street-1-0123abcd --baseline b.json --junit kpis.xml
       fernwatt check runs/street-1-0123abcd --baseline b.json --update --reason 'new PLC model'
     """
     import analysis
 
+    path = baseline or _packaged(run)
     if update:
         if not reason.strip() and _asks():
             reason = typer.prompt("Why do the values move?")
-        typer.echo(analysis.update(run, baseline, reason))
+        known = path.exists()
+        outcome = analysis.check(run, path) if known else None
+        analysis.update(run, path, reason)
+        if as_json:
+            write_json({"baseline": str(path), "kpis": outcome.plain()["kpis"] if outcome else []})
+        else:
+            typer.echo(f"{outcome.moved()} now\n{path}" if outcome else f"new: {path}")
         return
     if reason:
         raise UsageError("--reason goes with --update")
-    outcome = analysis.check(run, baseline)
-    for path, text in ((junit, outcome.junit), (markdown, outcome.markdown)):
-        if path is not None:
-            path.write_text(text(), "utf-8")
+    outcome = analysis.check(run, path)
+    for file, text in ((junit, outcome.junit), (markdown, outcome.markdown)):
+        if file is not None:
+            file.write_text(text(), "utf-8")
     if as_json:
         write_json(outcome.plain())
     else:
         typer.echo(outcome.text(every=every))
     if outcome.failed:
         note("If that is meant, rewrite the baseline with --update and a reason.")
-        raise typer.Exit(4)
+        raise typer.Exit(KpiRegression.exit_code)
+
+
+def _packaged(run: Path) -> Path:
+    """Return where the baseline of a run's scenario is, or would be."""
+    from analysis import Run
+    from scenarios.loader import library
+
+    name = Run(run).name
+    if name not in library():
+        raise UsageError(f"{name} is no packaged scenario: name its baseline with --baseline")
+    return library()[name].parent / "baselines" / f"{name}.json"
 
 
 def _asks() -> bool:

@@ -36,7 +36,10 @@ def doctor(as_json: AsJson = False) -> None:
         ])  # fmt: skip
     else:
         _show(findings)
-    if any(finding.trouble for finding in findings):
+    ill = [finding for finding in findings if finding.trouble]
+    for finding in ill if as_json else ():  # whoever keeps the exit code alone learns why
+        note(f"{finding.topic}, {finding.name}: {finding.value} ({finding.trouble})")
+    if ill:
         raise typer.Exit(1)
 
 

@@ -153,8 +153,12 @@ def _by_pandapower() -> float:
 def _folders() -> Iterator[Finding]:
     cache = GridCache().folder
     yield Finding("folders", "grid cache", str(cache), _unwritable(cache))
-    here = Path.cwd()
-    free = shutil.disk_usage(here).free
+    try:
+        free = shutil.disk_usage(Path.cwd()).free
+    except OSError as error:
+        reason = error.strerror or str(error)
+        yield Finding("folders", "free here", "unknown", f"{reason}: change to another folder")
+        return
     trouble = "" if free > _FREE_BYTES else "little room: a long run may fill the disk"
     yield Finding("folders", "free here", f"{free / 1e9:.1f} GB", trouble)
 

@@ -12,12 +12,17 @@ from scenarios.cli import health
 
 
 def doctor(folder: Path, **environment: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Return exit code and findings; what is wrong is told on the error stream as well."""
     done = subprocess.run(
         [sys.executable, "-m", "scenarios.cli", "doctor", "--json"],
         cwd=folder, capture_output=True, text=True, check=False, env=os.environ | environment,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, {found["name"]: found for found in json.loads(done.stdout)}
+    findings = json.loads(done.stdout)
+    assert done.returncode == int(any(found["trouble"] for found in findings)), done.stderr
+    for found in findings:
+        assert not found["trouble"] or found["trouble"] in done.stderr
+    return done.returncode, {found["name"]: found for found in findings}
 
 
 def test_a_file_that_shadows_a_package_of_ours_is_named(tmp_path):
@@ -54,3 +59,12 @@ def test_a_cache_that_cannot_be_written_is_trouble(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(occupied))
     (cache,) = (found for found in health._folders() if found.name == "grid cache")
     assert "XDG_CACHE_HOME" in cache.trouble
+
+
+def test_a_folder_that_is_gone_is_trouble_and_no_internal_error(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    (free,) = (found for found in health._folders() if found.name == "free here")
+    assert "change to another folder" in free.trouble
