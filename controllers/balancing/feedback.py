@@ -6,7 +6,6 @@ import numpy as np
 
 from controllers.balancing.devices import Ints
 from controllers.balancing.house import MeteredLoad
-from controllers.balancing.predictors import LoadPredictor
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.unit.service import Notification
 from fernwatt.timebase import Clock
@@ -19,16 +18,19 @@ _REGISTERS = ("energy.import", "energy.export")
 class Feedback:
     """Holds the parent's own meter against the sum that was agreed, and carries on the difference.
 
-    The difference of the slots measured so far is predicted like a load whose usual value is
-    not known yet: zero, with the newest deviation dying away. A parent without a meter of its
-    own never measures anything, and its correction stays zero.
+    The newest difference dies away as an AR(1) process around zero whose coefficient is
+    estimated from all differences so far. A parent without a meter of its own never measures
+    anything, and its correction stays zero.
     """
 
     def __init__(self, start: Clock) -> None:
         self._metered = MeteredLoad(start, {})
-        self._predictor = LoadPredictor(start, cold_start_w=0.0)
         self._unit = ""
-        self._next_slot: int | None = None
+        self._next_slot = 0
+        self._beyond_w = 0.0
+        # prior: a coefficient of 0.6 with the weight of eight hours of differences of 2 kW
+        self._squares = 32 * 2000.0**2
+        self._products = 0.6 * self._squares
 
     def start(self, unit: str, subscriptions: Subscriptions) -> None:
         """Follow the registers of the unit's own meter."""
@@ -45,16 +47,24 @@ class Feedback:
 
     def learn(self, first_slot: int, agreed_w: Ints) -> None:
         """Compare what was agreed from ``first_slot`` on with what has been measured of it."""
-        slot = first_slot if self._next_slot is None else max(self._next_slot, first_slot)
+        measured = self._metered.first_slot
+        if measured is None:
+            return
+        slot = max(first_slot, measured, self._next_slot)
         while slot < first_slot + len(agreed_w):
             net_w = self._metered.net_w(slot)
             if net_w is None:
                 break
-            self._predictor.observe(slot, net_w - float(agreed_w[slot - first_slot]))
+            beyond_w = net_w - float(agreed_w[slot - first_slot])
+            if slot == self._next_slot:
+                self._products += beyond_w * self._beyond_w
+                self._squares += self._beyond_w**2
             slot += 1
-        self._next_slot = slot
+            self._beyond_w, self._next_slot = beyond_w, slot
 
     def correction_w(self, first_slot: int, slots: int, unit_w: int) -> Ints:
         """Return what to expect beyond the houses' sum [W], in whole ``unit_w``."""
-        expected_w = self._predictor.predict(first_slot, slots)
+        coefficient = min(max(self._products / self._squares, 0.0), 0.98)
+        ahead = np.arange(first_slot, first_slot + slots) - self._next_slot + 1
+        expected_w = self._beyond_w * coefficient ** np.maximum(ahead, 0)
         return unit_w * np.rint(expected_w / unit_w).astype(np.int64)
