@@ -13,9 +13,11 @@ from typing import Self
 from loguru import logger
 
 from fernwatt.errors import ComponentError, FernwattError
-from scenarios.world import World
+from scenarios.world import World, reason
 
 __all__ = ["RunLog", "failure"]
+
+_LOST = ("ConnectionClosedError", "SimulatorConnectionLostError", "IncompleteReadError")
 
 
 class RunLog:
@@ -28,7 +30,9 @@ class RunLog:
         """Begin to write."""
         logger.remove()
         logger.enable("mosaik")
-        self._sink = logger.add(self._path, level="INFO", format="{level} {message}")
+        self._sink = logger.add(
+            self._path, level="INFO", format="{level} {message}", diagnose=False
+        )
         return self
 
     def __exit__(
@@ -37,33 +41,30 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop writing."""
+        """Note the error, if there is one, and stop writing."""
+        if error is not None:
+            traced = None if isinstance(error, KeyboardInterrupt) else error
+            logger.opt(exception=traced).error("{}", str(error) or type(error).__name__)
         logger.remove(self._sink)
 
 
-def failure(world: World, raised: BaseException | None) -> BaseException:
+async def failure(world: World, raised: BaseException | None) -> FernwattError:
     """Return the error of a run that ended before its time: who failed, when, and why.
 
     ``raised`` is what mosaik raised, None where it returned as if all were well.
     """
-    if isinstance(raised, FernwattError):
+    if isinstance(raised, ComponentError):
+        name, t_ms, error = raised.component, raised.t_ms, raised.__cause__
+    elif isinstance(raised, FernwattError):
         return raised
-    name, t_ms, error = world.culprit()
-    reason = _reason(error or raised)
-    failed = ComponentError(name, t_ms, reason)
-    failed.__cause__ = error or raised
+    else:
+        name, t_ms, error = world.culprit(raised)
+    if type(error).__name__ in _LOST:
+        why = await world.fate(name) or f"it closed the connection ({error})"
+    elif isinstance(raised, ComponentError):
+        return raised
+    else:
+        why = reason(error)
+    failed = ComponentError(name, t_ms, why)
+    failed.__cause__ = error
     return failed
-
-
-def _reason(error: BaseException | None) -> str:
-    """Return an error in words; mosaik's errors of remote simulators carry type and message."""
-    if error is None:
-        return "ended before its time without saying why"
-    kind, message = type(error).__name__, str(error)
-    if kind == "RemoteException":
-        kind, message = str(error.args[0]), str(error.args[1])
-        if kind == "ComponentError":  # one of ours, in another process: it has said where and when
-            return message.partition(": ")[2] or message
-    if kind in ("ConnectionClosedError", "ConnectionError", "IncompleteReadError"):
-        return f"its process ended or closed the connection ({message})"
-    return f"{kind}: {message}"

@@ -100,34 +100,36 @@ def _assembled(scenario: Scenario) -> RunPlan:
 
 
 async def _simulate(plan: RunPlan, writer: RunWriter, tell: Progress) -> dict[str, Any]:
-    world = World(plan, writer)
-    begin = wall.perf_counter()
+    world = World(plan, writer, writer.folder / "logs")
     try:
-        tell("starting", 0.0)
-        await world.start()
-        started = wall.perf_counter()
-        teller = asyncio.create_task(_tell(world, tell))
-        try:
-            await world.run()
-        finally:
-            teller.cancel()
-        if world.progress < 100:
-            raise failure(world, None)  # noqa: TRY301 - told like what is raised
-        performance = await world.conclude()
-        performance["start"] = {"wall_s": round(started - begin, 3)}
-        performance["run"] = {"wall_s": round(wall.perf_counter() - started, 3)}
-    except Exception as raised:
+        performance = await _lifetime(world, tell)
+    except BaseException as raised:
+        failed = await failure(world, raised) if isinstance(raised, Exception) else raised
         with suppress(Exception):  # the first error counts, not what follows from it
             await world.shutdown()
-        raise failure(world, raised) from raised
-    except BaseException:  # Ctrl-C, cancellation
-        with suppress(Exception):
-            await world.shutdown()
-        raise
+        if failed is raised:
+            raise
+        raise failed from failed.__cause__
+    await world.shutdown()
+    return performance
+
+
+async def _lifetime(world: World, tell: Progress) -> dict[str, Any]:
+    """Start, run and conclude; return who took how long."""
+    begin = wall.perf_counter()
+    tell("starting", 0.0)
+    await world.start()
+    started = wall.perf_counter()
+    teller = asyncio.create_task(_tell(world, tell))
     try:
-        await world.shutdown()
-    except Exception as raised:
-        raise failure(world, raised) from raised
+        await world.run()
+    finally:
+        teller.cancel()
+    if world.progress < 100:
+        raise await failure(world, None)
+    performance = await world.conclude()
+    performance["start"] = {"wall_s": round(started - begin, 3)}
+    performance["run"] = {"wall_s": round(wall.perf_counter() - started, 3)}
     return performance
 
 
@@ -181,17 +183,19 @@ def _finish(  # noqa: PLR0917 - all that a run ends with
     with_report: bool,
 ) -> RunResult:
     tell("closing", 1.0)
+    del manifest["process"]
     try:
-        writer.close()
         _write_json(folder / "performance.json", performance)
-        del manifest["process"]
+        writer.close()
         manifest["hashes"]["tables"] = manifests.table_hashes(folder)
         if status == "complete":
             manifests.write(folder, manifest | {"status": status})
             tell("KPIs", 1.0)
             kpis.write(folder, kpis.compute(Run(folder)))
             manifest["hashes"]["kpis"] = manifests.file_hash(folder / "kpis.json")
-    except (OSError, FernwattError) as failed:
+    except KeyboardInterrupt as stop:
+        status, error = "interrupted", error or stop
+    except Exception as failed:  # noqa: BLE001 - told in the manifest, and by the result
         status, error = "failed", error or failed
     message = None if error is None else str(error) or type(error).__name__
     manifests.write(folder, manifest | {"status": status, "error": message})

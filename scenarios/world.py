@@ -6,17 +6,21 @@ trigger. ``docs/contracts.md`` says what each connection carries.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mosaik import AsyncWorld
 from mosaik.async_scenario import AsyncModelFactory, Entity
 
 from fernwatt import mosaik_patch
-from fernwatt.adapter import ROWS
+from fernwatt.adapter import ROWS, plain_value
+from fernwatt.errors import ComponentError, FernwattError
 from scenarios.plan import RunPlan
+from scenarios.processes import OwnProcess, make_starter
 
 __all__ = ["SIMULATORS", "Wire", "World", "wires"]
 
@@ -31,6 +35,8 @@ SIMULATORS = {
 }
 _MODELS = {name: name.capitalize() for name in SIMULATORS}
 _SAME_TICK, _SHIFTED, _WEAK = "same tick", "shifted", "weak"
+_START_S, _STOP_S = 60.0, 5.0
+"""How long a simulator may take to start, and to answer when it is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +89,30 @@ def wires(coupling: str, *, real_time: bool) -> tuple[Wire, ...]:
 
 
 class World:
-    """One mosaik world, started and connected from a plan."""
+    """One mosaik world, started and connected from a plan.
 
-    def __init__(self, plan: RunPlan, recorder: object) -> None:
+    ``logs`` is the folder for what simulators in processes of their own write to their standard
+    streams. Every error says which simulator it is about.
+    """
+
+    def __init__(self, plan: RunPlan, recorder: object, logs: Path) -> None:
         mosaik_patch.apply()
         self._plan = plan
         self._recorder = recorder
+        self._logs = logs
         self._cyber: tuple[str, ...] = (
             ("cyber",) if plan.coupling == "fused" else ("units", "network")
         )
         self._names = ("grid", "devices", "field", *self._cyber, "recorder")
         self._factories: dict[str, AsyncModelFactory] = {}
         self._entities: dict[str, Entity] = {}
+        self._processes: dict[str, OwnProcess] = {}
         self._mosaik = AsyncWorld(
-            self._starters(), time_resolution=0.001, max_loop_iterations=1000, skip_greetings=True
+            {},
+            {"start_timeout": _START_S},
+            time_resolution=0.001,
+            max_loop_iterations=1000,
+            skip_greetings=True,
         )
 
     async def start(self) -> None:
@@ -121,45 +137,90 @@ class World:
 
     async def conclude(self) -> dict[str, Any]:
         """Close our own simulators; return wall time and steps of each."""
-        return {name: await self._factories[name].call.conclude() for name in self._names}
+        told = {}
+        for name in self._names:
+            with _named(name, self._plan.end_ms):
+                told[name] = await self._factories[name].call.conclude()
+        return told
 
-    def culprit(self) -> tuple[str, int, BaseException | None]:
-        """Return who ended a run before its time, where it stood [ms], and with which error."""
-        for name, runner in self._mosaik.compile(use_cache=True).items():
+    def culprit(self, raised: BaseException | None) -> tuple[str, int, BaseException | None]:
+        """Return who ended a run before its time, where it stood [ms], and with which error.
+
+        ``raised`` is what mosaik raised, None where it returned as if all were well.
+        """
+        found = "mosaik", round(self.progress / 100 * self._plan.end_ms), raised
+        for name, runner in self._runners():
             task = getattr(runner, "task", None)
-            if task is not None and task.done() and not task.cancelled() and task.exception():
-                return name, int(runner.progress.time.time), task.exception()
-        return "mosaik", round(self.progress / 100 * self._plan.end_ms), None
+            error = None
+            if task is not None and task.done() and not task.cancelled():
+                error = task.exception()
+            if error is not None and (found[0] == "mosaik" or error is raised):
+                found = name, int(runner.progress.time.time), error
+        return found
+
+    async def fate(self, name: str) -> str:
+        """Return how the process of a simulator ended; empty if it has none, or it runs."""
+        process = self._processes.get(name)
+        return "" if process is None else await process.settled()
 
     async def shutdown(self) -> None:
-        """Stop all simulators; an error in one of their ``finalize`` is raised."""
-        await self._mosaik.shutdown()
+        """Stop all simulators and end their processes; raise the first error of a ``finalize``."""
+        for _, runner in self._runners():  # after an error, mosaik leaves the others running
+            task = getattr(runner, "task", None)
+            if task is not None:
+                task.cancel()
+        self._mosaik._shutdown_performed = True
+        proxies = self._mosaik._proxies
+        ends = [self._end(name, proxies.get(name)) for name in {**self._processes, **proxies}]
+        errors = [error for error in await asyncio.gather(*ends) if error is not None]
+        if errors:
+            raise errors[0]
+
+    async def _end(self, name: str, proxy: Any) -> ComponentError | None:
+        """Stop one simulator; return its error, if it has one."""
+        process = self._processes.get(name)
+        error = None
+        try:
+            if proxy is not None:
+                with _named(name, self._plan.end_ms):
+                    await _stop(proxy, local=process is None)
+        except ComponentError as raised:
+            error = raised
+        wrong = "" if process is None else await process.end()
+        if wrong and error is None:
+            error = ComponentError(name, self._plan.end_ms, wrong)
+        return error
+
+    def _runners(self) -> list[tuple[str, Any]]:
+        """Return mosaik's runners of the simulators; none before the run has begun."""
+        return list((self._mosaik._sims_cache or {}).items())
 
     @property
     def progress(self) -> float:
         """Share of the simulated time that is done, in percent."""
         return float(self._mosaik.sim_progress)
 
-    def _starters(self) -> dict[str, dict[str, str]]:
-        starters = {}
-        for name in self._names:
-            if name in self._plan.processes:
-                module = SIMULATORS[name].split(":")[0]
-                starters[name] = {"cmd": f"{sys.executable} -m {module} %(addr)s"}
-            else:
-                starters[name] = {"python": SIMULATORS[name]}
-        for name, extra in self._plan.third_party.items():
-            starters[name] = dict(extra.starter)
-        return starters
+    async def _launch(self, name: str, entry: Mapping[str, str], **params: Any) -> Any:
+        """Start a simulator by mosaik's own entry for it."""
+        starter = make_starter(name, entry, self._logs / f"{name}.log")
+        if isinstance(starter, OwnProcess):
+            self._processes[name] = starter
+        return await self._mosaik.start(starter, sim_id=name, **params)
 
     async def _start(self, name: str) -> None:
+        entry = {"python": SIMULATORS[name]}
+        if name in self._plan.processes:
+            entry = {"cmd": f"%(python)s -m {SIMULATORS[name].split(':')[0]} %(addr)s"}
         params: dict[str, Any] = {"end_ms": self._plan.end_ms}
         if self._plan.processes:
             params["plain"] = True
-        factory = await self._mosaik.start(name, sim_id=name, **params)
         create = self._recorder_params() if name == "recorder" else self._plan.params[name]
-        self._factories[name] = factory
-        self._entities[name] = await getattr(factory, _MODELS[name])(**create)
+        if name in self._plan.processes:
+            create = plain_value(create)
+        with _named(name, -1):
+            factory = await self._launch(name, entry, **params)
+            self._factories[name] = factory
+            self._entities[name] = await getattr(factory, _MODELS[name])(**create)
 
     def _recorder_params(self) -> dict[str, object]:
         return {"writer": self._recorder}
@@ -178,17 +239,18 @@ class World:
 
     async def _third_party(self) -> None:
         for name, extra in self._plan.third_party.items():
-            factory = await self._mosaik.start(name, sim_id=name, **extra.params)
-            for group in extra.entities:
-                made = await getattr(factory, group.model).create(group.count, **group.params)
-                self._entities.update(_named(name, group.name, made))
-            for event in extra.initial_events:
-                self._mosaik.set_initial_event(name, event)
-        for extra in self._plan.third_party.values():
+            with _named(name, -1):
+                factory = await self._launch(name, extra.starter, **extra.params)
+                for group in extra.entities:
+                    made = await getattr(factory, group.model).create(group.count, **group.params)
+                    self._entities.update(_by_name(name, group.name, made))
+                for event in extra.initial_events:
+                    self._mosaik.set_initial_event(name, event)
+        for name, extra in self._plan.third_party.items():
             for link in extra.connections:
-                self._mosaik.connect(
-                    self._find(link.source), self._find(link.target), link.attrs, **link.options
-                )
+                with _named(name, -1):
+                    source, target = self._find(link.source), self._find(link.target)
+                    self._mosaik.connect(source, target, link.attrs, **link.options)
 
     def _find(self, path: str) -> Entity:
         found = self._entities.get(path)
@@ -196,11 +258,43 @@ class World:
             simulator, _, eid = path.partition("/")
             found = next((e for e in _walk([self._entities[simulator]]) if e.eid == eid), None)
         if found is None:
-            raise KeyError(path)
+            raise LookupError(f"there is no entity {path}")
         return found
 
 
-def _named(simulator: str, name: str, entities: Iterable[Entity]) -> Mapping[str, Entity]:
+@contextmanager
+def _named(name: str, t_ms: int) -> Iterator[None]:
+    """Give an error the name of the simulator that it is about."""
+    try:
+        yield
+    except FernwattError:
+        raise
+    except Exception as error:
+        raise ComponentError(name, t_ms, reason(error)) from error
+
+
+def reason(error: BaseException | None) -> str:
+    """Return an error in words; mosaik's errors of remote simulators carry type and message."""
+    if error is None:
+        return "ended before its time without saying why"
+    kind, message = type(error).__name__, str(error)
+    if kind == "RemoteException":
+        kind, message = str(error.args[0]), str(error.args[1])
+        if kind == "ComponentError":  # one of ours, in another process: it has said where and when
+            return message.partition(": ")[2] or message
+    return f"{kind}: {message}" if message else kind
+
+
+async def _stop(proxy: Any, *, local: bool) -> None:
+    """Stop a simulator; one that cannot be reached any more is none to wait for."""
+    if local:
+        await proxy.stop()
+        return
+    with suppress(OSError, EOFError, TimeoutError):
+        await asyncio.wait_for(proxy.stop(), _STOP_S)
+
+
+def _by_name(simulator: str, name: str, entities: Iterable[Entity]) -> Mapping[str, Entity]:
     named: dict[str, Entity] = {}
     for index, entity in enumerate(entities):
         named[f"{simulator}/{name}.{index}"] = entity

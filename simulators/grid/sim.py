@@ -33,7 +33,7 @@ _EID = "grid"
 class GridSimulator(Adapter):
     """Adapter of ``Plant``: one grid in each simulator."""
 
-    component = "Grid"
+    component = "grid"
     models: ClassVar[dict[str, dict[str, Any]]] = {
         "Grid": model(
             ["terminal", "state", "p_import_mw", "p_loss_mw"],

@@ -219,7 +219,7 @@ def test_a_process_of_its_own_gives_the_same_numbers():
 def test_failures_name_the_component_the_time_and_the_place(bad, text):
     with pytest.raises(ComponentError, match=text) as caught:
         run(IN_PROCESS, bad=bad)
-    assert caught.value.component == "Grid"
+    assert caught.value.component == "grid"
     assert caught.value.t_ms == 60_000
     assert MODEL.terminal_ids[0] in str(caught.value)
 

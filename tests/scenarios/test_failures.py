@@ -1,0 +1,135 @@
+"""Whatever dies in a run: it is named with the simulated time, and what was recorded stays."""
+
+import os
+import signal
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from analysis import Run
+from scenarios import load, run, world
+from scenarios.runner import RunResult
+
+SUPPORT = Path(__file__).parent / "support"
+SMALL = [
+    "grid.source={simbench: 1-LV-rural1--0-sw}", "time.duration_h=1", "units.history_days=1",
+    "devices.ev.share=0.5",
+]  # fmt: skip
+AT_MS = 1_800_000
+OURS = ["grid", "devices", "field", "network", "units"]
+METHODS = ["step", "get_data", "finalize"]
+
+
+@pytest.fixture
+def strike(monkeypatch):
+    """Return a function that breaks a method of a simulator from a simulated time on."""
+    monkeypatch.syspath_prepend(SUPPORT)
+    paths = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    import broken_simulator  # noqa: F401 - takes the sound names before they are changed
+
+    def broken(name: str, method: str) -> None:
+        monkeypatch.setenv("BROKEN", f"{name}:{method}:{AT_MS}")
+        monkeypatch.setitem(world.SIMULATORS, name, f"broken_simulator:{name}")
+
+    return broken
+
+
+def go(tmp_path: Path, *changes: str, **more: object) -> RunResult:
+    """Run the small street."""
+    scenario = load("street", [*SMALL, "orchestration.coupling=separate", *changes])
+    return run(scenario, folder=tmp_path / "run", with_report=False, **more)
+
+
+def hold_told(result: RunResult, name: str, reason: str, *, from_ms: int = AT_MS) -> None:
+    """Hold a failed run to what it has to tell, and its folder to be readable."""
+    assert result.status == "failed"
+    error = result.error
+    assert error.exit_code == 3
+    assert error.component == name
+    assert error.t_ms >= from_ms
+    text = str(error)
+    assert text.startswith(f"simulator {name} failed at simulated time ")
+    assert reason in text
+    found = Run(result.folder)
+    assert (found.status, found.manifest["error"]) == ("failed", text)
+    tables = sorted(result.folder.rglob("*.parquet"))
+    assert tables
+    for table in tables:
+        assert pq.read_table(table).num_rows >= 0
+    assert len(found.series("terminal")) > 0
+    assert (result.folder / "run.log").is_file()
+    assert (result.folder / "performance.json").is_file()
+    assert not psutil.Process().children()
+
+
+@pytest.mark.requirement("TB-09")
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [*product(OURS, METHODS), ("recorder", "step"), ("recorder", "finalize")],  # it has no outputs
+)
+def test_an_exception_in_this_process_is_told(name, method, strike, tmp_path):
+    strike(name, method)
+    hold_told(go(tmp_path), name, f"RuntimeError: struck in {method}")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_exception_of_the_fused_pair_is_told(method, strike, tmp_path):
+    strike("cyber", method)
+    result = go(tmp_path, "orchestration.coupling=fused")
+    hold_told(result, "cyber", f"RuntimeError: struck in {method}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", OURS)
+def test_an_exception_in_a_process_of_its_own_is_told(name, method, strike, tmp_path):
+    strike(name, method)
+    result = go(tmp_path, f"orchestration.processes=[{name}]")
+    hold_told(result, name, f"RuntimeError: struck in {method}")
+
+
+def test_an_exception_in_another_process_is_told(strike, tmp_path):
+    strike("devices", "step")
+    result = go(tmp_path, "orchestration.processes=[devices]")
+    hold_told(result, "devices", "RuntimeError: struck in step")
+
+
+@pytest.mark.parametrize("name", ["grid", pytest.param("network", marks=pytest.mark.slow)])
+def test_a_simulator_that_is_killed_is_named(name, tmp_path):
+    killed = []
+
+    def kill(stage: str, share: float) -> None:
+        if stage == "running" and share > 0.3 and not killed:
+            (child,) = psutil.Process().children()
+            assert f"simulators.{name}" in child.cmdline()
+            child.send_signal(signal.SIGKILL)
+            killed.append(share)
+
+    result = go(tmp_path, f"orchestration.processes=[{name}]", "time.duration_h=6", progress=kill)
+    assert killed
+    hold_told(result, name, "its process ended with signal SIGKILL", from_ms=0)
+
+
+def test_the_command_exits_with_3_and_says_where_the_rest_is(strike, tmp_path):
+    strike("field", "step")
+    code = (
+        "import broken_simulator\n"
+        "from scenarios import cli, world\n"
+        "world.SIMULATORS['field'] = 'broken_simulator:field'\n"
+        "raise SystemExit(cli.main())\n"
+    )
+    changes = [word for change in SMALL for word in ("--set", change)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "street", *changes],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "simulator field failed at simulated time 1800.000 s: RuntimeError" in done.stderr
+    assert "what was recorded until then is in runs/street-1-" in done.stderr
+    assert "Traceback" not in done.stderr
