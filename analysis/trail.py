@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from fernwatt.errors import UsageError
 
 __all__ = ["Node", "Trail", "explain"]
 
-WIDTH, NODES = 4, 400
+WIDTH, NODES = 6, 400
+_LONG, _HEAD, _TAIL = 8, 3, 2  # of a row of messages: how many it takes to fold it, what stays
 _SPANS = frozenset({"device", "kpi"})
 _AT = re.compile(r"(?P<element>[^@]+)@(?P<time>.+)")
 
@@ -136,7 +138,9 @@ def explain(folder: Path | str | Run, what: str, *, width: int = WIDTH) -> Trail
 def grow(records: Records, root: str, width: int, opened: set[str] | None = None) -> Node:
     """Return the tree of causes of an identifier, breadth first, each thing opened once.
 
-    ``opened`` holds what other trees of the same trail have opened already.
+    The latest causes stand first: they are what the rest waited for. Long rows of messages, each
+    the only cause of the one before, are folded. ``opened`` holds what other trees of the same
+    trail have opened already.
     """
     top = _node(records.find(root), root)
     opened = set() if opened is None else opened
@@ -147,18 +151,35 @@ def grow(records: Records, root: str, width: int, opened: set[str] | None = None
     pending = [top]
     while pending:
         node = pending.pop(0)
-        causes = records.causes(node.id)
-        known = [cause for cause in causes if cause != node.id]
+        causes = [cause for cause in records.causes(node.id) if cause != node.id]
+        known = [_node(records.find(cause), cause) for cause in causes]
+        known.sort(key=lambda child: -math.inf if child.t_us is None else child.t_us, reverse=True)
         node.more = max(0, len(known) - width)
-        for cause in known[:width]:
-            child = _node(records.find(cause), cause)
-            node.causes.append(child)
-            if cause in opened or len(opened) >= NODES:
-                child.seen = bool(records.causes(cause))
+        node.causes = known[:width]
+        for child in node.causes:
+            if child.id in opened or len(opened) >= NODES:
+                child.seen = bool(records.causes(child.id))
             else:
-                opened.add(cause)
+                opened.add(child.id)
                 pending.append(child)
+    _fold(top)
     return top
+
+
+def _fold(top: Node) -> None:
+    """Put one line in place of the middle of a long row of messages."""
+    pending = [top]
+    while pending:
+        row = [pending.pop()]
+        while row[-1].kind == "message" and len(row[-1].causes) == 1 and not row[-1].more:
+            row.append(row[-1].causes[0])
+        if len(row) > _LONG:
+            middle = row[_HEAD : len(row) - _TAIL]
+            text = f"… {len(middle)} messages, each because of the one below"
+            name = f"{middle[0].id} … {middle[-1].id}"
+            folded = Node(name, middle[0].t_us, "messages", text, causes=[row[-_TAIL]])
+            row[_HEAD - 1].causes = [folded]
+        pending.extend(row[-1].causes)
 
 
 def _node(found: list[Record], identifier: str) -> Node:

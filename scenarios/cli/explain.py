@@ -18,7 +18,7 @@ def explain(
         str,
         typer.Argument(metavar="WHAT", help="Identifier, element@time, or the name of a KPI."),
     ],
-    width: Annotated[int, typer.Option(min=1, max=100, help="Causes shown of each thing.")] = 4,
+    width: Annotated[int, typer.Option(min=1, max=100, help="Causes shown of each thing.")] = 6,
     table: Annotated[
         bool, typer.Option("--table", help="A table in order of time in place of the tree.")
     ] = False,

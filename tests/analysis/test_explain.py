@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis import Run, explain
@@ -27,14 +30,14 @@ def first_line(node: Node) -> list[Node]:
 
 
 def test_an_actuation_leads_back_to_the_reading_that_began_it(folder: Path) -> None:
-    trail = explain(folder, f"cmu/lv1/c1#c{SLOT}x")
+    trail = explain(folder, f"cmu/lv1/c1#c{SLOT}x", width=4)
     line = first_line(trail.root)
     assert [node.kind for node in line] == [
         "event", "event", "message", "event", "message", "reading",
     ]  # fmt: skip
-    assert line[-1].id == f"meter/lv1/c1#r{SLOT}"
+    assert line[-1].id == f"meter/lv1/c6#r{SLOT}"  # of six meters', the last to be sent
     assert line[0].delay_us == 1000
-    assert "reading energy.import of meter/lv1/c1 = 72 Wh" in trail.text()
+    assert "reading energy.import of meter/lv1/c6 = 72 Wh" in trail.text()
     assert "… and " in trail.text()  # six meters, four are shown
 
 
@@ -109,3 +112,27 @@ def test_circles_and_unknown_causes_end(tmp_path: Path, write_run: Write) -> Non
         "│  └─ 00:00:00.000  k a/b  [shown elsewhere]",
         "└─ lost#9 (not recorded)",
     ]
+
+
+@pytest.mark.parametrize(("count", "lines"), [(8, 8), (30, 6)])
+def test_a_long_row_of_messages_is_folded_and_its_ends_stay(
+    tmp_path: Path, folder: Path, count: int, lines: int
+) -> None:
+    run = shutil.copytree(folder, tmp_path / "run")
+    rows = pq.read_table(run / "messages.parquet").to_pylist()[:1] * count
+    rows = [
+        row | {"id": f"u#{number}", "cause": f"u#{number - 1}" if number else "",
+               "t_send_us": 1_000_000 * number}
+        for number, row in enumerate(rows)
+    ]  # fmt: skip
+    schema = pq.read_schema(run / "messages.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, schema), run / "messages.parquet")
+    trail = explain(run, f"u#{count - 1}")
+    line = first_line(trail.root)
+    assert len(line) == len(trail.text().splitlines()) == lines
+    assert line[-1].id == "u#0"
+    if count > lines:
+        assert [node.id for node in line[:3]] == ["u#29", "u#28", "u#27"]
+        assert line[3].text == "… 25 messages, each because of the one below"
+        assert line[3].delay_us == 25_000_000
+        assert line[4].id == "u#1"

@@ -71,7 +71,7 @@ def test_every_kpi_is_there_with_its_definition(page: str) -> None:
 def test_it_shows_verdict_trail_and_provenance(page: str) -> None:
     assert "Energy balance closes" in page
     assert "What led to peak_import_w" in page
-    assert "reading energy.import of meter/lv1/c1" in page
+    assert "reading energy.import of meter/lv1/c6" in page
     assert "ab" * 32 in page
 
 

@@ -64,6 +64,18 @@ def test_the_trail_goes_over_plan_and_messages_to_a_meter(evening, trail):
     assert len(meter_readings(trail, evening)) >= 1
 
 
+def test_a_plan_of_a_negotiation_leads_to_where_that_began(evening):
+    """Houses are asked one after another: the row of their messages is folded."""
+    trails = (explain(evening, change) for change in reversed(orders(evening)["id"].tolist()))
+    trail = next(trail for trail in trails if "write balancing.accept at cmu/" in trail.text())
+    told = list(nodes(trail.root))
+    (talk,) = {node.id for node in told if node.text.startswith("negotiation lvgmu/")}
+    assert talk in set(evening.events["id"])
+    assert any(node.kind == "messages" for node in told)
+    assert len(meter_readings(trail, evening)) >= 1
+    assert len(trail.text().splitlines()) < 60
+
+
 def test_without_that_reading_the_vehicle_charges_otherwise(evening, trail, tmp_path, monkeypatch):
     reading = meter_readings(trail, evening).iloc[-1]
     sampled_ms = int(reading["t_sample_ms"])
