@@ -170,6 +170,18 @@ _ALL = (
         """,
     ),
     _table(
+        "truth",
+        "what is true of the world and told to no unit: for figures of merit alone",
+        """
+        t_ms:i  time
+        id:s  row
+        cause:s  what made it happen (empty: the scenario)
+        kind:s  loss_begins, loss_ends, register (true registers of a meter with losses)
+        element:s  what it is true of
+        value:s  details as JSON
+        """,
+    ),
+    _table(
         "medium",
         "each link and shared medium over the recording interval",
         """

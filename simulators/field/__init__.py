@@ -1,7 +1,9 @@
 """Instruments and actuators: what stands between the plant and the units."""
 
 from simulators.field.actuators import Actuators
+from simulators.field.crews import Crews, CrewSpec, Job, parse_crews
 from simulators.field.instruments import Instruments
+from simulators.field.losses import Losses, LossSpec, parse_losses
 from simulators.field.plantview import PlantView
 from simulators.field.sim import FieldSimulator
 from simulators.field.specs import (
@@ -14,10 +16,17 @@ from simulators.field.specs import (
 __all__ = [
     "ActuatorSpec",
     "Actuators",
+    "CrewSpec",
+    "Crews",
     "FieldSimulator",
     "InstrumentSpec",
     "Instruments",
+    "Job",
+    "LossSpec",
+    "Losses",
     "PlantView",
     "parse_actuators",
+    "parse_crews",
     "parse_instruments",
+    "parse_losses",
 ]

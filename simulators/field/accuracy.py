@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fernwatt.streams import stream
 from simulators.field.specs import InstrumentSpec
 
-__all__ = ["Accuracy", "Clocks", "FloatArray", "IntArray"]
+__all__ = ["Accuracy", "Clocks", "FloatArray", "Gaps", "IntArray"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -52,6 +52,33 @@ class Accuracy:
         values: FloatArray = self._block[rows, self._used[rows]] * self._noise_limit[rows, None]
         self._used[rows] += 1
         return values
+
+
+class Gaps:
+    """Samples that n instruments miss: gaps of geometric length, each from its own stream."""
+
+    def __init__(self, specs: Sequence[InstrumentSpec], seed: int) -> None:
+        self._begins = np.array([spec.gap_probability for spec in specs], dtype=float)
+        self._ends = np.array([1.0 / spec.gap_length for spec in specs], dtype=float)
+        self._inside = np.zeros(len(specs), dtype=bool)
+        self._rngs = {
+            row: stream(seed, "field", f"{spec.id}/gaps")
+            for row, spec in enumerate(specs)
+            if spec.gap_probability > 0
+        }
+
+    def missed(self, rows: IntArray) -> NDArray[np.bool_]:
+        """Draw which of the samples of ``rows`` are missed."""
+        for row in rows.tolist() if self._rngs else ():
+            if row in self._rngs:
+                drawn = self._rngs[row].random()
+                inside = self._inside[row]
+                self._inside[row] = drawn >= self._ends[row] if inside else False
+                if not self._inside[row]:
+                    again = drawn / self._ends[row] if inside else drawn
+                    self._inside[row] = again < self._begins[row]
+        missed: NDArray[np.bool_] = self._inside[rows]
+        return missed
 
 
 class Clocks:

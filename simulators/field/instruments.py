@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Event, Reading
-from simulators.field.accuracy import Accuracy, Clocks, FloatArray, IntArray
+from simulators.field.accuracy import Accuracy, Clocks, FloatArray, Gaps, IntArray
+from simulators.field.losses import Change, Losses
 from simulators.field.plantview import PlantView
 from simulators.field.specs import KINDS, Drop, InstrumentSpec
 
@@ -32,19 +33,21 @@ class Instruments:
 
     ``targets`` gives the row of each terminal, transformer and device in ``view``, with
     transformers after the terminals. ``drop`` names readings that get lost inside the instrument:
-    they keep their number, and nobody ever sees them.
+    they keep their number, and nobody ever sees them. ``losses`` is what meters do not see or tell.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what the world consists of
         self,
         specs: Sequence[InstrumentSpec],
         view: PlantView,
         targets: Mapping[str, Mapping[str, int]],
         seed: int,
         drop: Iterable[Drop] = (),
+        losses: Losses | None = None,
     ) -> None:
         self._specs, self._view, self._drop = list(specs), view, frozenset(drop)
         self._accuracy, self._clocks = Accuracy(specs, seed), Clocks(specs, seed)
+        self._gaps, self._losses = Gaps(specs, seed), losses
         n = len(specs)
         places = [KINDS[spec.kind] for spec in specs]
         self._target = np.array(
@@ -60,6 +63,7 @@ class Instruments:
             if self._in_device[row]:
                 self._of_device.setdefault(spec.target, []).append(row)
         self._resolution_wh = np.array([spec.resolution_wh for spec in specs], dtype=float)
+        self._rollover_wh = np.array([spec.rollover_wh for spec in specs], dtype=float)
         self._resolution_v = np.array([spec.resolution_v for spec in specs], dtype=float)
         self._last_ms = np.zeros(n, dtype=np.int64)
         self._true_wh, self._counted_wh = np.zeros((2, n)), np.zeros((2, n))
@@ -73,8 +77,27 @@ class Instruments:
 
     @property
     def due_ms(self) -> int | None:
-        """When the next instrument samples."""
-        return int(self._next_ms.min()) if len(self._next_ms) else None
+        """When the next instrument samples, or a loss begins or ends."""
+        due = [int(self._next_ms.min())] if len(self._next_ms) else []
+        if self._losses and self._losses.due_ms is not None:
+            due.append(self._losses.due_ms)
+        return min(due) if due else None
+
+    def change_losses(self, t_ms: int) -> list[Change]:
+        """Let losses begin and end; return those that did. Comes before the samples of ``t_ms``."""
+        if not self._losses or self._losses.due_ms is None or t_ms < self._losses.due_ms:
+            return []
+        rows = np.arange(len(self._specs))
+        shown_wh = _cut(self._counted_wh, self._resolution_wh)
+        return self._losses.advance(t_ms, self._truth(rows, t_ms), shown_wh)
+
+    def lossy(self, t_ms: int) -> dict[str, list[float]]:
+        """Return of meters with losses that are due at ``t_ms`` the true import and export [Wh]."""
+        if not self._losses:
+            return {}
+        rows = self._losses.rows[self._next_ms[self._losses.rows] <= t_ms]
+        true_wh = self._truth(rows, t_ms)
+        return {self._specs[r].id: true_wh[:, k].tolist() for k, r in enumerate(rows.tolist())}
 
     def sample(self, t_ms: int, events: Iterable[Event] = ()) -> list[Reading]:
         """Return the readings of ``t_ms``: of all that are due, and of devices with events."""
@@ -82,7 +105,9 @@ class Instruments:
         due = self._next_ms <= t_ms
         rows = np.flatnonzero(due | told)
         scheduled = due[rows]
-        live = self._live(rows)
+        live = self._live(rows) & ~self._gaps.missed(rows)
+        if self._losses:
+            live &= ~self._losses.muted[rows]
         stamps = np.where(
             scheduled, self._clocks.stamps(rows, t_ms), self._clocks.shown(rows, t_ms)
         )
@@ -124,6 +149,8 @@ class Instruments:
             return []
         noise = self._accuracy.noise(rows)
         true_wh = self._truth(rows, t_ms)
+        if self._losses:
+            true_wh = self._losses.seen(rows, true_wh)
         step_wh = true_wh - self._true_wh[:, rows]
         hours = (t_ms - self._last_ms[rows]) / _MS_PER_H
         counted = step_wh * (self._accuracy.gain[rows] + noise[:, :2].T)
@@ -133,6 +160,9 @@ class Instruments:
         self._true_wh[:, rows], self._last_ms[rows] = true_wh, t_ms
         self._counted_wh[:, rows] += counted
         shown_wh = _cut(self._counted_wh[:, rows], self._resolution_wh[rows])
+        if self._losses:
+            shown_wh = self._losses.sent(rows, shown_wh, self._resolution_wh[rows])
+        shown_wh = _rolled(shown_wh, self._rollover_wh[rows])
         second_gain = self._accuracy.voltage_gain[rows] + noise[:, 2]
         place = np.where(metered, self._target[rows], 0)
         voltage_v = _rounded(self._view.voltage_v[place] * second_gain, self._resolution_v[rows])
@@ -217,6 +247,13 @@ def _cut(values: FloatArray, resolution: FloatArray) -> FloatArray:
     step = np.where(resolution > 0, resolution, 1.0)
     cut: FloatArray = np.where(resolution > 0, np.floor(values / step + 1e-9) * step, values)
     return cut
+
+
+def _rolled(values: FloatArray, rollover: FloatArray) -> FloatArray:
+    """Return registers that begin anew at ``rollover`` (0: never)."""
+    end = np.where(rollover > 0, rollover, 1.0)
+    rolled: FloatArray = np.where(rollover > 0, np.mod(values, end), values)
+    return rolled
 
 
 def _rounded(values: FloatArray, resolution: FloatArray) -> FloatArray:

@@ -7,22 +7,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from fernwatt.adapter import ROWS, Adapter, Inputs, model
+from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Command, Event, Reading
+from fernwatt.timebase import Clock
 from simulators.field.actuators import Actuators
+from simulators.field.crews import Crews, parse_crews
 from simulators.field.instruments import Instruments
+from simulators.field.losses import Losses, parse_losses
 from simulators.field.plantview import PlantView
 from simulators.field.specs import parse_actuators, parse_instruments
 
 __all__ = ["FieldSimulator"]
 
 _EID = "field"
+_KINDS = {True: "loss_begins", False: "loss_ends"}
 
 
 class FieldSimulator(Adapter):
     """Adapter of ``Instruments`` and ``Actuators``.
 
     Inputs ``state`` of the grid, ``device`` and ``device_events`` of the devices, ``commands`` of
-    the units; outputs ``readings``, ``actuate`` and ``rows``.
+    the units; outputs ``readings``, ``actuate`` and ``rows``. What is true of meters with losses
+    goes to the recorder alone (table ``truth``).
     """
 
     component: ClassVar[str] = "field"
@@ -33,7 +39,7 @@ class FieldSimulator(Adapter):
             transient=["readings", "actuate", ROWS],
             params=[
                 "terminals", "transformers", "devices", "instruments", "actuators", "seed",
-                "start", "drop",
+                "start", "drop", "losses", "crews",
             ],
         )
     }  # fmt: skip
@@ -57,8 +63,15 @@ class FieldSimulator(Adapter):
             for item in params.get("drop") or ()
         ]
         specs = parse_instruments(params["instruments"], targets)
-        self._instruments = Instruments(specs, self._view, targets, seed, drop)
-        self._actuators = Actuators(parse_actuators(params.get("actuators") or ()), seed)
+        rows = {spec.id: row for row, spec in enumerate(specs)}
+        meters = {spec.id: rows[spec.id] for spec in specs if spec.kind == "meter"}
+        begin = Clock.from_iso(str(params["start"])).start
+        losses = Losses(parse_losses(params.get("losses") or (), meters), meters, len(specs), begin)
+        self._instruments = Instruments(specs, self._view, targets, seed, drop, losses)
+        crews = Crews(parse_crews(params["crews"]), seed) if params.get("crews") else None
+        actuators = parse_actuators(params.get("actuators") or (), crews=crews is not None)
+        self._actuators = Actuators(actuators, seed, crews)
+        self._truth_ids = Sequencer("truth")
         return [{"eid": _EID, "type": model_name}]
 
     def advance(self, t_ms: int, inputs: Inputs, max_advance: int) -> int | None:  # noqa: ARG002
@@ -76,6 +89,7 @@ class FieldSimulator(Adapter):
         outcome = self._actuators.step(t_ms, commands)
         for actuation in outcome.actuations:
             self.emit(_EID, "actuate", actuation)
+        self._tell_truth(t_ms)
         readings = self._instruments.sample(t_ms, events) + outcome.readings
         for reading in readings:
             self.emit(_EID, "readings", reading)
@@ -85,6 +99,24 @@ class FieldSimulator(Adapter):
             self.record(_EID, "event", _event_columns(outcome.events))
         due = (self._instruments.due_ms, self._actuators.due_ms, self.end_ms)
         return min(t for t in due if t is not None)
+
+    def _tell_truth(self, t_ms: int) -> None:
+        """Let losses begin and end; tell the recorder, and nobody else, what is true."""
+        changes = self._instruments.change_losses(t_ms)
+        rows = [(_KINDS[change.acts], change.loss.meter, change.loss.truth) for change in changes]
+        for meter, (import_wh, export_wh) in self._instruments.lossy(t_ms).items():
+            rows.append(("register", meter, {"import_wh": import_wh, "export_wh": export_wh}))
+        if not rows:
+            return
+        columns = {
+            "t_ms": t_ms,
+            "id": [self._truth_ids() for _ in rows],
+            "cause": "",
+            "kind": [kind for kind, _, _ in rows],
+            "element": [element for _, element, _ in rows],
+            "value": [json.dumps(value, sort_keys=True) for _, _, value in rows],
+        }
+        self.record(_EID, "truth", columns)
 
 
 def reading_columns(readings: Sequence[Reading]) -> dict[str, list[Any]]:

@@ -40,6 +40,9 @@ class InstrumentSpec:
     stamp is wrong) or when its own clock shows them (``clock``: the stamp is round, the instant
     is wrong). ``terminal`` is where an instrument in a device gets its supply, if known.
     ``history`` is what a meter remembers: ``{start_ms, step_ms, import_wh[], export_wh[]}``.
+    A register begins anew at ``rollover_wh`` (0: never). A sample begins a gap with
+    ``gap_probability``; gaps are ``gap_length`` samples long in the mean (geometric), and the
+    registers count on meanwhile.
     """
 
     id: str
@@ -54,17 +57,35 @@ class InstrumentSpec:
     drift_sd_ppm: float = 0.0
     terminal: str = ""
     history: Mapping[str, Any] | None = None
+    rollover_wh: float = 0.0
+    gap_probability: float = 0.0
+    gap_length: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ActuatorSpec:
-    """One actuator of a unit; it acts on ``target`` after ``delay_ms``, or fails."""
+    """One actuator of a unit; it acts on ``target`` after ``delay_ms``, or fails.
+
+    ``jitter_ms`` is the largest extra delay, drawn evenly each time. With
+    ``misreport_probability`` it confirms the contrary of what happened. ``by`` ``crew``: a crew
+    goes to ``place_m`` and works there for ``work_ms``; the delay comes after that. A tap changer
+    has ``step_ms``, the time of one step, ``steps``, its lowest and highest position, and its
+    ``position`` at the start.
+    """
 
     id: str
     unit: str
     target: str
     delay_ms: int = 0
     failure_probability: float = 0.0
+    jitter_ms: int = 0
+    misreport_probability: float = 0.0
+    by: str = "remote"
+    place_m: tuple[float, float] = (0.0, 0.0)
+    work_ms: int = 600_000
+    step_ms: int = 0
+    steps: tuple[int, int] = (0, 0)
+    position: int = 0
 
 
 def parse_instruments(
@@ -86,10 +107,12 @@ def parse_instruments(
     return _sorted(specs, "instruments", faults)
 
 
-def parse_actuators(items: Sequence[Mapping[str, Any]]) -> list[ActuatorSpec]:
+def parse_actuators(
+    items: Sequence[Mapping[str, Any]], *, crews: bool = False
+) -> list[ActuatorSpec]:
     """Return the actuators sorted by identifier; ScenarioError for faulty ones.
 
-    Targets are not checked: a switch is known to the grid alone.
+    Targets are not checked: a switch is known to the grid alone. ``crews``: whether there are any.
     """
     faults: list[Fault] = []
     specs = []
@@ -98,13 +121,31 @@ def parse_actuators(items: Sequence[Mapping[str, Any]]) -> list[ActuatorSpec]:
         spec = _make(ActuatorSpec, item, path, faults)
         if spec is None:
             continue
-        if spec.delay_ms < 0:
-            faults.append(Fault(f"{path}.delay_ms", f"must not be negative: {spec.delay_ms}"))
-        if not 0.0 <= spec.failure_probability <= 1.0:
-            message = f"must be from 0 to 1, not {spec.failure_probability}"
-            faults.append(Fault(f"{path}.failure_probability", message))
+        faults += [Fault(f"{path}.{name}", text) for name, text in _wrong_actuator(spec, crews)]
         specs.append(spec)
     return _sorted(specs, "actuators", faults)
+
+
+def _wrong_actuator(spec: ActuatorSpec, crews: bool) -> list[tuple[str, str]]:
+    found = [
+        (name, f"must not be negative: {getattr(spec, name)}")
+        for name in ("delay_ms", "jitter_ms", "work_ms", "step_ms")
+        if getattr(spec, name) < 0
+    ]
+    found += [
+        (name, f"must be from 0 to 1, not {getattr(spec, name)}")
+        for name in ("failure_probability", "misreport_probability")
+        if not 0.0 <= getattr(spec, name) <= 1.0
+    ]
+    if spec.by not in ("remote", "crew"):
+        found.append(("by", f"must be remote or crew, not {spec.by!r}"))
+    if spec.by == "crew" and not crews:
+        found.append(("by", "there are no crews: say how many"))
+    if len(spec.place_m) != 2 or not all(map(math.isfinite, spec.place_m)):
+        found.append(("place_m", f"must be two numbers, not {spec.place_m}"))
+    if len(spec.steps) != 2 or not spec.steps[0] <= spec.position <= spec.steps[1]:
+        found.append(("steps", f"must be two rising numbers around {spec.position}"))
+    return found
 
 
 def _wrong(spec: InstrumentSpec, targets: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
@@ -123,7 +164,11 @@ def _wrong(spec: InstrumentSpec, targets: Mapping[str, Mapping[str, int]]) -> li
         found.append(("sampling", f"must be one of {', '.join(SAMPLING)}, not {spec.sampling!r}"))
     if spec.period_ms <= 0:
         found.append(("period_ms", f"must be positive, not {spec.period_ms}"))
-    for name in ("resolution_wh", "resolution_v", "clock_sd_ms", "drift_sd_ppm"):
+    if not 0.0 <= spec.gap_probability <= 1.0:
+        found.append(("gap_probability", f"must be from 0 to 1, not {spec.gap_probability}"))
+    if not (math.isfinite(spec.gap_length) and spec.gap_length >= 1.0):
+        found.append(("gap_length", f"must be at least 1, not {spec.gap_length}"))
+    for name in ("resolution_wh", "resolution_v", "clock_sd_ms", "drift_sd_ppm", "rollover_wh"):
         value = getattr(spec, name)
         if not (math.isfinite(value) and value >= 0.0):
             found.append((name, f"must not be negative: {value}"))
@@ -150,8 +195,12 @@ def _make(kind: Any, item: Mapping[str, Any], path: str, faults: list[Fault]) ->
     known = [field.name for field in fields(kind)]
     unknown = sorted(set(item) - set(known))
     faults += [Fault(f"{path}.{n}", "unknown field", f"known: {', '.join(known)}") for n in unknown]
+    given = {name: item[name] for name in known if name in item}
+    for name in ("place_m", "steps"):
+        if name in given:
+            given[name] = tuple(given[name])
     try:
-        return kind(**{name: item[name] for name in known if name in item})
+        return kind(**given)
     except TypeError as error:
         faults.append(Fault(path, str(error).partition(") ")[2] or str(error)))
         return None

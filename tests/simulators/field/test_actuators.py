@@ -62,3 +62,52 @@ def test_bad_actuators_are_named() -> None:
     assert [f.path for f in caught.value.faults] == [
         "actuators[0].delay_ms", "actuators[1].failure_probability",
     ]  # fmt: skip
+
+
+def test_jitter_stays_within_its_limit_and_differs() -> None:
+    actuators = Actuators(parse_actuators([actuator(delay_ms=100, jitter_ms=50)]), 1)
+    delays = []
+    for number in range(200):
+        t_ms = number * 1_000
+        actuators.step(t_ms, [command(number)])
+        delays.append(actuators.due_ms - t_ms)
+        actuators.step(actuators.due_ms, [])
+    assert min(delays) == 100
+    assert max(delays) == 150
+    assert len(set(delays)) > 40
+
+
+def test_an_actuator_that_misreports_says_the_contrary() -> None:
+    items = [actuator(failure_probability=0.5, misreport_probability=0.3)]
+    outcome = Actuators(parse_actuators(items), 1).step(0, [command(n) for n in range(1_000)])
+    done = {a.cause for a in outcome.actuations}
+    wrong = [r for r in outcome.readings if (r.value == 1.0) != (r.cause in done)]
+    assert len(wrong) == pytest.approx(300, abs=45)
+    events = [e for e in outcome.events if e.kind == "misreported"]
+    assert {e.cause for e in events} == {r.cause for r in wrong}
+
+
+def tap(number, position):
+    value = {"position": position}
+    return Command(f"unit#{number}", "plan#1", "dmu/a/1", "actuator/a/1", "tap", value, 0)
+
+
+def test_a_tap_changer_takes_a_time_for_each_step_and_refuses_taps_it_has_not() -> None:
+    items = [actuator(delay_ms=200, step_ms=5_000, steps=[-4, 4], position=1)]
+    actuators = Actuators(parse_actuators(items), 1)
+    outcome = actuators.step(0, [tap(1, -2), tap(2, -1), tap(3, 5)])
+    assert [e.value["reason"] for e in outcome.events] == ["no such tap: 5"]
+    times = []
+    while (due_ms := actuators.due_ms) is not None:
+        times += [(due_ms, a.value["position"]) for a in actuators.step(due_ms, []).actuations]
+    assert times == [(15_200, -2), (20_400, -1)]
+
+
+def test_bad_drives_are_named() -> None:
+    items = [actuator(jitter_ms=-1, by="horse"), actuator("actuator/a/2", by="crew"),
+             actuator("actuator/a/3", steps=[2, 1])]  # fmt: skip
+    with pytest.raises(ScenarioError) as caught:
+        parse_actuators(items)
+    assert [f.path for f in caught.value.faults] == [
+        "actuators[0].jitter_ms", "actuators[0].by", "actuators[1].by", "actuators[2].steps",
+    ]  # fmt: skip
