@@ -66,9 +66,15 @@ class Records:
         return list(causes)
 
     def last_of(self, element: str, t_us: int) -> str | None:
-        """Return the last event that happened to an element until ``t_us``."""
+        """Return the last event that happened to an element until ``t_us``.
+
+        Plans for it have not happened to it yet: they count where there is nothing else.
+        """
+        events = self._run.columns("event", "t_us", "kind")
         rows = self._element_rows(element)
-        rows = rows[self._run.columns("event", "t_us")["t_us"].to_numpy()[rows] <= t_us]
+        rows = rows[events["t_us"].to_numpy()[rows] <= t_us]
+        done = rows[(events["kind"] != "plan").to_numpy()[rows]]
+        rows = done if len(done) else rows
         return str(self._ids("event")[rows[-1]]) if len(rows) else None
 
     def knows(self, element: str) -> bool:

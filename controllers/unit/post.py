@@ -35,12 +35,14 @@ class Post:
         message.signature = self._around.security.sign(message)
         return self._around.codec.encode(message, self._unit, dst)
 
-    def notify(self, notify: Notify, *, cause: str, dst: str, flow: str) -> None:
-        """Send a notification in a frame of its own."""
+    def notify(self, notify: Notify, *, cause: str, dst: str, flow: str) -> str:
+        """Send a notification in a frame of its own; return the frame's name."""
         if notify.owner == self._around.directory.owner(notify.location, notify.variable):
             notify.owner = ""  # the receiver knows as much
         payload = self.payload(notify, dst)
-        self.send(self.name(), payload, cause=cause, dst=dst, flow=flow)
+        frame = self.name()
+        self.send(frame, payload, cause=cause, dst=dst, flow=flow)
+        return frame
 
     def send(
         self,

@@ -171,14 +171,19 @@ class ManagementUnit:
 
     def _serve(self, request: Request, delivery: Delivery) -> None:
         """Answer a remote request; one that was answered before gets the same answer."""
-        answer = self._answers.get(request.id)
+        answer, origin = self._answers.get(request.id), ""
         if answer is not None:
             self.around.counters["repeated-request"] += 1
         else:
             if len(self._answers) >= _ANSWERS_KEPT:
                 del self._answers[next(iter(self._answers))]
-            answer = self._answers[request.id] = self._execute(request, delivery.flow).notify
-        self._post.notify(answer, cause=request.id, dst=delivery.src, flow=delivery.flow)
+            outcome = self._execute(request, delivery.flow)
+            answer = self._answers[request.id] = outcome.notify
+            if outcome.instance is not None and not outcome.written:
+                origin = outcome.instance.id
+        frame = self._post.notify(answer, cause=request.id, dst=delivery.src, flow=delivery.flow)
+        if origin:  # the value that was read has a history of its own
+            self.around.books.add("cause", frame, origin)
 
     def _execute(self, request: Request, flow: str) -> Outcome:
         """Execute a request and do what follows from it; nothing of that calls a service."""

@@ -76,6 +76,25 @@ def test_a_plan_of_a_negotiation_leads_to_where_that_began(evening):
     assert len(trail.text().splitlines()) < 60
 
 
+def test_an_answer_leads_to_the_reading_it_tells(evening):
+    asked = evening.series("request")
+    asked = asked[(asked["operation"] == "query") & (asked["variable"] == "load_profile")]
+    trail = explain(evening, asked["id"].iloc[0])
+    messages = evening.messages
+    answers = messages[messages["cause"] == trail.root.id]["id"]
+    told = list(nodes(explain(evening, answers.iloc[0]).root))
+    (profile,) = (node for node in told if node.text.startswith("reading load_profile of meter/"))
+    assert str(asked["location"].iloc[0]) in profile.text
+
+
+def test_a_device_does_what_happened_to_it_and_not_what_is_planned(evening):
+    events = evening.events
+    planned = events[(events["kind"] == "plan") & events["element"].str.startswith("ev/")]
+    for element, t_us in zip(planned["element"][-5:], planned["t_us"][-5:], strict=True):
+        (last,) = explain(evening, f"{element}@{t_us / 1e6}s").root.causes
+        assert last.text.startswith(("power_changed", "set_point_changed", "session_started"))
+
+
 def test_without_that_reading_the_vehicle_charges_otherwise(evening, trail, tmp_path, monkeypatch):
     reading = meter_readings(trail, evening).iloc[-1]
     sampled_ms = int(reading["t_sample_ms"])
