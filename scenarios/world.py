@@ -7,6 +7,7 @@ trigger. ``docs/contracts.md`` says what each connection carries.
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -250,7 +251,9 @@ class World:
             for link in extra.connections:
                 with _named(name, -1):
                     source, target = self._find(link.source), self._find(link.target)
-                    self._mosaik.connect(source, target, link.attrs, **link.options)
+                    with warnings.catch_warnings():  # it is needed where the input causes a step
+                        warnings.filterwarnings("ignore", "Gave initial data", UserWarning)
+                        self._mosaik.connect(source, target, link.attrs, **link.options)
 
     def _find(self, path: str) -> Entity:
         found = self._entities.get(path)

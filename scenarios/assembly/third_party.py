@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,15 +13,19 @@ from scenarios.faults import nearest
 from scenarios.loader import Scenario
 from scenarios.plan import EntityGroup, Link, ThirdParty
 from scenarios.schema.extras import FILE, Connection
+from simulators.grid import GridSimulator
 
 __all__ = ["make_third_party"]
 
 
 def make_third_party(scenario: Scenario, model: GridModel) -> dict[str, ThirdParty]:
-    """Return the third-party simulators; raises ScenarioError for entities the grid lacks."""
-    known = {"grid"}
-    for group in (model.buses, model.lines, model.transformers, model.switches, model.terminals):
-        known |= {element.id for element in group}
+    """Return the third-party simulators; raises ScenarioError for what the grid lacks."""
+    known = {"grid": "Grid"}
+    for kind, group in (
+        ("Bus", model.buses), ("Load", model.terminals), ("Line", model.lines),
+        ("Transformer", model.transformers), ("Switch", model.switches),
+    ):  # fmt: skip
+        known |= {element.id: kind for element in group}
     faults: list[Fault] = []
     made = {}
     for name, simulator in scenario.config.simulators.items():
@@ -44,15 +49,34 @@ def make_third_party(scenario: Scenario, model: GridModel) -> dict[str, ThirdPar
     return made
 
 
-def _faults(path: str, connection: Connection, known: set[str]) -> list[Fault]:
-    faults = []
-    for key, text in (("from", connection.source), ("to", connection.target)):
+def _faults(path: str, connection: Connection, known: Mapping[str, str]) -> Iterator[Fault]:
+    ends = (("from", connection.source, _gives), ("to", connection.target, _takes))
+    for key, text, attributes in ends:
         owner, _, rest = text.partition("/")
-        entity = rest.rpartition(".")[0]
-        if owner == "grid" and entity not in known:
+        entity, _, attr = rest.rpartition(".")
+        if owner != "grid":
+            continue
+        where = f"{path}.{key}"
+        if entity not in known:
             hint = nearest(entity, known)
-            faults.append(Fault(f"{path}.{key}", f"the grid has no entity {entity}", hint))
-    return faults
+            yield Fault(where, f"the grid has no entity {entity}", hint)
+        elif attr not in attributes(known[entity]):
+            verb = "gives" if key == "from" else "takes"
+            hint = nearest(attr, attributes(known[entity]))
+            yield Fault(where, f"{entity} {verb} no {attr}", hint)
+        elif key == "from" and connection.time_shifted and connection.initial is None:
+            yield Fault(where, "with time_shifted it needs a value for the start", "give `initial`")
+
+
+def _gives(kind: str) -> set[str]:
+    """Return what a model of the grid has for others."""
+    attrs = GridSimulator.models[kind]
+    return {*attrs["attrs"]} - {*attrs["trigger"], *attrs["non-persistent"]}
+
+
+def _takes(kind: str) -> set[str]:
+    """Return what a model of the grid lets others drive; its arrays are the devices'."""
+    return set() if kind == "Grid" else {*GridSimulator.models[kind]["trigger"]}
 
 
 def _param(scenario: Scenario, value: Any) -> Any:
@@ -68,6 +92,7 @@ def _link(connection: Connection) -> Link:
     options: dict[str, Any] = {}
     if connection.time_shifted:
         options["time_shifted"] = connection.time_shifted
+    if connection.initial is not None:
         options["initial_data"] = {from_attr: connection.initial}
     if connection.factor is not None:
         options["transform"] = partial(operator.mul, connection.factor)
