@@ -2,9 +2,11 @@
 
 from simulators.field.actuators import Actuators
 from simulators.field.crews import Crews, CrewSpec, Job, parse_crews
+from simulators.field.indicators import Indication, Indicators, parse_indicators
 from simulators.field.instruments import Instruments
 from simulators.field.losses import Losses, LossSpec, parse_losses
 from simulators.field.plantview import PlantView
+from simulators.field.sensors import Sensors, parse_sensors
 from simulators.field.sim import FieldSimulator
 from simulators.field.specs import (
     ActuatorSpec,
@@ -19,14 +21,19 @@ __all__ = [
     "CrewSpec",
     "Crews",
     "FieldSimulator",
+    "Indication",
+    "Indicators",
     "InstrumentSpec",
     "Instruments",
     "Job",
     "LossSpec",
     "Losses",
     "PlantView",
+    "Sensors",
     "parse_actuators",
     "parse_crews",
+    "parse_indicators",
     "parse_instruments",
     "parse_losses",
+    "parse_sensors",
 ]

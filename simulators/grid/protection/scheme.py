@@ -21,10 +21,10 @@ import numpy as np
 
 from fernwatt.errors import SimulationError
 from fernwatt.messages import Event
+from fernwatt.phasors import COLUMNS, ComplexArray, Phasors
 from simulators.grid.protection.desk import Desk, Operation, Outcome
 from simulators.grid.protection.devices import make_device
 from simulators.grid.protection.elements import NEVER, Element, Elements, IntArray, Reset
-from simulators.grid.protection.phasors import COLUMNS, ComplexArray, Phasors
 from simulators.grid.protection.specs import Breaker, Device, Fuse, Sectionaliser
 
 __all__ = ["Protection"]

@@ -1,7 +1,7 @@
-"""What a relay measures at its place: currents, residuals, and their direction.
+"""What a relay or an indicator measures at its place: currents, residuals, and their direction.
 
 Current flows into the protected element where it is positive; voltages are those of the busbar
-behind the relay, phase to earth. Directions: phase currents against the voltage of the other
+behind it, phase to earth. Directions: phase currents against the voltage of the other
 two phases (the 90 degree connection), the residual current against the residual voltage.
 """
 
@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.grid.protection.curves import FloatArray
-
 __all__ = ["COLUMNS", "ComplexArray", "Phasors", "forward", "quadrature", "residual"]
 
+FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 BoolArray = NDArray[np.bool_]
 
