@@ -182,9 +182,9 @@ def _finish(  # noqa: PLR0917 - all that a run ends with
     tell: Progress,
     with_report: bool,
 ) -> RunResult:
-    tell("closing", 1.0)
     del manifest["process"]
     try:
+        tell("closing", 1.0)
         _write_json(folder / "performance.json", performance)
         writer.close()
         manifest["hashes"]["tables"] = manifests.table_hashes(folder)
@@ -195,6 +195,8 @@ def _finish(  # noqa: PLR0917 - all that a run ends with
             manifest["hashes"]["kpis"] = manifests.file_hash(folder / "kpis.json")
     except KeyboardInterrupt as stop:
         status, error = "interrupted", error or stop
+        with suppress(Exception):
+            writer.flush()  # into the parts that are readable as they are
     except Exception as failed:  # noqa: BLE001 - told in the manifest, and by the result
         status, error = "failed", error or failed
     message = None if error is None else str(error) or type(error).__name__

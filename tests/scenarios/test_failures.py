@@ -1,6 +1,7 @@
 """Whatever dies in a run: it is named with the simulated time, and what was recorded stays."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ SMALL = [
     "grid.source={simbench: 1-LV-rural1--0-sw}", "time.duration_h=1", "units.history_days=1",
     "devices.ev.share=0.5",
 ]  # fmt: skip
+ROOTED = {"PYTHONPATH": str(Path(__file__).parents[2])}
 AT_MS = 1_800_000
 OURS = ["grid", "devices", "field", "network", "units"]
 METHODS = ["step", "get_data", "finalize"]
@@ -34,7 +36,8 @@ def strike(monkeypatch):
     import broken_simulator  # noqa: F401 - takes the sound names before they are changed
 
     def broken(name: str, method: str) -> None:
-        monkeypatch.setenv("BROKEN", f"{name}:{method}:{AT_MS}")
+        before = filter(None, [os.environ.get("BROKEN")])
+        monkeypatch.setenv("BROKEN", ",".join([*before, f"{name}:{method}:{AT_MS}"]))
         monkeypatch.setitem(world.SIMULATORS, name, f"broken_simulator:{name}")
 
     return broken
@@ -133,3 +136,76 @@ def test_the_command_exits_with_3_and_says_where_the_rest_is(strike, tmp_path):
     assert "simulator field failed at simulated time 1800.000 s: RuntimeError" in done.stderr
     assert "what was recorded until then is in runs/street-1-" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("where", ["[]", "[devices]"])
+def test_the_first_error_is_told_not_what_follows(where, strike, tmp_path):
+    strike("devices", "step")
+    strike("devices", "finalize")
+    strike("field", "finalize")
+    result = go(tmp_path, f"orchestration.processes={where}")
+    hold_told(result, "devices", "RuntimeError: struck in step")
+
+
+@pytest.mark.parametrize("stage", ["closing", "KPIs"])
+def test_ctrl_c_at_the_end_leaves_no_run_that_seems_to_go_on(stage, tmp_path):
+    def press(now: str, _share: float) -> None:
+        if now == stage:
+            raise KeyboardInterrupt
+
+    result = go(tmp_path, progress=press)
+    assert result.status == Run(result.folder).manifest["status"] == "interrupted"
+    assert len(Run(result.folder).series("terminal")) == 4 * 13
+    assert isinstance(result.error, KeyboardInterrupt)
+
+
+def begun(tmp_path: Path) -> subprocess.Popen[bytes]:
+    """Return a ``fernwatt run`` in the middle of its run, with two simulators of their own."""
+    changes = [*SMALL, "time.duration_h=24", "orchestration.processes=[grid, field]"]
+    words = [word for change in changes for word in ("--set", change)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scenarios.cli", "run", "street", *words],
+        cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True, env=os.environ | ROOTED,
+    )  # fmt: skip
+    said = b""
+    while said.count(b" UTC") < 2:
+        assert select.select([process.stderr], [], [], 120)[0], said
+        said += os.read(process.stderr.fileno(), 65536)
+        assert process.poll() is None, said
+    return process
+
+
+def hold_ended(children: list[psutil.Process]) -> None:
+    """Hold processes to have ended, or to do so at once."""
+    assert len(children) == 2
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive, gone
+
+
+@pytest.mark.requirement("TB-09")
+def test_ctrl_c_ends_all_processes_in_order(tmp_path):
+    with begun(tmp_path) as process:
+        children = psutil.Process(process.pid).children()
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 130, said
+    hold_ended(children)
+    assert b"Traceback" not in said
+    (folder,) = (tmp_path / "runs").iterdir()
+    found = Run(folder)
+    assert found.status == found.manifest["status"] == "interrupted"
+    assert len(found.series("terminal")) > 13
+    assert (folder / "performance.json").is_file()
+    assert "KeyboardInterrupt" in (folder / "run.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_leaves_no_process_and_is_readable(tmp_path):
+    with begun(tmp_path) as process:
+        children = psutil.Process(process.pid).children()
+        process.kill()
+        process.communicate(timeout=60)
+    hold_ended(children)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert Run(folder).status == "interrupted"  # the manifest could not be written any more
+    assert Run(folder).manifest["status"] == "running"

@@ -1,4 +1,4 @@
-"""Our simulators, one of which raises where ``BROKEN=name:method:milliseconds`` says.
+"""Our simulators, raising where ``BROKEN=name:method:milliseconds,…`` says.
 
 Named as ``broken_simulator:name`` in this process, run by ``python -m broken_simulator`` in one of
 its own.
@@ -15,9 +15,10 @@ from scenarios.world import SIMULATORS
 
 def _breaking(name: str, base: Any) -> Any:
     def strike(self: Any, method: str, t_ms: int) -> None:
-        which, where, at_ms = os.environ["BROKEN"].split(":")
-        if (which, where) == (name, method) and t_ms >= int(at_ms):
-            raise RuntimeError(f"struck in {method}")
+        for blow in os.environ["BROKEN"].split(","):
+            which, where, at_ms = blow.split(":")
+            if (which, where) == (name, method) and t_ms >= int(at_ms):
+                raise RuntimeError(f"struck in {method}")
 
     class Breaking(base):  # type: ignore[misc]
         def advance(self, t_ms: int, inputs: Any, max_advance: int) -> Any:
