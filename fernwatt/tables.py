@@ -95,6 +95,35 @@ _ALL = (
         """,
     ),
     _table(
+        "phase",
+        "phases of each connection point, time-weighted mean (four-wire solver only)",
+        """
+        t_ms:i  start of the interval
+        terminal:s  connection point; 1, 2, 3 are its own conductors
+        p_1_w:f  active power drawn on the first
+        p_2_w:f  on the second
+        p_3_w:f  on the third
+        v_1_v:f?  voltage of the first to neutral (null: not connected, no supply)
+        v_2_v:f?  of the second
+        v_3_v:f?  of the third
+        v_neutral_v:f?  voltage of the neutral to earth
+        v_neutral_max_v:f?  highest
+        """,
+    ),
+    _table(
+        "conductor",
+        "current in each conductor, time-weighted mean (four-wire solver only)",
+        """
+        t_ms:i  start of the interval
+        branch:s  line or transformer (low-voltage side)
+        i_1_a:f  in phase 1
+        i_2_a:f  in phase 2
+        i_3_a:f  in phase 3
+        i_neutral_a:f  in the neutral
+        i_neutral_max_a:f  highest
+        """,
+    ),
+    _table(
         "device",
         "each device, mean power of the interval and content at its end",
         """

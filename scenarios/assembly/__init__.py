@@ -9,6 +9,7 @@ from typing import Any
 import simbench
 
 from fernwatt.gridmodel import GridModel, load_grid
+from scenarios.assembly.connection import connect_customers
 from scenarios.assembly.fleet import Fleet, make_fleet
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.links import make_network
@@ -25,7 +26,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     config = scenario.config
     source, lv = _grid_source(scenario)
     model = load_grid(source, lv=lv, base_dir=scenario.base_dir)
-    fleet = make_fleet(scenario, model)
+    model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)
     network = make_network(config, model, hierarchy)
     seed, interval_ms = config.seed, config.record.interval_s * 1000
@@ -36,6 +37,8 @@ def assemble(scenario: Scenario) -> RunPlan:
         "solver": config.grid.solver,
         "interval_ms": interval_ms,
     }
+    if config.grid.solver == "four-wire":
+        grid |= {"phases": phases, "earthing": config.grid.earthing.model_dump()}
     network_params = {"spec": network, "seed": seed}
     units_params = {"spec": {"units": hierarchy.units}, "seed": seed}
     params = {

@@ -10,7 +10,17 @@ from pydantic import Field, field_validator, model_validator
 from fernwatt.timebase import HOUR_MS, SLOT_MS
 from scenarios.schema.base import Positive, Section, Share
 
-__all__ = ["Grid", "GridSource", "LvGrid", "Orchestration", "Record", "Time", "Weather"]
+__all__ = [
+    "Earth",
+    "Grid",
+    "GridSource",
+    "LvGrid",
+    "Orchestration",
+    "Phases",
+    "Record",
+    "Time",
+    "Weather",
+]
 
 Process = Literal["grid", "devices", "field", "network", "units"]
 
@@ -114,6 +124,45 @@ class LvGrid(Section):
     at: str | int = Field(description="Name or number of the medium-voltage load it replaces.")
 
 
+class Phases(Section):
+    """How low-voltage customers are connected (solver four-wire)."""
+
+    single_phase_max_w: Annotated[float, Field(ge=0)] = Field(
+        default=4600.0,
+        description="Customers whose devices together have up to this rated power [W] get one "
+        "phase, the others three.",
+    )
+    unbalance: Share = Field(
+        default=0.3,
+        description="u: an area's phases carry (1+u)/3, 1/3 and (1-u)/3 of the single-phase "
+        "customers' rated power, in an order drawn for each area.",
+    )
+
+
+class Earth(Section):
+    """Neutral and protective earthing (solver four-wire)."""
+
+    system: Literal["TN", "TT"] = Field(
+        default="TN",
+        description="TN: customers' electrodes are joined to the neutral; TT: they are not.",
+    )
+    substation_ohm: Positive = Field(
+        default=1.0, description="Earthing of the transformers' star-points [ohm]."
+    )
+    customer_ohm: Positive | None = Field(
+        default=10.0, description="Electrode at each bus with customers [ohm]; null: none."
+    )
+    joint_ohm: Positive | None = Field(
+        default=None, description="Electrode at every other low-voltage bus [ohm]; null: none."
+    )
+    mv_neutral: Literal["isolated", "compensated", "resistance", "solid"] = Field(
+        default="compensated", description="Neutral of medium voltage."
+    )
+    mv_ohm: Positive = Field(
+        default=20.0, description="Neutral resistance of medium voltage [ohm], for resistance."
+    )
+
+
 class Grid(Section):
     """The distribution grid."""
 
@@ -121,9 +170,16 @@ class Grid(Section):
     lv: list[LvGrid] = Field(
         default_factory=list, description="Low-voltage grids under a medium-voltage one."
     )
-    solver: Literal["balanced", "pandapower"] = Field(
+    solver: Literal["balanced", "four-wire", "pandapower"] = Field(
         default="balanced",
-        description="balanced: power-grid-model mirror; pandapower: runpp, the reference.",
+        description="balanced: power-grid-model mirror; four-wire: phases and neutral, by "
+        "OpenDSS; pandapower: runpp, the reference.",
+    )
+    phases: Phases = Field(
+        default_factory=Phases, description="How customers are connected (solver four-wire)."
+    )
+    earthing: Earth = Field(
+        default_factory=Earth, description="Neutral and protective earthing (solver four-wire)."
     )
 
 

@@ -13,8 +13,8 @@ __all__ = ["Continuity"]
 class Continuity:
     """Follows the switches of a grid.
 
-    A line is continuous when all switches at its ends are closed, energised when voltage
-    reaches it at one of them; a switch is continuous when closed.
+    A line is continuous when all switches at its ends are closed and its conductors ``whole``,
+    energised when voltage reaches it at one of them; a switch is continuous when closed.
     """
 
     def __init__(self, model: GridModel) -> None:
@@ -36,6 +36,7 @@ class Continuity:
             *(line.id for line in model.lines),
             *(switch.id for switch in model.switches),
         ]
+        self.whole = np.ones(len(model.lines), dtype=bool)
         self._known: np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None = None
 
     def changes(self, state: GridState) -> list[tuple[str, bool, bool]]:
@@ -46,8 +47,12 @@ class Continuity:
         live = state.energised
         line_live = (live[self._line_ends] & side_closed).any(axis=1)
         n = len(self._terminal_bus)
-        energised = np.concatenate((live[self._terminal_bus], line_live, live[self._switch_bus]))
-        continuous = np.concatenate((np.ones(n, bool), side_closed.all(axis=1), self.closed))
+        terminals = live[self._terminal_bus]
+        if state.conductors is not None:
+            terminals = state.conductors.terminal_live
+        energised = np.concatenate((terminals, line_live, live[self._switch_bus]))
+        lines = side_closed.all(axis=1) & self.whole
+        continuous = np.concatenate((np.ones(n, bool), lines, self.closed))
         now = np.stack((energised, continuous), axis=1)
         if self._known is None:
             rows = np.arange(len(now))

@@ -72,12 +72,19 @@ class Extremes:
         self._sum, self._weight = np.zeros(n), np.zeros(n)
         self._least, self._greatest = np.full(n, np.nan), np.full(n, np.nan)
 
-    def add(self, values: FloatArray, valid: BoolArray, span_ms: int) -> None:
-        """Count ``values[n]``, NaN where ``valid[n]`` is false, for ``span_ms``."""
+    def add(
+        self, values: FloatArray, valid: BoolArray, span_ms: int,
+        extremes: tuple[FloatArray, FloatArray] | None = None,
+    ) -> None:  # fmt: skip
+        """Count ``values[n]``, NaN where ``valid[n]`` is false, for ``span_ms``.
+
+        ``extremes`` are the least and the greatest of what each value is a mean of.
+        """
+        low, high = (values, values) if extremes is None else extremes
         self._sum += np.where(valid, values, 0.0) * span_ms
         self._weight += valid * float(span_ms)
-        self._least = np.fmin(self._least, values)
-        self._greatest = np.fmax(self._greatest, values)
+        self._least = np.fmin(self._least, low)
+        self._greatest = np.fmax(self._greatest, high)
 
     def take(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return means, least and greatest, NaN where there never was a number; begin anew."""

@@ -1,4 +1,7 @@
-"""Rows of the tables ``bus``, ``branch``, ``system`` and ``terminal``, interval by interval."""
+"""Rows of the grid's tables, interval by interval: ``bus``, ``branch``, ``terminal``, ``system``.
+
+A solver that knows the phases adds ``phase`` and ``conductor``; extremes are then over phases.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,13 @@ from typing import Any
 import numpy as np
 
 from fernwatt.gridmodel import GridModel
-from fernwatt.gridmodel.model import FloatArray
 from fernwatt.gridmodel.solvers import GridState
 from simulators.grid.integrate import Extremes, Means
+from simulators.grid.phases import PhaseIntervals, nullable
 
 __all__ = ["Intervals", "Rows", "nullable"]
 
 Rows = tuple[str, Mapping[str, Any]]
-
-
-def nullable(values: FloatArray) -> Any:
-    """Return ``values`` with None in place of NaN."""
-    if not np.isnan(values).any():
-        return values
-    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124
 
 
 class Intervals:
@@ -35,8 +31,7 @@ class Intervals:
         self._model = model
         bus_row = {bus.id: row for row, bus in enumerate(model.buses)}
         self._bus_of = np.array([bus_row[t.bus] for t in model.terminals], dtype=int)
-        vn_v = np.array([bus.vn_v for bus in model.buses]) / np.sqrt(3.0)
-        self._v_per_pu = vn_v[self._bus_of] if len(self._bus_of) else np.zeros(0)
+        self._vn_v = np.array([bus.vn_v for bus in model.buses]) / np.sqrt(3.0)
         self._bus_ids = [bus.id for bus in model.buses]
         branches = [(b.id, "line") for b in model.lines]
         branches += [(b.id, "transformer") for b in model.transformers]
@@ -47,6 +42,7 @@ class Intervals:
         self._flows = Means(2 * len(branches) + 2 * len(model.terminals) + 4)
         self._start_ms = self._since_ms = 0
         self._state: GridState | None = None
+        self._phases = PhaseIntervals(model)
         self._values = np.zeros(0)
 
     @property
@@ -88,9 +84,18 @@ class Intervals:
         if span_ms <= 0 or state is None:
             return
         loading = np.concatenate((state.line.loading_percent, state.transformer.loading_percent))
-        self._voltage.add(state.vm_pu, state.energised, span_ms)
+        self._add_voltage(state, span_ms)
         self._loading.add(loading, np.ones(len(loading), dtype=bool), span_ms)
         self._flows.add(self._values, span_ms)
+
+    def _add_voltage(self, state: GridState, span_ms: int) -> None:
+        if state.conductors is None:
+            self._voltage.add(state.vm_pu, state.energised, span_ms)
+            return
+        by_phase = state.conductors.v_bus_v / self._vn_v[:, None]
+        extremes = by_phase.min(axis=1), by_phase.max(axis=1)
+        self._voltage.add(state.vm_pu, state.energised, span_ms, extremes)
+        self._phases.add(state.conductors, span_ms)
 
     def _end(self, t_ms: int) -> list[Rows]:
         self._count(t_ms)
@@ -102,6 +107,9 @@ class Intervals:
         k, n = len(self._branch_ids), len(self._bus_of)
         flows = self._flows.take()
         p_from, p_to, rest = flows[:k], flows[k : 2 * k], flows[2 * k :]
+        v_v, more = vm[self._bus_of] * self._vn_v[self._bus_of], list[Rows]()
+        if self._state.conductors is not None:
+            v_v, more = self._phases.take(start_ms)
         return [
             ("bus", {
                 "t_ms": start_ms, "bus": self._bus_ids, "vm_pu": nullable(vm),
@@ -114,10 +122,11 @@ class Intervals:
             }),
             ("terminal", {
                 "t_ms": start_ms, "terminal": self._model.terminal_ids, "p_w": rest[:n],
-                "q_var": rest[n : 2 * n], "v_v": nullable(vm[self._bus_of] * self._v_per_pu),
+                "q_var": rest[n : 2 * n], "v_v": nullable(v_v),
             }),
             ("system", {
                 "t_ms": [start_ms], "p_import_w": rest[-4:-3], "q_import_var": rest[-3:-2],
                 "p_terminals_w": rest[-2:-1], "p_loss_w": rest[-1:],
             }),
+            *more,
         ]  # fmt: skip

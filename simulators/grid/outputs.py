@@ -13,10 +13,11 @@ __all__ = ["scalar", "state_payload", "terminal_payload"]
 
 
 def terminal_payload(plant: Plant) -> dict[str, Any]:
-    """Return what devices feel: ``{index, v_v[n][3], energised[n]}``."""
+    """Return what devices feel: ``{index, v_v[n][3], v_neutral_v[n], energised[n]}``."""
     return {
         "index": plant.model.index,
         "v_v": plant.voltage(),
+        "v_neutral_v": plant.neutral_voltage(),
         "energised": plant.energised(),
     }
 

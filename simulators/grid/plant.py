@@ -9,10 +9,11 @@ import numpy as np
 from fernwatt.errors import SimulationError
 from fernwatt.gridmodel import GridModel
 from fernwatt.gridmodel.model import FloatArray
-from fernwatt.gridmodel.solvers import BoolArray, GridState, Solver
+from fernwatt.gridmodel.solvers import BoolArray, FourWireSolver, GridState, Solver
 from simulators.grid.continuity import Continuity
 from simulators.grid.integrate import Registers
 from simulators.grid.intervals import Intervals, Rows
+from simulators.grid.phases import terminal_mean
 
 __all__ = ["Plant", "SupplyChange"]
 
@@ -83,6 +84,38 @@ class Plant:
         self._changed = self._switched = True
         return True
 
+    def damage(self, line: str, conductor: int, *, whole: bool) -> None:
+        """Break or mend a conductor of a line: 0, 1, 2 the phases, 3 the neutral.
+
+        Raises SimulationError for what is no such conductor, or without the solver for it.
+        """
+        rows = [row for row, item in enumerate(self.model.lines) if item.id == line]
+        solver = self._four_wires()
+        try:
+            solver.set_conductor(rows[0], conductor, whole)
+        except (IndexError, ValueError) as error:
+            raise SimulationError(f"{line} has no conductor {conductor}") from error
+        self._continuity.whole[rows[0]] = not solver.broken(rows[0])
+        self._changed = self._switched = True
+
+    def rewire(self, terminal: str, phases: tuple[int, int, int]) -> None:
+        """Connect a terminal's conductors to phases in another order than the records say.
+
+        Raises SimulationError for an unknown terminal, what is no order of 1, 2, 3, or without
+        the solver for it.
+        """
+        solver = self._four_wires()
+        try:
+            solver.set_wiring(self.model.terminal_ids.index(terminal), phases)
+        except ValueError as error:
+            raise SimulationError(f"{terminal} cannot be wired to {phases}: {error}") from error
+        self._changed = self._switched = True
+
+    def _four_wires(self) -> FourWireSolver:
+        if not isinstance(self._solver, FourWireSolver):
+            raise SimulationError("single conductors need grid.solver: four-wire")
+        return self._solver
+
     def settle(self) -> list[SupplyChange]:
         """Solve for what changed; return what that did to the supply (all of it at first).
 
@@ -93,7 +126,9 @@ class Plant:
         state = self._state = self._solver.solve(self._p_w, self._q_var)
         self._changed = False
         served = state.energised[self._terminal_bus]
-        if served.all():
+        if state.conductors is not None:
+            self._served = (state.conductors.p_terminal_w, state.conductors.q_terminal_var)
+        elif served.all():
             self._served = (self._p_w, self._q_var)
         else:
             self._served = (self._p_w * served[:, None], self._q_var * served[:, None])
@@ -134,17 +169,38 @@ class Plant:
 
     def energised(self) -> BoolArray:
         """Tell for each terminal whether it has supply."""
-        served: BoolArray = self.state.energised[self._terminal_bus]
+        state = self.state
+        if state.conductors is not None:
+            return state.conductors.terminal_live
+        served: BoolArray = state.energised[self._terminal_bus]
         return served
 
     def voltage(self) -> FloatArray:
-        """Return phase-to-neutral voltages of the terminals ``[n, 3]`` [V]; 0 without supply."""
+        """Return phase-to-neutral voltages of the terminals ``[n, 3]`` [V]; 0 without supply.
+
+        A terminal on one phase has a voltage on this one alone.
+        """
+        conductors = self.state.conductors
+        if conductors is not None:
+            return conductors.v_terminal_v
         return self._phase_voltage(self._terminal_bus)
+
+    def neutral_voltage(self) -> FloatArray:
+        """Return the voltage [V] of the terminals' neutral to earth ``[n]``; 0 without supply."""
+        conductors = self.state.conductors
+        if conductors is None:
+            return np.zeros(len(self._terminal_bus))
+        v_neutral_v: FloatArray = np.nan_to_num(conductors.v_neutral_v[self._terminal_bus])
+        return v_neutral_v
 
     def voltage_pu(self) -> FloatArray:
         """Return the voltage magnitude of the terminals ``[n]`` [pu]; 0 without supply."""
+        at_terminals: FloatArray
+        if self.state.conductors is not None:
+            at_terminals = terminal_mean(self.state.conductors) / self._vn_v[self._terminal_bus]
+            return at_terminals
         vm_pu: FloatArray = np.where(self.state.energised, self.state.vm_pu, 0.0)
-        at_terminals: FloatArray = vm_pu[self._terminal_bus]
+        at_terminals = vm_pu[self._terminal_bus]
         return at_terminals
 
     def transformer_voltage(self) -> FloatArray:
@@ -161,6 +217,9 @@ class Plant:
         return self._registers.read(self.t_ms)
 
     def _phase_voltage(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
+        if self.state.conductors is not None:
+            by_phase: FloatArray = np.nan_to_num(self.state.conductors.v_bus_v[rows])
+            return by_phase
         vm_pu: FloatArray = np.where(self.state.energised, self.state.vm_pu, 0.0)
         v_v: FloatArray = vm_pu[rows] * self._vn_v[rows]
         return np.repeat(v_v[:, None], 3, axis=1)

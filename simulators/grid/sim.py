@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 from fernwatt.adapter import ROWS, Adapter, Inputs, model
 from fernwatt.errors import ComponentError, FernwattError, SimulationError
 from fernwatt.gridmodel import GridModel, load_grid
+from fernwatt.gridmodel.earthing import Earthing
+from fernwatt.gridmodel.phases import connect_phases
 from fernwatt.gridmodel.solvers import make_solver
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Actuation, Event, Supply
@@ -39,7 +41,16 @@ class GridSimulator(Adapter):
             ["terminal", "state", "p_import_mw", "p_loss_mw"],
             trigger=["power", "actuate"],
             transient=["supply", "events", ROWS],
-            params=["source", "lv", "base_dir", "solver", "interval_ms", "cache"],
+            params=[
+                "source",
+                "lv",
+                "base_dir",
+                "solver",
+                "interval_ms",
+                "cache",
+                "phases",
+                "earthing",
+            ],
         ),
         "Bus": model(["vm_pu", "va_degree"], public=False),
         "Load": model(["vm_pu"], trigger=["p_mw", "q_mvar"], public=False),
@@ -96,7 +107,9 @@ class GridSimulator(Adapter):
             base_dir=params.get("base_dir") or ".",
             cache=params.get("cache", True),
         )
-        solver = make_solver(params.get("solver") or "balanced", grid)
+        grid = connect_phases(grid, params.get("phases") or {})
+        earthing = Earthing.of(params.get("earthing"))
+        solver = make_solver(params.get("solver") or "balanced", grid, earthing)
         self._plant = Plant(grid, solver, int(params.get("interval_ms") or 0))
         self._inputs = TerminalInputs(grid)
         self._ids = Sequencer("grid")

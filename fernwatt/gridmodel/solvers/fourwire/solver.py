@@ -76,6 +76,10 @@ class FourWireSolver:
         self._trouble.damaged(f"conductor {conductor + 1} of {self._model.lines[line].id} {state}")
         self._pending = True
 
+    def broken(self, line: int) -> bool:
+        """Tell whether any conductor of a line is broken."""
+        return bool(self._conductors.broken[line].any())
+
     def set_wiring(self, terminal: int, phases: tuple[int, int, int]) -> None:
         """Connect a terminal's conductors 1, 2, 3 to other phases than the records say.
 
