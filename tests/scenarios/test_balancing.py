@@ -6,6 +6,7 @@ mode of one seed differ in nothing but the service.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from scenarios import load, run
 
 LOCAL, STEERING = "services.balancing.mode=local", "services.balancing.mode=steering"
 PLANT = ("bus", "branch", "system", "terminal", "device", "session")
-SLOT_H = 0.25
+SLOT_MS, SLOT_H = 900_000, 0.25
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,30 @@ def check_plans(steered: Run) -> None:
     assert (rounds["answers"] <= rounds["children"]).all()
 
 
+def check_metering(done: Run) -> None:
+    """Every level reports what the meters' registers say, though reports get lost on the way."""
+    events = done.events
+    reports: dict[str, dict[int, dict]] = {}
+    for unit, text in events.loc[events["kind"] == "area_energy", ["element", "value"]].to_numpy():
+        report = json.loads(text)
+        reports.setdefault(unit.split("/")[0], {})[report["t_ms"]] = report
+    reading = done.series("reading")
+    meters = reading[reading["instrument"].astype(str).str.startswith("meter/")]
+    houses = meters["instrument"].nunique()
+    slots = done.duration_ms // SLOT_MS
+    # a slot is summed three minutes and more after its end: the last one by nobody
+    assert {level: len(by) for level, by in reports.items()} == {
+        "lvgmu": slots - 1, "mvgmu": slots - 1, "tlgmu": slots - 2
+    }  # fmt: skip
+    for variable, key in (("energy.import", "import_wh"), ("energy.export", "export_wh")):
+        registers = meters[meters["variable"] == variable]
+        growth_wh = registers.groupby("t_sample_ms")["value"].sum().diff()
+        for by in reports.values():
+            for t_ms, report in by.items():
+                assert (report["meters"], report["missing"]) == (houses, 0)
+                assert report[key] == pytest.approx(growth_wh[t_ms + SLOT_MS], abs=1e-6)
+
+
 def compare(*runs: Run) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "scenarios.cli", "compare", *(str(r.folder) for r in runs)]
     env = {**os.environ, "COLUMNS": "200"}
@@ -121,6 +146,7 @@ def test_balancing_lowers_the_peak_by_a_fifth_and_serves_every_vehicle(street, s
     check_peak(local, steered)
     check_network(steered)
     check_plans(steered)
+    check_metering(steered)
 
 
 @pytest.mark.slow
