@@ -35,6 +35,8 @@ kpis: [peak_import_w, delivery_percent]
   Dask cluster. Its workers have to see the folders of the scenario and of the runs.
 - The folders of the points, `summary.parquet` and `summary.csv` are in `runs/<name>`: one row for
   each point, with the parameters, the seed, `status`, `run`, `error` and a column for each KPI.
+- `report.html` beside them has the means over the seeds, the differences from the first setting
+  between runs of the same seed, a figure for each KPI, and what failed.
 - A study that is started again takes over the complete runs of the same scenario, inputs and code
   (compared by hash) and runs the rest.
 - `status` is `complete`; `failed` (the run did, `error` says why; it is tried again next time);

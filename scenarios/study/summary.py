@@ -20,10 +20,29 @@ from analysis.text import number, text_table
 from scenarios.study.plan import Point, Study
 from scenarios.study.worker import PointResult
 
-__all__ = ["Outcome", "write_summary"]
+__all__ = ["Outcome", "Setting", "mean_half", "write_summary"]
 
 _OPEN = PointResult("open")
 _LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One choice of the parameters' values, with its points, over the seeds."""
+
+    values: Mapping[str, Any]
+    points: list[tuple[Point, PointResult]]
+
+    @property
+    def done(self) -> str:
+        """How many of its runs are complete."""
+        count = sum(result.status == "complete" for _, result in self.points)
+        return f"{count} of {len(self.points)}"
+
+    def known(self, name: str) -> dict[int, float]:
+        """Return a KPI's values by seed, of the runs that have one."""
+        values = {point.seed: result.kpis.get(name) for point, result in self.points}
+        return {seed: float(value) for seed, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +83,12 @@ class Outcome:
         ``half`` is null for fewer than two runs. Student's t, runs taken as independent.
         """
         rows = []
-        for values, results in self._settings():
+        for setting in self.settings():
             for name in self.kpis:
-                known = [r.kpis[name] for r in results if r.kpis.get(name) is not None]
-                mean, half = _mean(np.array(known, dtype=float))
-                rows.append({**values, "kpi": name, "mean": mean, "half": half, "runs": len(known)})
+                known = setting.known(name)
+                mean, half = mean_half(np.array(list(known.values())))
+                rows.append({**setting.values, "kpi": name, "mean": mean, "half": half,
+                             "runs": len(known)})  # fmt: skip
         columns = [*self.parameters, "kpi", "mean", "half", "runs"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -78,24 +98,24 @@ class Outcome:
         if len(self.kpis) < len(KPIS):
             shown = list(self.kpis)
         rows = []
-        for values, results in self._settings():
-            good = [result for result in results if result.status == "complete"]
-            cells = [_cell(name, good) for name in shown]
-            rows.append([*(_shown(values[p]) for p in self.parameters),
-                         f"{len(good)} of {len(results)}", *cells])  # fmt: skip
+        for setting in self.settings():
+            cells = [_cell(name, setting) for name in shown]
+            rows.append([*(_shown(setting.values[p]) for p in self.parameters), setting.done,
+                         *cells])  # fmt: skip
         head = [*self.parameters, "runs", *shown]
         return f"{text_table(head, rows)}\nsummary: {self.summary}"
 
-    def _settings(self) -> list[tuple[Mapping[str, Any], list[PointResult]]]:
-        """Return the results of each setting, over its seeds."""
-        groups: dict[str, tuple[Mapping[str, Any], list[PointResult]]] = {}
+    def settings(self) -> list[Setting]:
+        """Return the settings in the order of their first points."""
+        found: dict[str, Setting] = {}
         for point, result in self.points:
             key = json.dumps(point.values)
-            groups.setdefault(key, (point.values, []))[1].append(result)
-        return list(groups.values())
+            found.setdefault(key, Setting(point.values, [])).points.append((point, result))
+        return list(found.values())
 
 
-def _mean(values: np.ndarray) -> tuple[float | None, float | None]:
+def mean_half(values: np.ndarray) -> tuple[float | None, float | None]:
+    """Return the mean, and half of its 95 % confidence interval by Student's t; None of too few."""
     if not len(values):
         return None, None
     mean = float(values.mean())
@@ -107,9 +127,8 @@ def _mean(values: np.ndarray) -> tuple[float | None, float | None]:
     return mean, float(stats.t.ppf(0.5 + _LEVEL / 2, len(values) - 1) * spread)
 
 
-def _cell(name: str, results: Sequence[PointResult]) -> str:
-    values = [r.kpis[name] for r in results if r.kpis.get(name) is not None]
-    mean, half = _mean(np.array(values, dtype=float))
+def _cell(name: str, setting: Setting) -> str:
+    mean, half = mean_half(np.array(list(setting.known(name).values())))
     unit = KPIS[name].unit
     return number(mean, unit) + ("" if half is None else f" ± {number(half, unit)}")
 

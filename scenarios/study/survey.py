@@ -11,6 +11,7 @@ from fernwatt.errors import RunFolderError, UsageError
 from scenarios import manifest as manifests
 from scenarios.study.cluster import connected
 from scenarios.study.plan import Point, Study, load_study
+from scenarios.study.report import report_text
 from scenarios.study.summary import Outcome, write_summary
 from scenarios.study.worker import PointResult, read_kpis, run_point
 
@@ -35,10 +36,11 @@ def run_study(
 ) -> Outcome:
     """Run all points of a study file that are not done yet; return what came out.
 
-    Folders of the points and ``summary.parquet`` (and ``.csv``) go to ``runs_dir/<study>``. A
-    point is done when its folder holds a complete run of the same scenario, inputs and code. Its
-    error is kept where it fails; the others go on. Raises ScenarioError before anything is
-    written, UsageError where no scheduler answers. On Ctrl-C what is done is in the summary.
+    Folders of the points, ``summary.parquet`` (and ``.csv``) and ``report.html`` go to
+    ``runs_dir/<study>``. A point is done when its folder holds a complete run of the same
+    scenario, inputs and code. Its error is kept where it fails; the others go on. Raises
+    ScenarioError before anything is written, UsageError where no scheduler answers. On Ctrl-C what
+    is done is in the summary.
     """
     study = load_study(file)
     folder = Path(runs_dir).resolve() / study.config.name
@@ -50,6 +52,7 @@ def run_study(
         survey.run(point, scheduler, workers)
     finally:
         outcome = write_summary(study, folder, survey.results)
+        (folder / "report.html").write_text(report_text(study, outcome), "utf-8", newline="\n")
     return outcome
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis import Run
+from analysis.text import number
 from scenarios.cli import main
 
 SCENARIO = """
@@ -68,6 +69,10 @@ def test_a_point_that_fails_keeps_its_error_and_the_others_are_not_run_again(hom
     for name, error in zip(bad["run"], bad["error"], strict=True):
         found = Run(home / "runs/cars" / name)
         assert (found.status, found.manifest["error"]) == ("failed", error)
+    page = (home / "runs/cars/report.html").read_text()
+    assert "2 of 4; their errors" in page
+    assert page.count("the power flow has no solution") == 2
+    assert f"{number(good['peak_import_w'].mean(), 'W')} ±" in page
     before, summary = made(home), (home / "runs/cars/summary.csv").read_bytes()
     assert main(["study", "study.yaml", "--workers", "1"]) == 3
     again = made(home)

@@ -1,0 +1,130 @@
+"""A study as one HTML page: means over the seeds, differences between settings, what failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib as mpl
+import numpy as np
+
+from analysis import report
+from analysis.kpis import KPIS
+from analysis.plot.style import BLUE, STYLE, Picture, picture
+from analysis.report.page import HEADLINES, title
+from analysis.text import number
+from scenarios.study.plan import Study
+from scenarios.study.summary import Outcome, Setting, mean_half
+
+__all__ = ["report_text"]
+
+_CSS = Path(report.__file__).parent / "page.css"
+_NAMED = 16  # settings that get their values written below a figure; more are numbered
+_LONG = 24  # characters of a value
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One figure of a table; ``sure`` where its interval does not hold zero."""
+
+    text: str
+    sure: bool = False
+
+
+def report_text(study: Study, outcome: Outcome) -> str:
+    """Return the page; the same outcome gives the same text."""
+    settings = outcome.settings()
+    first = _reference(study, settings)
+    kpis = [name for name in outcome.kpis if name in HEADLINES or study.config.kpis]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    page = environment.get_template("report.html.j2").render(
+        study=study.config,
+        css=_CSS.read_text("utf-8"),
+        parameters=outcome.parameters,
+        titles=[(name, title(name), KPIS[name].definition) for name in kpis],
+        arrows={name: {"good": "▲", "bad": "▼"}.get(str(KPIS[name].up), "") for name in kpis},
+        points=len(outcome.points),
+        failed=[(point, result) for point, result in outcome.failed],
+        left=sum(result.status == "open" for _, result in outcome.points),
+        means=[(_values(setting), setting.done, [_mean(setting, name) for name in kpis])
+               for setting in settings],
+        differences=[(_values(setting), [_difference(first, setting, name) for name in kpis])
+                     for setting in settings if first is not None and setting is not first],
+        first=_label(first.values) if first else "",
+        figures=[(name, title(name), _figure(settings, name).svg(name)) for name in kpis],
+        shown=_shown,
+    )  # fmt: skip
+    return page + "\n"
+
+
+def _reference(study: Study, settings: list[Setting]) -> Setting | None:
+    """Return the first setting with a run to hold others against; there is none among draws."""
+    if study.config.sampling == "random":
+        return None
+    runs = (s for s in settings if any(result.status == "complete" for _, result in s.points))
+    return next(runs, None)
+
+
+def _values(setting: Setting) -> list[str]:
+    return [_shown(value) for value in setting.values.values()]
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
+
+
+def _label(values: Mapping[str, Any]) -> str:
+    return ", ".join(_shown(value) for value in values.values()) or "as it is"
+
+
+def _written(mean: float | None, half: float | None, unit: str) -> str:
+    return number(mean, unit) + ("" if half is None else f" ± {number(half, unit)}")
+
+
+def _mean(setting: Setting, name: str) -> _Cell:
+    mean, half = mean_half(np.array(list(setting.known(name).values())))
+    return _Cell(_written(mean, half, KPIS[name].unit))
+
+
+def _difference(first: Setting, setting: Setting, name: str) -> _Cell:
+    """Return the difference to the first setting, between runs of the same seed."""
+    here, there = setting.known(name), first.known(name)
+    pairs = [here[seed] - there[seed] for seed in here if seed in there]
+    mean, half = mean_half(np.array(pairs))
+    sure = mean is not None and half is not None and abs(mean) > half
+    sign = "+" if mean is not None and mean > 0 else ""
+    return _Cell(sign + _written(mean, half, KPIS[name].unit), sure)
+
+
+def _figure(settings: list[Setting], name: str) -> Picture:
+    """Return the runs of each setting as dots, their mean with its interval."""
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = picture(height=2.9)
+        for place, setting in enumerate(settings):
+            values = np.array(list(setting.known(name).values()))
+            mean, half = mean_half(values)
+            axes.plot(np.full(len(values), place), values, "o", color="#8a9099", markersize=4)
+            if mean is not None:
+                axes.errorbar(
+                    [place + 0.12], [mean], yerr=[[half or 0.0]] * 2, fmt="D", color=BLUE,
+                    markersize=5, capsize=3,
+                )  # fmt: skip
+        axes.set_xticks(range(len(settings)))
+        if len(settings) <= _NAMED:
+            long = len(settings) > 4 or any(len(_label(s.values)) > 12 for s in settings)
+            axes.set_xticklabels(
+                [_label(setting.values) for setting in settings],
+                rotation=25 if long else 0, ha="right" if long else "center",
+            )  # fmt: skip
+        axes.set_xlim(-0.6, max(len(settings), 1) - 0.4)
+        axes.yaxis.set_major_formatter(lambda value, _: number(value, KPIS[name].unit))
+        axes.grid(visible=False, axis="x")
+    return figure
