@@ -29,7 +29,8 @@ _FILES = (
     ("messages.parquet", "each frame handed to the network"),
     ("kpis.json", "all KPIs: value, unit, breakdown, or why there is none"),
     ("report.html", "the report, one file that needs nothing else"),
-    ("run.log", "what the simulators said"),
+    ("run.log", "what mosaik said, and the error of a run that failed"),
+    ("logs/", "what simulators in processes of their own said"),
     ("performance.json", "wall time and memory; they are nowhere else"),
     (".parts/", "rows of a run that goes on or was killed; gone at the end"),
 )

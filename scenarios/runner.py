@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import Run, kpis, report
-from fernwatt.errors import FernwattError, ScenarioError
+from fernwatt.errors import FernwattError, ScenarioError, UsageError
 from fernwatt.timebase import Clock
 from scenarios import manifest as manifests
 from scenarios.assembly import assemble
@@ -67,15 +67,18 @@ def run(
 ) -> RunResult:
     """Run ``scenario`` into a folder of its own below ``runs_dir``, or into ``folder``.
 
-    Faults of the scenario raise ScenarioError before anything is written. What goes wrong
-    later is in the result, and in the folder's manifest.
+    Faults of the scenario raise ScenarioError before anything is written, a folder that cannot be
+    written UsageError. What goes wrong later is in the result, and in the folder's manifest.
     """
     tell = progress or (lambda _stage, _share: None)
     tell("assembling", 0.0)
     plan = _assembled(scenario)
     target = folder or Path(runs_dir) / run_id(scenario)
-    manifest = _open(target, scenario, plan)
-    writer = RunWriter(target)
+    try:
+        manifest = _open(target, scenario, plan)
+        writer = RunWriter(target)
+    except OSError as refused:
+        raise UsageError(f"cannot write the run folder {target}: {refused}") from refused
     begin = wall.perf_counter()
     status = "complete"
     error: BaseException | None = None
@@ -200,7 +203,10 @@ def _finish(  # noqa: PLR0917 - all that a run ends with
     except Exception as failed:  # noqa: BLE001 - told in the manifest, and by the result
         status, error = "failed", error or failed
     message = None if error is None else str(error) or type(error).__name__
-    manifests.write(folder, manifest | {"status": status, "error": message})
+    try:
+        manifests.write(folder, manifest | {"status": status, "error": message})
+    except OSError as full:  # the old manifest stays, and is read as that of an interrupted run
+        status, error = "failed", error or full
     if status == "complete" and with_report:
         tell("report", 1.0)
         report.write(folder)

@@ -1,6 +1,7 @@
 """Whatever dies in a run: it is named with the simulated time, and what was recorded stays."""
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import Run
+from fernwatt.errors import UsageError
+from fernwatt.tables import TABLES
 from scenarios import load, run, world
 from scenarios.runner import RunResult
 
@@ -209,3 +212,30 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_readable(tmp_path):
     (folder,) = (tmp_path / "runs").iterdir()
     assert Run(folder).status == "interrupted"  # the manifest could not be written any more
     assert Run(folder).manifest["status"] == "running"
+
+
+@pytest.mark.parametrize("limit", [1024, 8192])  # below and above the size of the manifest
+def test_a_disk_that_fills_up_is_told(limit, tmp_path):
+    sound = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(stage: str, _share: float) -> None:
+        if stage == "closing":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, sound[1]))
+
+    try:
+        result = go(tmp_path, progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, sound)
+    assert result.status == "failed"
+    assert result.error.component == "recorder"
+    assert "File too large; make room or choose another folder" in str(result.error)
+    found = Run(result.folder)
+    assert found.status == ("failed" if limit > 4096 else "interrupted")
+    rows = {name: len(found.series(name)) for name in TABLES}  # all of them can be read
+    assert (rows["terminal"] > 0) == (limit > 4096)
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path):
+    (tmp_path / "taken").write_text("no folder")
+    with pytest.raises(UsageError, match=r"cannot write the run folder .*taken"):
+        run(load("street", SMALL), folder=tmp_path / "taken" / "run")
