@@ -28,7 +28,6 @@ from simulators.network.topology import Topology
 __all__ = ["NetworkCore"]
 
 Row = tuple[str, dict[str, list[Any]]]
-_NEVER_US = 1 << 62
 
 
 class NetworkCore:
@@ -41,7 +40,8 @@ class NetworkCore:
 
     def __init__(self, spec: Mapping[str, Any], seed: int) -> None:
         topology = Topology.from_spec(spec)
-        self._env, self._horizon = Clock(), Horizon()
+        self._env, self._horizon = Clock(), Horizon(self._ahead_us)
+        self._now_us = 0  # all events up to here have been processed
         self._nodes = {node.id: Node(node.id) for node in topology.nodes}
         self._carriers = self._build(topology, seed)
         self._by_id = {carrier.id: carrier for carrier in self._carriers}
@@ -71,12 +71,14 @@ class NetworkCore:
         due: list[tuple[int, str, int, Message]] = []
         while self._due and self._due[0][0] <= t_ms:
             due.append(heapq.heappop(self._due)[1:])
-        due.sort(key=lambda item: item[:3])
+        if len(due) > 1:
+            due.sort(key=lambda item: item[:3])
         return [self._hand_out(message, t_ms * 1000) for _, _, _, message in due]
 
     def supply(self, t_ms: int, changes: Iterable[Supply]) -> None:
         """Take changes of the grid's supply at tick ``t_ms``."""
         self._run(t_ms * 1000)
+        self._set_clock()
         self._power.take(changes)
 
     def inject(self, t_ms: int, frames: Sequence[Frame]) -> None:
@@ -101,12 +103,11 @@ class NetworkCore:
             self._open[message.serial] = message
             if frame.ready_us > now_us:
                 self._entering += 1
-                path = self._routes.path(frame.src, frame.dst) or ()
-                ahead_us = sum(port.passage_us(message.size) for port, _ in path)
-                self._horizon.pass_at(frame.ready_us, ahead_us)
-                timer = Timeout(self._env, frame.ready_us - now_us, message)
+                self._horizon.passes.append((frame.ready_us, message))
+                timer = Timeout(self._env, frame.ready_us - self._env.now, message)
                 timer.callbacks.append(self._on_ready)
             else:
+                self._set_clock()
                 self._enter(message)
 
     def node_up(self) -> list[NodeUp]:
@@ -120,7 +121,7 @@ class NetworkCore:
         A delivery, or a node that goes down by itself. What happens within until then is made
         up for by the next ``advance``, in the same order.
         """
-        now_us = self._env.now
+        now_us = self._now_us
         bound_us = self._horizon.next_us(now_us)
         bound_ms = None if bound_us is None else max(-(-bound_us // 1000), now_us // 1000 + 1)
         if not self._due:
@@ -136,6 +137,7 @@ class NetworkCore:
         if self._closed:
             return
         self._run(end_ms * 1000)
+        self._set_clock()
         if end_ms > self._interval_began_ms:
             self._measure(end_ms)
         self._closed = True
@@ -171,8 +173,9 @@ class NetworkCore:
         if it.up == up:
             return
         it.up = up
+        self._set_clock()
         self._routes.changed()
-        self._horizon.changed(self._routes.epoch)
+        self._horizon.changed()
         identifier = self._name()
         self._node_ups.append(NodeUp(identifier, cause, node, up))
         kind = "node_up" if up else "node_down"
@@ -188,8 +191,9 @@ class NetworkCore:
         if it.works == works:
             return
         it.works = works
+        self._set_clock()
         self._routes.changed()
-        self._horizon.changed(self._routes.epoch)
+        self._horizon.changed()
         kind = "carrier_up" if works else "carrier_down"
         self._books.note((self._env.now, self._name(), cause, kind, carrier))
         if not works:
@@ -266,20 +270,39 @@ class NetworkCore:
             frame.payload,
         )
 
+    def _ahead_us(self, message: Message) -> int:
+        """Return the least time from the node that ``message`` reaches next to its receiver."""
+        path, frame = message.path, message.frame
+        if not path:
+            return self._routes.least_us(frame.src, frame.dst, message.size)
+        if message.position + 1 == len(path):
+            return 0
+        return self._routes.least_us(path[message.position][1].id, frame.dst, message.size)
+
     # -- within ------------------------------------------------------------------------------
 
     def _run(self, until_us: int) -> None:
-        """Process what happens up to and including ``until_us``, and set the clock there."""
-        env = self._env
-        if until_us < env.now:
-            raise SimulationError(f"the network is at {env.now} µs, it cannot go to {until_us}")
-        if env.now < until_us:
-            # An event without callbacks sets the clock; ``run(until=...)`` would stop before
-            # the events of that instant, and leaves its own stop event in the queue.
-            Timeout(env, until_us - env.now)
-        peek, step = env.peek, env.step
+        """Process what happens up to and including ``until_us``."""
+        if until_us < self._now_us:
+            raise SimulationError(
+                f"the network is at {self._now_us} µs, it cannot go to {until_us}"
+            )
+        self._horizon.until_us = until_us
+        peek, step = self._env.peek, self._env.step
         while peek() <= until_us:
             step()
+        self._now_us = until_us
+
+    def _set_clock(self) -> None:
+        """Set the kernel's clock, which stands at its last event, to where it has been run to.
+
+        For what happens from outside; most ticks need it not. An event without callbacks sets
+        it; ``run(until=...)`` would leave its own stop event in the queue.
+        """
+        env = self._env
+        if env.now < self._now_us:
+            Timeout(env, self._now_us - env.now)
+            env.step()
 
     def _measure(self, end_ms: int) -> None:
         self._books.measure(self._interval_began_ms, self._carriers)
@@ -318,11 +341,6 @@ class NetworkCore:
         carriers += [
             Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
         ]
-        for node in nodes.values():
-            node.least_us = _NEVER_US
-        for carrier in carriers:
-            for port, node in carrier.ends():
-                node.least_us = min(node.least_us, port.least_us)
         return sorted(carriers, key=lambda carrier: carrier.id)
 
 

@@ -7,13 +7,18 @@ holds whatever is drawn until then. The kernel is then run up to it in one go; t
 same events in the same order.
 
 A bound belongs to a port at work or to a message between ports. All are on one heap, and only
-the least must be up to date: the others only rise while what they belong to goes on.
+the least must be up to date: the others only rise while what they belong to goes on. What
+begins and ends between two questions is never put there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from simulators.network.kernel import Message
 
 __all__ = ["Bounded", "Horizon"]
 
@@ -32,29 +37,27 @@ class Bounded(Protocol):
 
 
 class Horizon:
-    """Lower bounds of the next visible instant [µs]; ``epoch`` is that of the routes."""
+    """Lower bounds of the next visible instant [µs].
 
-    __slots__ = ("_heap", "_number", "_stale", "epoch")
+    A port that takes a message is put on ``taken``, a message that is at a node at an instant
+    after ``until_us`` on ``passes``, with that instant (None for something else that is seen
+    then). ``until_us`` is how far the kernel is being run, ``ahead_us`` tells how long a message
+    takes at least from the node that it reaches next.
+    """
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Bounded | None, int]] = []
-        self._number = self.epoch = 0
+    __slots__ = ("_heap", "_number", "_stale", "ahead_us", "passes", "taken", "until_us")
+
+    def __init__(self, ahead_us: Callable[[Message], int] = lambda _: 0) -> None:
+        self.ahead_us = ahead_us
+        self.taken: list[Bounded] = []
+        self.passes: list[tuple[int, Message | None]] = []
+        self._heap: list[tuple[int, int, Bounded | None, tuple[int, Message | None] | None]] = []
+        self._number = self.until_us = 0
         self._stale = False
 
-    def pass_at(self, t_us: int, ahead_us: int) -> None:
-        """Note what is at a node at ``t_us`` and takes ``ahead_us`` more at least."""
-        self._number += 1
-        heappush(self._heap, (t_us + ahead_us, self._number, None, t_us))
-
-    def watch(self, port: Bounded, now_us: int) -> None:
-        """Watch a port that took a message, until it is found idle."""
-        self._number += 1
-        port.watch = self._number
-        heappush(self._heap, (now_us, self._number, port, 0))
-
-    def changed(self, epoch: int) -> None:
+    def changed(self) -> None:
         """Take note that messages may find other ways from now on."""
-        self.epoch, self._stale = epoch, True
+        self._stale = True
 
     def next_us(self, now_us: int) -> int | None:
         """Return an instant before which nothing is seen, or None for never.
@@ -62,10 +65,14 @@ class Horizon:
         All events up to ``now_us`` must have been processed.
         """
         if self._stale:
-            self._renew(now_us)
+            self._renew()
+        if self.taken:
+            self._take()
+        if self.passes:
+            self._pass(now_us)
         heap = self._heap
         while heap:
-            held_us, number, port, _ = heap[0]
+            held_us, number, port, passes = heap[0]
             if port is None:
                 if held_us > now_us:
                     return held_us
@@ -78,15 +85,34 @@ class Horizon:
             elif bound_us <= held_us:
                 return bound_us
             else:
-                heapreplace(heap, (bound_us, number, port, 0))
+                heapreplace(heap, (bound_us, number, port, passes))
         return None
 
-    def _renew(self, now_us: int) -> None:
-        """Forget what was supposed about ways ahead."""
+    def _take(self) -> None:
+        for port in self.taken:
+            bound_us = port.bound_us()
+            if bound_us is None:
+                port.watch = 0
+            else:
+                self._number += 1
+                port.watch = self._number
+                heappush(self._heap, (bound_us, self._number, port, None))
+        self.taken.clear()
+
+    def _pass(self, now_us: int) -> None:
+        heap, number, ahead_us = self._heap, self._number, self.ahead_us
+        for passes in self.passes:
+            t_us, message = passes
+            if t_us > now_us:
+                number += 1
+                ahead = ahead_us(message) if message else 0
+                heappush(heap, (t_us + ahead, number, None, passes))
+        self._number = number
+        self.passes.clear()
+
+    def _renew(self) -> None:
+        """Forget what was supposed about ways ahead: all is looked at again."""
         self._stale = False
-        self._heap = [
-            (now_us if port else passes_us, number, port, passes_us)
-            for _, number, port, passes_us in self._heap
-            if port or passes_us > now_us
-        ]
+        self.passes += [passes for *_, passes in self._heap if passes]
+        self._heap = [(0, number, port, None) for _, number, port, _ in self._heap if port]
         heapify(self._heap)

@@ -40,15 +40,12 @@ PRIORITIES = 4
 
 
 class Node:
-    """A node of the network; ``up`` is whether it works: supplied and not at fault.
+    """A node of the network; ``up`` is whether it works: supplied and not at fault."""
 
-    ``least_us`` is the least time that any message takes from here to any other node.
-    """
-
-    __slots__ = ("id", "least_us", "sound", "supplied", "up")
+    __slots__ = ("id", "sound", "supplied", "up")
 
     def __init__(self, identifier: str) -> None:
-        self.id, self.least_us = identifier, 0
+        self.id = identifier
         self.up = self.sound = self.supplied = True
 
 
@@ -57,7 +54,6 @@ class Port(Protocol):
 
     name: str
     queue: ClassQueue
-    least_us: int
     watch: int
 
     def offer(self, message: Message) -> None:
@@ -114,16 +110,6 @@ class Message:
         self.processing_us = self.queue_us = self.access_us = self.air_us = 0
         self.retry_us = self.core_us = self.wire_bytes = self.hops = self.attempts = 0
         self.arrival_us = -1
-
-    def ahead_us(self, epoch: int) -> int:
-        """Return the least time from the node that this hop reaches to the receiver."""
-        path, place = self.path, self.position + 1
-        if place == len(path):
-            return 0
-        if self.epoch != epoch:
-            return path[place - 1][1].least_us  # it may find another way
-        size = self.size
-        return sum(port.passage_us(size) for port, _ in path[place:])
 
 
 class Clock(Environment):
@@ -214,6 +200,7 @@ class Direction:
         "_air_us",
         "_alone",
         "_core",
+        "_core_us",
         "_costs",
         "_delay_us",
         "_draws",
@@ -222,6 +209,7 @@ class Direction:
         "_fabric",
         "_free_us",
         "_horizon",
+        "_least_us",
         "_noise",
         "_on_arrival",
         "_on_end",
@@ -232,7 +220,6 @@ class Direction:
         "_through",
         "_timer",
         "in_transit",
-        "least_us",
         "name",
         "queue",
         "usage",
@@ -256,8 +243,8 @@ class Direction:
         self._noise = noise(technology, fabric.seed, name)
         self._draws = Draws(fabric.seed, f"core/{name}")
         self._delay_us = technology.propagation_us
-        self.least_us = air_us(technology.frame_header_bytes) + self._delay_us
-        self._core = technology.core_median_us > 0
+        self._least_us = air_us(technology.frame_header_bytes) + self._delay_us
+        self._core, self._core_us = technology.core_median_us > 0, -1
         self._plain = isinstance(self._noise, Clean) and not (
             technology.grant_us or technology.setup_us
         )
@@ -280,7 +267,7 @@ class Direction:
             self.usage.queue_max = self.queue.waiting
         if self._alone:
             self._alone = False
-            self._horizon.watch(self, self._env.now)
+            self._horizon.taken.append(self)
 
     def held(self) -> tuple[list[Message], list[Message]]:
         """Return what waits and what is in service."""
@@ -304,15 +291,25 @@ class Direction:
         if message is None:
             self._alone = True
             return None
-        following_us = self._end_us + self.least_us
+        following_us = self._end_us + self._least_us
         if not self._through:
             return following_us
-        ahead_us = message.ahead_us(self._horizon.epoch)
+        ahead_us = self._horizon.ahead_us(message)
         arrival_us = self._end_us + self._delay_us + ahead_us
-        if not ahead_us:
+        if self._core:
+            arrival_us += self._drawn_core_us()
+        elif not ahead_us:
             return arrival_us
         self._alone = not self.queue.waiting
         return arrival_us if self._alone else min(arrival_us, following_us)
+
+    def _drawn_core_us(self) -> int:
+        """Return the core delay of the next message that gets through, drawn once."""
+        if self._core_us < 0:
+            technology = self._technology
+            drawn = self._draws.lognormal(technology.core_median_us, technology.core_sigma)
+            self._core_us = int(drawn + 0.5)
+        return self._core_us
 
     def passage_us(self, size: int) -> int:
         """Return the least time from here to the other end for ``size`` bytes of payload."""
@@ -391,13 +388,12 @@ class Direction:
             return
         delay = self._delay_us
         if self._core:
-            technology = self._technology
-            drawn = self._draws.lognormal(technology.core_median_us, technology.core_sigma)
-            delay += int(drawn + 0.5)
+            delay += self._drawn_core_us()
+            self._core_us = -1
         if delay:
             self.in_transit += 1
-            horizon = self._horizon
-            horizon.pass_at(now + delay, message.ahead_us(horizon.epoch))
+            if now + delay > self._horizon.until_us:
+                self._horizon.passes.append((now + delay, message))
             timer = Timeout(self._env, delay, message)
             timer.callbacks.append(self._on_arrival)
         else:
@@ -440,10 +436,6 @@ class Link:
     def ports(self) -> tuple[Direction, ...]:
         """Return both transmitters."""
         return (self.up, self.down)
-
-    def ends(self) -> tuple[tuple[Direction, Node], ...]:
-        """Return both transmitters with their nodes."""
-        return ((self.up, self.a), (self.down, self.b))
 
     def in_transit(self) -> int:
         """Return how many messages are between the ends, off both transmitters."""

@@ -86,10 +86,6 @@ class Medium:
         """Return all stations."""
         return tuple(self.by_node.values())
 
-    def ends(self) -> tuple[tuple[Station, Node], ...]:
-        """Return all stations with their nodes."""
-        return tuple((station, station.node) for station in self.by_node.values())
-
     def in_transit(self) -> int:
         """Return 0: a message on the medium is in its station's service."""
         return 0
@@ -163,7 +159,6 @@ class Station:
         "_serving",
         "_timer",
         "_tried",
-        "least_us",
         "name",
         "node",
         "queue",
@@ -180,7 +175,7 @@ class Station:
         self._timer: Timeout | None = None
         self.sending: Transmission | None = None
         self._frame = self._backoffs = self._retries = self._be = self._free_us = 0
-        self._senses_us, self.least_us = 0, medium.least_us
+        self._senses_us = 0
         self._tried, self._alone, self.watch = False, True, 0
         self._on_sensed = self._sensed
 
@@ -196,7 +191,7 @@ class Station:
             medium.usage.queue_max = self.queue.waiting
         if self._alone:
             self._alone = False
-            medium.fabric.horizon.watch(self, medium.env.now)
+            medium.fabric.horizon.taken.append(self)
 
     def held(self) -> tuple[list[Message], list[Message]]:
         """Return what waits and what is in service."""
@@ -227,12 +222,12 @@ class Station:
         else:
             end_us = following_us = sent.end_us
             if sent.collided:
-                return end_us + self.least_us
+                return end_us + medium.least_us
         airs_us = medium.costs[message.size].airs_us[self._frame + 1 :]
-        ahead_us = message.ahead_us(medium.fabric.horizon.epoch)
+        ahead_us = medium.fabric.horizon.ahead_us(message)
         arrival_us = end_us + sum(airs_us) + len(airs_us) * medium.gap_us + ahead_us
         self._alone = not self.queue.waiting
-        return arrival_us if self._alone else min(arrival_us, following_us + self.least_us)
+        return arrival_us if self._alone else min(arrival_us, following_us + medium.least_us)
 
     def _contention_us(self, message: Message) -> tuple[int, int]:
         """Return when the frame in service gets through, and another message is taken up."""

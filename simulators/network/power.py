@@ -68,7 +68,7 @@ class Power:
         if not self._batteries_us[node]:
             self._switch(node, False, cause)
             return
-        self._horizon.pass_at(self._env.now + self._batteries_us[node], 0)
+        self._horizon.passes.append((self._env.now + self._batteries_us[node], None))
         self._timers[node] = timer = Timeout(self._env, self._batteries_us[node], (node, cause))
         timer.callbacks.append(self._on_empty)
 

@@ -14,12 +14,13 @@ from simulators.network.mac import Medium
 __all__ = ["Carrier", "Routes"]
 
 Carrier = Link | Medium
+_REMEMBERED = 100_000
 
 
 class Routes:
     """Paths between nodes; ``epoch`` counts the changes of what works."""
 
-    __slots__ = ("_carriers", "_known", "_members", "_nodes", "epoch")
+    __slots__ = ("_carriers", "_known", "_least_us", "_members", "_nodes", "epoch")
 
     def __init__(self, nodes: Mapping[str, Node], carriers: Sequence[Carrier]) -> None:
         self._nodes = nodes
@@ -31,12 +32,14 @@ class Routes:
             for node in members:
                 self._carriers[node.id].append(carrier)
         self._known: dict[tuple[str, str], Path | None] = {}
+        self._least_us: dict[tuple[str, str, int], int] = {}
         self.epoch = 0
 
     def changed(self) -> None:
         """Forget all paths: something went down or came up."""
         self.epoch += 1
         self._known.clear()
+        self._least_us.clear()
 
     def path(self, source: str, target: str) -> Path | None:
         """Return the hops from one node to another, or None where there is no way."""
@@ -44,6 +47,17 @@ class Routes:
         if key not in self._known:
             self._known[key] = self._search(source, target)
         return self._known[key]
+
+    def least_us(self, source: str, target: str, size: int) -> int:
+        """Return the least time [µs] that ``size`` bytes of payload need on the path, if any."""
+        key = (source, target, size)
+        least_us = self._least_us.get(key)
+        if least_us is None:
+            if len(self._least_us) >= _REMEMBERED:
+                self._least_us.clear()
+            path = self.path(source, target) or ()
+            least_us = self._least_us[key] = sum(port.passage_us(size) for port, _ in path)
+        return least_us
 
     def of(self, node: str) -> Sequence[Carrier]:
         """Return the carriers of a node, by identifier."""
