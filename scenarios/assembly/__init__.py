@@ -10,6 +10,7 @@ import simbench
 
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.connection import connect_customers
+from scenarios.assembly.field import with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.links import make_network
@@ -50,7 +51,9 @@ def assemble(scenario: Scenario) -> RunPlan:
             "start": config.time.start,
             "control_ms": config.devices.control_s * 1000,
         },
-        "field": _field(model, fleet, hierarchy, seed, config.time.start),
+        "field": with_imperfections(
+            config, _field(model, fleet, hierarchy, seed, config.time.start)
+        ),
         "network": network_params,
         "units": units_params,
         "cyber": {"network": network_params, "units": units_params},

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from scenarios.schema.base import Name, Section
 from scenarios.schema.devices import Devices
 from scenarios.schema.extras import Simulator
+from scenarios.schema.field import Imperfections
 from scenarios.schema.ict import Network, Services, Units
 from scenarios.schema.system import Grid, Orchestration, Record, Time, Weather
 
@@ -36,6 +37,9 @@ class ScenarioConfig(Section):
     network: Network = Field(default_factory=Network, description="The communication network.")
     units: Units = Field(default_factory=Units, description="Management units.")
     services: Services = Field(default_factory=Services, description="Services of the units.")
+    field: Imperfections = Field(
+        default_factory=Imperfections, description="What is wrong in the field."
+    )
     simulators: dict[Name, Simulator] = Field(
         default_factory=dict, description="Third-party mosaik simulators, by name."
     )

@@ -1,0 +1,231 @@
+"""What is true of the world: kept for the recorder, and out of every service's reach.
+
+A canary is put into the truth; then all that can be reached from the units is searched for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import struct
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis import Run
+from controllers.unit import UnitsSimulator
+from controllers.unit.unit import ManagementUnit
+from fernwatt.errors import ScenarioError
+from scenarios import load, run
+from simulators.field import FieldSimulator
+
+SHARE = 0.31830988618379067
+LOSSES = f"""[
+  {{kind: bypass, terminal: terminal/lv4.101/load-1, share: {SHARE!r}}},
+  {{kind: message, terminal: terminal/lv4.101/load-2, share: 0.4377219533117}},
+  {{kind: empty, terminal: terminal/lv4.101/load-3}}]"""
+SMALL = [
+    "units.history_days=1", "time.duration_h=1", "orchestration.coupling=separate",
+    "services.balancing.mode=steering",
+]  # fmt: skip
+_ATOMS = (str, bytes, bytearray, int, float, complex, bool, type(None))
+_NO_WAY = (types.ModuleType, type, types.CodeType, types.GetSetDescriptorType,
+           types.MemberDescriptorType, types.WrapperDescriptorType)  # fmt: skip
+
+
+def held(item: Any) -> Iterable[Any]:
+    """Return what an object holds: attributes, items, slots, closures, bound selves, frames."""
+    if isinstance(item, types.FunctionType):  # its module's globals are everybody's
+        closure = item.__closure__ or ()
+        filled = [cell.cell_contents for cell in closure if cell != types.CellType()]
+        return [*filled, item.__defaults__, item.__kwdefaults__, item.__dict__]
+    if isinstance(item, types.FrameType):
+        return list(item.f_locals.values())
+    if isinstance(item, types.GeneratorType | types.CoroutineType):
+        frame = getattr(item, "gi_frame", None) or getattr(item, "cr_frame", None)
+        return [frame] if frame is not None else []
+    return gc.get_referents(item)
+
+
+def reachable(*roots: Any) -> Iterator[Any]:
+    """Yield everything that can be reached from ``roots`` over references."""
+    seen: dict[int, Any] = {}
+    todo = list(roots)
+    while todo:
+        item = todo.pop()
+        if id(item) in seen or isinstance(item, _NO_WAY):
+            continue
+        seen[id(item)] = item  # kept alive, so that no other object gets its number
+        yield item
+        if isinstance(item, np.ndarray) and item.dtype == object:
+            todo += item.ravel().tolist()
+        if not isinstance(item, _ATOMS):
+            todo += held(item)
+
+
+class Canary:
+    """Numbers and texts that nobody may have, in any form they may take."""
+
+    def __init__(self, numbers: Iterable[float], texts: Iterable[str]) -> None:
+        self.numbers = np.array(sorted(set(numbers)))
+        self.texts = {*texts, *(repr(float(n)) for n in self.numbers)}
+        self.bytes = {struct.pack(form, n) for n in self.numbers for form in (">d", "<d")} | {
+            text.encode() for text in self.texts
+        }
+
+    def in_bytes(self, item: bytes | bytearray) -> bool:
+        return any(one in item for one in self.bytes)
+
+    def sits_in(self, item: Any) -> bool:
+        if isinstance(item, bytes | bytearray):
+            return self.in_bytes(item)
+        if isinstance(item, str):
+            return any(text in item for text in self.texts)
+        if isinstance(item, float | np.floating):
+            return bool(np.isin(float(item), self.numbers))
+        if isinstance(item, np.ndarray) and item.dtype.kind == "f":
+            return bool(np.isin(item, self.numbers).any())
+        return False
+
+    def found_from(self, *roots: Any) -> list[Any]:
+        return [item for item in reachable(*roots) if self.sits_in(item)]
+
+
+class Seen:
+    """A run with losses, its simulators, and every frame that a unit sent."""
+
+    def __init__(self, folder: Any, patch: pytest.MonkeyPatch) -> None:
+        self.simulators: dict[type, Any] = {}
+        self.frames: list[Any] = []
+        for kind in (UnitsSimulator, FieldSimulator):
+            patch.setattr(kind, "setup", self._watched(kind, kind.setup))
+        emit = UnitsSimulator.emit
+
+        def watched(simulator: Any, eid: str, attr: str, item: Any) -> None:
+            if attr == "tx":
+                self.frames.append(item)
+            emit(simulator, eid, attr, item)
+
+        patch.setattr(UnitsSimulator, "emit", watched)
+        scenario = load("street", [*SMALL, f"field.losses={LOSSES}"])
+        self.folder = run(scenario, folder=folder, with_report=False).check().folder
+
+    def _watched(self, kind: type, setup: Any) -> Any:
+        def watched(simulator: Any, *args: Any) -> Any:
+            self.simulators[kind] = simulator
+            return setup(simulator, *args)
+
+        return watched
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    patch = pytest.MonkeyPatch()
+    yield Seen(tmp_path_factory.mktemp("truth") / "losses", patch)
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("truth") / "honest"
+    return run(load("street", SMALL), folder=folder, with_report=False).check().folder
+
+
+@pytest.fixture(scope="module")
+def canary(seen: Seen) -> Canary:
+    """The share, and every true register of a meter that is manipulated."""
+    table = Run(seen.folder).series("truth")
+    assert {SHARE} < {json.loads(v).get("share") for v in table["value"]}
+    told = set(Run(seen.folder).series("reading")["value"].dropna())
+    registers = {
+        wh
+        for row in table[table["kind"] == "register"].itertuples()
+        if row.element == "meter/lv4.101/load-1/register"
+        for wh in json.loads(row.value).values()
+        if wh != int(wh)
+    }
+    assert len(registers) == 3
+    assert registers.isdisjoint(told)
+    return Canary([SHARE, 1 - SHARE, 0.4377219533117, *registers], ["loss_begins", "loss/00"])
+
+
+def test_no_service_and_no_frame_has_the_truth(seen: Seen, canary: Canary) -> None:
+    core = seen.simulators[UnitsSimulator]._core
+    everything = list(reachable(core))
+    homes = {type(item).__module__.partition(".")[2].partition(".")[0] for item in everything}
+    assert {"unit", "balancing"} <= homes
+    assert sum(isinstance(item, ManagementUnit) for item in everything) > 100
+    assert [item for item in everything if canary.sits_in(item)] == []
+    assert not any(isinstance(item, FieldSimulator) for item in everything)
+    assert len(seen.frames) > 100
+    assert [f.id for f in seen.frames if canary.in_bytes(f.payload)] == []
+
+
+def test_the_search_finds_what_is_there(seen: Seen, canary: Canary) -> None:
+    field = seen.simulators[FieldSimulator]._instruments._losses
+    assert canary.found_from(field)
+
+    def closure() -> Any:
+        return field
+
+    class Slotted:
+        __slots__ = ("way",)
+
+    slotted = Slotted()
+    slotted.way = field.seen
+    for leak in (closure, slotted, functools.partial(print, field), {"a": [(1, field)]},
+                 (x for x in [field]), np.array([field], dtype=object),
+                 lambda way=field: way):  # fmt: skip
+        assert canary.found_from(leak), leak
+    assert canary.found_from(
+        np.array([1.0, SHARE]), {"payload": b"\xfb" + struct.pack(">d", SHARE)}
+    )
+    assert not canary.found_from({"share": 0.3183}, b"0.318309886", np.array([SHARE + 1e-9]))
+
+
+def test_losses_change_what_is_told_and_nothing_of_what_is(seen: Seen, honest: Any) -> None:
+    plain, lossy = Run(honest), Run(seen.folder)
+    first = lossy.series("reading")
+    hit = {f"meter/lv4.101/load-{n}/register" for n in (1, 2, 3)}
+
+    def others(run_: Run) -> Any:
+        table = run_.series("reading")
+        meters = table[table["instrument"].str.endswith("/register")]
+        return meters[~meters["instrument"].isin(hit)]
+
+    def imported(run_: Run, n: int) -> Any:
+        table = run_.series("reading")
+        rows = table[(table["instrument"] == f"meter/lv4.101/load-{n}/register")
+                     & (table["variable"] == "energy.import")]  # fmt: skip
+        return rows.set_index("t_sample_ms")["value"]
+
+    last = imported(plain, 1).index[-1]
+    rest = imported(lossy, 1)[last] / imported(plain, 1)[last]
+    assert rest == pytest.approx(1 - SHARE, abs=0.02)
+    assert imported(lossy, 2)[last] == pytest.approx(
+        (1 - 0.4377219533117) * imported(plain, 2)[last], abs=1.1
+    )
+    assert not len(imported(lossy, 3))
+    assert set(others(lossy)["instrument"]) == set(others(plain)["instrument"])
+    assert first["quality"].eq("good").all()
+    true = lossy.series("truth")
+    true = true[(true["element"] == "meter/lv4.101/load-1/register") & (true["t_ms"] == last)]
+    (value,) = [json.loads(v) for v in true["value"]]
+    assert value["import_wh"] == pytest.approx(imported(plain, 1)[last], rel=0.02)
+
+
+def test_a_loss_without_a_meter_is_refused_with_its_place() -> None:
+    from scenarios.assembly import assemble
+
+    losses = "[{kind: bypass, terminal: terminal/lv4.101/nobody}]"
+    with pytest.raises(ScenarioError) as caught:
+        assemble(load("street", [*SMALL, f"field.losses={losses}"]))
+    assert [f.path for f in caught.value.faults] == ["field.losses[0].terminal"]
+    for bad in ("kind: message, hours: [1, 2]", "kind: scaled, share: -0.1",
+                "kind: empty, from_h: 3, until_h: 2"):  # fmt: skip
+        with pytest.raises(ScenarioError, match=r"field\.losses"):
+            load("street", [f"field.losses=[{{terminal: terminal/lv4.101/load-1, {bad}}}]"])
