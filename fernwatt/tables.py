@@ -129,12 +129,25 @@ _ALL = (
         """
         t_ms:i  start of the interval
         device:s  device
-        kind:s  load, pv, ev, battery
+        kind:s  load, pv, ev, battery, heat_pump, thermostat, appliance, chp, wind
         terminal:s  where it is connected
         p_w:f  active power drawn
         q_var:f  reactive power drawn
         energy_wh:f?  stored energy at the end of the interval (storage only)
         loss_w:f  power lost inside the device
+        """,
+    ),
+    _table(
+        "thermal",
+        "temperatures of each heat pump's building and each thermostatic device",
+        """
+        t_ms:i  start of the interval
+        device:s  device
+        temperature_c:f  of air or contents, at the end of the interval
+        low_c:f  lowest of the interval
+        high_c:f  highest of the interval
+        discomfort_kh:f  kelvin-hours outside of the comfort band
+        tank_c:f?  hot water at the end of the interval (heat pumps)
         """,
     ),
     _table(

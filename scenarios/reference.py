@@ -53,9 +53,9 @@ def _sections(
     """Yield all sections below one, with their paths."""
     for name, field in section["properties"].items():
         place = f"{path}.{name}" if path else name
+        optional = [kind for kind in field.get("anyOf", ()) if "$ref" in kind]
         for suffix, kind in (
-            ("", field),
-            ("", next((kind for kind in field.get("anyOf", ()) if "$ref" in kind), {})),
+            ("", optional[0] if optional else field),
             ("[]", field.get("items", {})),
             (".<name>", field.get("additionalProperties", {})),
         ):

@@ -50,6 +50,7 @@ def assemble(scenario: Scenario) -> RunPlan:
             "interval_ms": interval_ms,
             "start": config.time.start,
             "control_ms": config.devices.control_s * 1000,
+            "climate": fleet.climate,
         },
         "field": with_imperfections(
             config, _field(model, fleet, hierarchy, seed, config.time.start)
@@ -100,7 +101,7 @@ def _topology(
     model: GridModel, fleet: Fleet, hierarchy: Hierarchy, network: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what stands still of the system, profiles and histories left out."""
-    profiles = {"p_w", "q_var"}
+    profiles = {"p_w", "q_var", "hot_water_w"}
     return {
         "terminals": model.terminal_ids,
         "devices": [

@@ -13,9 +13,12 @@ from fernwatt.gridmodel import GridModel, load_profiles
 from fernwatt.timebase import DAY_MS, SLOT_MS, Clock
 from scenarios.loader import Scenario
 from simulators.devices import (
+    HeatPumpPlan,
     PvSystem,
+    Weather,
     assign,
     charging_points,
+    heat_pumps,
     home_batteries,
     make_weather,
     pv_systems,
@@ -37,13 +40,15 @@ class Fleet:
     """All devices, and what else assembly needs of them.
 
     ``history_w`` is each terminal's mean power in the quarter-hours before the run, of what
-    stood there already (``history_slots`` of them); ``place`` is (latitude, longitude) [°].
+    stood there already (``history_slots`` of them); ``place`` is (latitude, longitude) [°];
+    ``climate`` is what devices feel of the weather, None where none of them does.
     """
 
     devices: list[dict[str, Any]]
     panels: Mapping[str, PvSystem]
     history_w: Mapping[str, FloatArray]
     place: tuple[float, float]
+    climate: dict[str, FloatArray] | None = None
 
 
 def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
@@ -58,16 +63,9 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     roofed = assign(wanted.pv.share, customers, seed, "pv")
     low, high = wanted.pv.p_rated_w
     panels = roofs(roofed, seed, p_rated_w=(low, high))
-    if roofed:
-        weather = make_weather(
-            start=config.time.instant,
-            slots=slots,
-            seed=seed,
-            latitude_deg=place[0],
-            longitude_deg=place[1],
-            cloudiness=config.weather.cloudiness,
-            temperature_c=config.weather.temperature_c,
-        )
+    heated = assign(wanted.heat_pump.share, customers, seed, "heat_pump")
+    weather = _weather(scenario, place, slots) if roofed or heated else None
+    if roofed and weather is not None:
         devices += [
             _to_milliwatts(system) | _inverter(scenario, panels[system["id"]], nominal_v, system)
             for system in pv_systems(roofed, panels, weather)
@@ -80,7 +78,39 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
         efficiency=wanted.battery.efficiency,
         initial_wh=wanted.battery.capacity_wh / 2,
     )
-    return Fleet(devices, panels, history_w, place)
+    devices += _heat_pumps(scenario, heated)
+    climate = _climate(weather) if heated and weather is not None else None
+    return Fleet(devices, panels, history_w, place, climate)
+
+
+def _weather(scenario: Scenario, place: tuple[float, float], slots: int) -> Weather:
+    config = scenario.config
+    return make_weather(
+        start=config.time.instant,
+        slots=slots,
+        seed=config.seed,
+        latitude_deg=place[0],
+        longitude_deg=place[1],
+        cloudiness=config.weather.cloudiness,
+        temperature_c=config.weather.temperature_c,
+    )
+
+
+def _climate(weather: Weather) -> dict[str, FloatArray]:
+    """Return the weather as devices feel it, rounded: libraries differ in the last bits."""
+    return {
+        "temperature_c": np.round(weather.temperature_c, 4),
+        "ghi_w_m2": np.round(weather.ghi_slots, 2),
+    }
+
+
+def _heat_pumps(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, Any]]:
+    config = scenario.config
+    given = config.devices.heat_pump.model_dump(exclude={"share"})
+    pairs = {name: tuple(given[name]) for name in ("heat_loss_w_per_k", "comfort_c")}
+    plan = HeatPumpPlan(**(given | pairs))
+    clock = Clock(config.time.instant)
+    return heat_pumps(owners, plan, clock=clock, end_ms=config.time.end_ms, seed=config.seed)
 
 
 def _record(

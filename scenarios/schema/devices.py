@@ -13,6 +13,7 @@ __all__ = [
     "Battery",
     "Devices",
     "ElectricVehicles",
+    "HeatPumps",
     "Household",
     "Inverter",
     "Photovoltaics",
@@ -35,6 +36,12 @@ class Household(Section):
     variation: Share = Field(
         default=0.2, description="How much each customer differs from the standard shape, 0 to 1."
     )
+
+
+def _ordered(values: list[float]) -> list[float]:
+    if values[0] > values[1]:
+        raise ValueError("the smallest comes first")
+    return values
 
 
 def _rising(values: list[float] | None) -> list[float] | None:
@@ -156,6 +163,52 @@ class Battery(Section):
     )
 
 
+class HeatPumps(Section):
+    """Heat pumps with their house and hot-water tank, drawn for each customer."""
+
+    share: Share = Field(default=0.0, description="Share of the customers that have a heat pump.")
+    source: Literal["air", "brine"] = Field(default="air", description="Where the heat is from.")
+    heat_loss_w_per_k: Annotated[list[Positive], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: [80.0, 250.0],
+        description="Smallest and largest heat loss of the houses [W/K]; drawn evenly.",
+    )
+    nodes: Literal[1, 2] = Field(
+        default=2, description="1: one thermal mass (1R1C); 2: air and mass (2R2C)."
+    )
+    set_c: Annotated[float, Field(ge=5, le=30)] = Field(
+        default=21.0, description="Set-point of the room [°C]."
+    )
+    switch_k: Annotated[float, Field(gt=0, le=5)] = Field(
+        default=0.5, description="The thermostat switches this far from the set-point [K]."
+    )
+    comfort_c: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: [20.0, 22.5],
+        description="Comfort band of the room; external set-points stay within [°C].",
+    )
+    flow_design_c: Annotated[float, Field(ge=25, le=60)] = Field(
+        default=45.0, description="Flow temperature on the design day [°C]."
+    )
+    design_c: Annotated[float, Field(ge=-40, le=10)] = Field(
+        default=-12.0, description="Outdoor temperature of the design day [°C]."
+    )
+    tank_l: Positive = Field(default=200.0, description="Hot-water tank [l].")
+    hot_water_wh_per_day: Annotated[float, Field(ge=0)] = Field(
+        default=5845.0, description="Mean heat drawn as hot water in a day [Wh]."
+    )
+    rod_w: Annotated[float, Field(ge=0)] = Field(
+        default=3000.0, description="Electric rod that helps when the machine is too weak [W]."
+    )
+
+    _check = field_validator("heat_loss_w_per_k")(_ordered)
+
+    @model_validator(mode="after")
+    def _switches_within(self) -> Self:
+        low, high = self.comfort_c
+        if not low < self.set_c - self.switch_k < self.set_c + self.switch_k < high:
+            raise ValueError("set_c: give or take switch_k it is not within comfort_c")
+        return self
+
+
 class Devices(Section):
     """Devices behind the customers' connection points."""
 
@@ -168,3 +221,4 @@ class Devices(Section):
     pv: Photovoltaics = Field(default_factory=Photovoltaics, description="Photovoltaics.")
     ev: ElectricVehicles = Field(default_factory=ElectricVehicles, description="Charging points.")
     battery: Battery = Field(default_factory=Battery, description="Home batteries.")
+    heat_pump: HeatPumps = Field(default_factory=HeatPumps, description="Heat pumps.")

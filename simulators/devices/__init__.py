@@ -1,4 +1,4 @@
-"""Devices behind the connection points: loads, PV systems, charging points, batteries.
+"""Devices behind the connection points: what draws, feeds in, stores and heats.
 
 ``DevicesCore`` steps all of them together in arrays, ``DevicesSimulator`` is its mosaik form.
 The rest makes the parameters of a run: weather, profiles, sessions, who has which device.
@@ -13,6 +13,7 @@ from simulators.devices.fleet import (
     pv_systems,
     roofs,
 )
+from simulators.devices.homes import HeatPumpPlan, heat_pumps, hot_water
 from simulators.devices.profiles import vary
 from simulators.devices.pv import PvSystem, pv_power
 from simulators.devices.sessions import SessionStatistics, read_sessions, sample_sessions
@@ -24,12 +25,15 @@ __all__ = [
     "DevicesCore",
     "DevicesSimulator",
     "Forecast",
+    "HeatPumpPlan",
     "PvSystem",
     "SessionStatistics",
     "Weather",
     "assign",
     "charging_points",
+    "heat_pumps",
     "home_batteries",
+    "hot_water",
     "households",
     "make_weather",
     "parse_devices",

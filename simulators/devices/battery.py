@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.devices.phi import phi1, phi2
 from simulators.devices.setpoints import NEVER_MS, SetPoints
 from simulators.devices.specs import BatterySpec, FloatArray
 
@@ -28,23 +29,6 @@ _H_PER_DAY = 24.0
 _LEAST_W = 1e-6  # less is no power: the time to a limit would be beyond all numbers
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-
-
-def phi1(x: FloatArray) -> FloatArray:
-    """Return (1 - exp(-x)) / x, 1 at 0: the mean of exp(-s) over s in [0, x]."""
-    small = np.abs(x) < 1e-8
-    safe = np.where(small, 1.0, x)
-    result: FloatArray = np.where(small, 1.0 - x / 2, -np.expm1(-safe) / safe)
-    return result
-
-
-def phi2(x: FloatArray) -> FloatArray:
-    """Return (1 - phi1(x)) / x, 1/2 at 0; by its series where the difference would cancel."""
-    small = np.abs(x) < 1e-2
-    safe = np.where(small, 1.0, x)
-    series = 1 / 2 - x / 6 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6 * (1 - x / 7))))
-    result: FloatArray = np.where(small, series, (1.0 - phi1(safe)) / safe)
-    return result
 
 
 class BatteryFleet:

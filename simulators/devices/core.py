@@ -20,7 +20,8 @@ from fernwatt.timebase import SLOT_MS
 from simulators.devices.battery import BatteryFleet
 from simulators.devices.ev import EvFleet
 from simulators.devices.events import EventLog
-from simulators.devices.group import Change
+from simulators.devices.group import Change, Now
+from simulators.devices.groups import make_groups
 from simulators.devices.intervals import Intervals, Rows
 from simulators.devices.setpoints import SetPoints, read_set_point
 from simulators.devices.specs import (
@@ -56,7 +57,9 @@ class DevicesCore:
         devices: Sequence[Mapping[str, Any]],
         end_ms: int,
         interval_ms: int = 0,
+        *,
         control_ms: int = CONTROL_MS,
+        climate: Mapping[str, Any] | None = None,
     ) -> None:
         specs = parse_devices(devices, terminals, -(-end_ms // SLOT_MS))
         self.terminals, self.end_ms, self.t_ms = list(terminals), end_ms, 0
@@ -74,6 +77,8 @@ class DevicesCore:
         self.pv = PvFleet([spec for spec in specs if isinstance(spec, PvSpec)], control_ms)
         self.ev = EvFleet([spec for spec in specs if isinstance(spec, EvSpec)])
         self.battery = BatteryFleet([spec for spec in specs if isinstance(spec, BatterySpec)])
+        self.groups = make_groups(specs, climate, -(-end_ms // SLOT_MS))
+        self._group_rows = {kind: np.flatnonzero(kinds == kind) for kind in self.groups}
         self._controlled = self._places()
         self._share = self._battery_share()
         n = len(specs)
@@ -81,7 +86,7 @@ class DevicesCore:
         self.registers = np.zeros((3, n))
         self.energised = np.ones(len(terminals), dtype=bool)
         self._v_v = np.full((len(terminals), 3), np.nan)
-        self._control_ms = control_ms if len(self.pv.smart_rows) else 0
+        self._control_ms = control_ms if len(self.pv.smart_rows) or self.groups else 0
         self._intervals = Intervals(specs, interval_ms)
         self._log = EventLog("devices")
         self._rows: list[Rows] = []
@@ -129,6 +134,7 @@ class DevicesCore:
             self.pv.due_ms,
             self.end_ms,
         ]
+        due += [min(group.due_ms, group.set_points.due_ms) for group in self.groups.values()]
         if self._control_ms:
             due.append((self.t_ms // self._control_ms + 1) * self._control_ms)
         if self._intervals.due_ms is not None:
@@ -192,6 +198,11 @@ class DevicesCore:
         contents = list(self._stored)
         for row, stored_wh in zip(self.battery_rows, self.battery.stored_wh.tolist(), strict=True):
             contents[row] = stored_wh
+        for kind, group in self.groups.items():
+            for row, stored_wh in zip(
+                self._group_rows[kind], group.stored_wh.tolist(), strict=True
+            ):
+                contents[row] = stored_wh
         return contents
 
     # -- the parts of a step ---------------------------------------------------------------
@@ -208,11 +219,23 @@ class DevicesCore:
         drawn[self.ev_rows] = self.ev.draw(span_ms)
         lost = np.zeros_like(drawn)
         drawn[self.battery_rows], lost[self.battery_rows] = self.battery.draw(t_ms, span_ms)
+        for kind, group in self.groups.items():
+            rows = self._group_rows[kind]
+            drawn[rows], lost[rows] = group.draw(t_ms, span_ms)
         self.registers[0] += drawn
         self.registers[1] += self.q_var * (span_ms / _MS_PER_H)
         self.registers[2] += lost
         if self._intervals.due_ms is not None and self._intervals.due_ms <= t_ms:
-            self._rows.append(self._intervals.end(t_ms, self.registers, self._contents()))
+            self._end_interval(t_ms)
+
+    def _end_interval(self, t_ms: int) -> None:
+        begin_ms, row = self._intervals.end(t_ms, self.registers, self._contents())
+        self._rows.append(row)
+        for kind, group in self.groups.items():
+            columns = group.rows()
+            if columns is not None:
+                ids = [self.ids[row] for row in self._group_rows[kind]]
+                self._rows.append(("thermal", {"t_ms": begin_ms, "device": ids, **columns}))
 
     def _visits(self, t_ms: int) -> None:
         for row, number, missing_wh in self.ev.depart(t_ms):
@@ -295,6 +318,7 @@ class DevicesCore:
         self._tell("pv", t_ms, self.pv.feed(t_ms, live[self.pv_rows], seen_v))
         for rows, fleet in ((self.load_rows, self.load), (self.pv_rows, self.pv)):
             self.p_w[rows], self.q_var[rows] = fleet.p_w, fleet.q_var
+        self._decide_groups(t_ms, live)
         decided = self.ev.decide(t_ms, live[self.ev_rows])
         self._tell_ev(t_ms, decided)
         self.p_w[self.ev_rows] = self.ev.p_w
@@ -305,6 +329,21 @@ class DevicesCore:
         limited = self.battery.decide(t_ms, horizon_ms, surplus_w, live[self.battery_rows])
         self._tell_batteries(t_ms, limited, before)
         self.p_w[self.battery_rows] = self.battery.drawn_w
+
+    def _decide_groups(self, t_ms: int, live: BoolArray) -> None:
+        if not self.groups:
+            return
+        until_ms = (t_ms // self._control_ms + 1) * self._control_ms
+        for kind, group in self.groups.items():
+            rows = self._group_rows[kind]
+            due = np.full(len(rows), t_ms % self._control_ms == 0)
+            due[[row for told, row in self._why if told == kind]] = True
+            if due.any() or group.due_ms <= t_ms:
+                before = group.p_w
+                now = Now(t_ms, until_ms, t_ms // SLOT_MS, live[rows], due)
+                self._tell(kind, t_ms, group.decide(now))
+                self._tell_group(kind, t_ms, before)
+            self.p_w[rows], self.q_var[rows] = group.p_w, group.q_var
 
     def _voltage(self, rows: IntArray) -> FloatArray:
         """Return the mean voltage of the phases that each of these devices is connected to."""
@@ -320,6 +359,17 @@ class DevicesCore:
             cause = self._why.get((kind, change.row), ("", ""))[0]
             device = self.ids[rows[change.row]]
             self._log.add(t_ms, change.kind, device, cause, dict(change.value))
+
+    def _tell_group(self, kind: str, t_ms: int, before: FloatArray) -> None:
+        """Tell of powers that a set-point or the supply changed."""
+        after = self.groups[kind].p_w
+        for row in sorted(row for told, row in self._why if told == kind):
+            if after[row] == before[row]:
+                continue
+            cause, reason = self._why[kind, row]
+            value = {"p_w": float(after[row]), "reason": reason}
+            device = self.ids[self._group_rows[kind][row]]
+            self._log.add(t_ms, "power_changed", device, cause, value)
 
     def _tell_ev(self, t_ms: int, decided: IntArray) -> None:
         for row in decided.tolist():
@@ -358,7 +408,7 @@ class DevicesCore:
     def _close(self, t_ms: int) -> None:
         """End the last interval; write the sessions of vehicles that leave now or later."""
         if self._intervals.is_open(t_ms):
-            self._rows.append(self._intervals.end(t_ms, self.registers, self._contents()))
+            self._end_interval(t_ms)
         for row in np.flatnonzero(self.ev.session >= 0).tolist():
             number = int(self.ev.session[row])
             visit = self.ev.sessions[number]
@@ -377,9 +427,12 @@ class DevicesCore:
             ("pv", self.pv.set_points),
             ("ev", self.ev.set_points),
             ("battery", self.battery.set_points),
+            *((kind, group.set_points) for kind, group in self.groups.items()),
         )
 
     def _rows_of(self, kind: str) -> IntArray:
+        if kind in self.groups:
+            return self._group_rows[kind]
         rows: IntArray = getattr(self, f"{kind}_rows")
         return rows
 

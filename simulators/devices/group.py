@@ -38,13 +38,16 @@ class Climate:
 class Now:
     """An instant at which a group decides; ``live[n]`` tells who has supply.
 
-    ``until_ms`` is when the group is asked again at the latest.
+    ``due[n]`` tells whose turn it is: all at each control period, and those whose set-point or
+    supply changed. What others do never makes a device decide at another time. ``until_ms`` is
+    when all are asked again.
     """
 
     t_ms: int
     until_ms: int
     slot: int
     live: BoolArray
+    due: BoolArray
 
 
 class Group(Protocol):
@@ -63,6 +66,9 @@ class Group(Protocol):
     @property
     def stored_wh(self) -> FloatArray:
         """Energy stored ``[n]`` [Wh]."""
+
+    def rows(self) -> dict[str, FloatArray] | None:
+        """Return the columns of table ``thermal`` for the interval that ends now, if any."""
 
     @property
     def due_ms(self) -> int:

@@ -33,8 +33,10 @@ class Intervals:
         """When the current interval ends."""
         return self._start_ms + self.interval_ms if self.interval_ms else None
 
-    def end(self, t_ms: int, registers: FloatArray, stored_wh: Sequence[float | None]) -> Rows:
-        """End the interval at ``t_ms``.
+    def end(
+        self, t_ms: int, registers: FloatArray, stored_wh: Sequence[float | None]
+    ) -> tuple[int, Rows]:
+        """End the interval at ``t_ms``; return when it began, and its rows.
 
         ``registers[3, n]`` are the energy drawn [Wh], the reactive one [varh] and the losses [Wh].
         """
@@ -48,8 +50,9 @@ class Intervals:
             "energy_wh": list(stored_wh),
             "loss_w": means[2],
         }
+        begin_ms = self._start_ms
         self._start_ms, self._start = t_ms, registers.copy()
-        return "device", row
+        return begin_ms, ("device", row)
 
     def is_open(self, t_ms: int) -> bool:
         """Tell whether there is something to end at ``t_ms``."""

@@ -34,7 +34,7 @@ class DevicesSimulator(Adapter):
             ["power", "device", "terminal"],
             trigger=["actuate", "supply"],
             transient=["device_events", ROWS],
-            params=["terminals", "devices", "interval_ms", "start", "control_ms"],
+            params=["terminals", "devices", "interval_ms", "start", "control_ms", "climate"],
         )
     }
 
@@ -48,7 +48,8 @@ class DevicesSimulator(Adapter):
             params["devices"],
             self.end_ms,
             int(params.get("interval_ms") or 0),
-            int(params.get("control_ms") or CONTROL_MS),
+            control_ms=int(params.get("control_ms") or CONTROL_MS),
+            climate=params.get("climate"),
         )
         return [{"eid": _EID, "type": model_name}]
 

@@ -1,7 +1,7 @@
 """What a device is: validated, immutable specifications made of a scenario's JSON objects.
 
-A specification is ``{id, kind, terminal, phase?, ...}``; ``kind`` is ``load``, ``pv``, ``ev`` or
-``battery``. All powers in W at the terminal, positive drawn from the grid; energies in Wh.
+A specification is ``{id, kind, terminal, phase?, ...}``; ``kind`` is one of ``_PARSERS`` below. All
+powers in W at the terminal, positive drawn from the grid; energies in Wh.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from fernwatt.errors import Fault, ScenarioError
 from simulators.devices.checks import Checker
+from simulators.devices.heat_specs import HeatPumpSpec, parse_heat_pump
 from simulators.devices.inverter_specs import InverterSpec, parse_inverter
 from simulators.devices.specbase import PHASES, DeviceSpec, FloatArray, Head
 
@@ -24,6 +25,7 @@ __all__ = [
     "DeviceSpec",
     "EvSpec",
     "FloatArray",
+    "HeatPumpSpec",
     "InverterSpec",
     "LoadSpec",
     "PvSpec",
@@ -194,6 +196,7 @@ def _battery(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG
 _PARSERS: dict[str, Callable[[Checker, Head, int], DeviceSpec]] = {
     "battery": _battery,
     "ev": _ev,
+    "heat_pump": parse_heat_pump,
     "load": _load,
     "pv": _pv,
 }

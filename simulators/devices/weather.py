@@ -84,6 +84,12 @@ class Weather:
         """Number of slots."""
         return len(self.clearness)
 
+    @property
+    def ghi_slots(self) -> FloatArray:
+        """Mean global irradiance of each slot [W/m²]."""
+        mean: FloatArray = self.ghi.reshape(-1, SUBSLOTS).mean(axis=1)
+        return mean
+
     def forecast(self, issued_slot: int, seed: int) -> Forecast:
         """Return the forecast issued at the start of a slot, for all slots from there on.
 

@@ -10,7 +10,8 @@ from scipy.integrate import solve_ivp
 
 from fernwatt.messages import Actuation
 from simulators.devices import DevicesCore
-from simulators.devices.battery import BatteryFleet, phi1, phi2
+from simulators.devices.battery import BatteryFleet
+from simulators.devices.phi import phi1, phi2
 from simulators.devices.specs import BatterySpec
 
 TERMINAL = "terminal/lv1/a"

@@ -1,0 +1,142 @@
+"""Homes: their need for heat and hot water, drawn for each customer.
+
+The spread of buildings is an assumption, meant for existing German houses: 80 to 250 W/K, a time
+constant of about two days, most of it in the mass. Hot water follows the day's energy of the
+European load profile M (5.845 kWh; Regulation (EU) 814/2013), drawn in the morning, in the evening
+and in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from fernwatt.streams import stream
+from fernwatt.timebase import SLOT_MS, Clock
+from simulators.devices.heat_pump_map import SOURCES, performance
+from simulators.devices.specbase import FloatArray
+
+__all__ = ["HOT_WATER_WH", "HeatPumpPlan", "heat_pumps", "hot_water"]
+
+HOT_WATER_WH = 5845.0
+"""Hot water drawn in a day, profile M of Regulation (EU) 814/2013."""
+
+_DRAWS, _SPREAD, _SLOT_H = 12, 0.25, SLOT_MS / 3.6e6
+# share, mean and deviation of local time [h]
+_TIMES = ((0.4, 7.0, 1.0), (0.4, 19.5, 1.5), (0.2, 14.0, 3.0))
+_AIR_H, _MASS_H = 8.0, 45.0  # capacity in hours of the heat loss
+_COUPLING = 4.0  # air to mass, of the heat loss
+_SOLAR_M2_PER_W_K, _GAINS_W_PER_W_K = 0.02, 2.0
+_RESERVE = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class HeatPumpPlan:
+    """What a scenario says of its heat pumps; see ``HeatPumpSpec`` for the rest."""
+
+    heat_loss_w_per_k: tuple[float, float] = (80.0, 250.0)
+    nodes: int = 2
+    source: str = "air"
+    set_c: float = 21.0
+    switch_k: float = 0.5
+    comfort_c: tuple[float, float] = (20.0, 22.5)
+    flow_design_c: float = 45.0
+    design_c: float = -12.0
+    tank_l: float = 200.0
+    hot_water_wh_per_day: float = HOT_WATER_WH
+    rod_w: float = 3000.0
+
+
+def hot_water(
+    device: str, *, clock: Clock, end_ms: int, seed: int, wh_per_day: float,
+    timezone: str = "Europe/Berlin",
+) -> FloatArray:  # fmt: skip
+    """Return the heat drawn as hot water, mean power of each quarter of an hour ``[slots]`` [W].
+
+    Twelve draws a day of unequal size; the day's energy has a spread of a quarter. A longer run
+    begins alike.
+    """
+    slots, zone = -(-end_ms // SLOT_MS), ZoneInfo(timezone)
+    first = clock.start.astimezone(zone).date() - timedelta(days=1)
+    days = (clock.at(end_ms).astimezone(zone).date() - first).days + 1
+    rng = stream(seed, "devices", f"{device}/hot-water")
+    energy_wh = np.zeros(slots)
+    for day in range(days):
+        size = rng.standard_gamma(0.5, _DRAWS)
+        level = np.exp(_SPREAD * rng.standard_normal() - _SPREAD**2 / 2)
+        which = np.searchsorted(np.cumsum([part[0] for part in _TIMES]), rng.random(_DRAWS))
+        normals = rng.standard_normal(_DRAWS)
+        mean, spread = (np.array([part[k] for part in _TIMES])[which.clip(max=2)] for k in (1, 2))
+        hours = np.clip(mean + spread * normals, 0.0, 23.99)
+        midnight = datetime.combine(first + timedelta(days=day), datetime.min.time(), tzinfo=zone)
+        begin_h = (midnight - clock.start) / timedelta(hours=1)
+        slot = np.floor((begin_h + hours) / _SLOT_H).astype(int)
+        inside = (slot >= 0) & (slot < slots)
+        share = size / size.sum() * level * wh_per_day
+        np.add.at(energy_wh, slot[inside], share[inside])
+    power_w: FloatArray = np.round(energy_wh / _SLOT_H, 3)
+    return power_w
+
+
+def heat_pumps(
+    owners: Mapping[str, str], plan: HeatPumpPlan, *, clock: Clock, end_ms: int, seed: int
+) -> list[dict[str, Any]]:
+    """Return the specifications of heat pumps with a drawn house each.
+
+    A machine alone covers its house on the design day with a tenth in reserve. Houses begin
+    somewhere between the limits of their thermostats, so that they do not switch together.
+    """
+    return [
+        {"id": device, "kind": "heat_pump", "terminal": terminal}
+        | _home(device, plan, clock, end_ms, seed)
+        for device, terminal in owners.items()
+    ]
+
+
+def _home(device: str, plan: HeatPumpPlan, clock: Clock, end_ms: int, seed: int) -> dict[str, Any]:
+    size, air, water = stream(seed, "devices", f"{device}/home").random(3)
+    low, high = plan.heat_loss_w_per_k
+    loss = round(low + size * (high - low), 1)
+    building = {
+        "heat_loss_w_per_k": loss,
+        "coupling_w_per_k": _COUPLING * loss,
+        "c_air_wh_per_k": _AIR_H * loss + (0.0 if plan.nodes == 2 else _MASS_H * loss),
+        "c_mass_wh_per_k": _MASS_H * loss if plan.nodes == 2 else 0.0,
+        "solar_m2": _SOLAR_M2_PER_W_K * loss,
+        "gains_w": _GAINS_W_PER_W_K * loss,
+        "set_c": plan.set_c,
+        "switch_k": plan.switch_k,
+        "low_c": plan.comfort_c[0],
+        "high_c": plan.comfort_c[1],
+        "flow_design_c": plan.flow_design_c,
+        "design_c": plan.design_c,
+        "initial_c": round(plan.set_c + (2 * air - 1) * plan.switch_k, 3),
+    }
+    need_w = loss * (plan.set_c - plan.design_c) + plan.hot_water_wh_per_day / 24
+    return {
+        "p_rated_w": round(_RESERVE * need_w / _heat_per_watt(plan), 0),
+        "source": plan.source,
+        "rod_w": plan.rod_w,
+        "building": building,
+        "tank": {
+            "volume_l": plan.tank_l,
+            "initial_c": round(52.0 - 6.0 * water, 3),
+        },
+        "hot_water_w": hot_water(
+            device, clock=clock, end_ms=end_ms, seed=seed, wh_per_day=plan.hot_water_wh_per_day
+        ),
+    }
+
+
+def _heat_per_watt(plan: HeatPumpPlan) -> float:
+    """Return the heat of a machine on the design day, for each watt of its reference power."""
+    source = np.array([float(SOURCES.index(plan.source))])
+    outdoor_c = np.array([plan.design_c])
+    source_c = np.array([5.0]) if plan.source == "brine" else outdoor_c
+    share, cop = performance(source, source_c, np.array([plan.flow_design_c]), outdoor_c)
+    return float(share[0] * cop[0])
