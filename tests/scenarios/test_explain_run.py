@@ -95,6 +95,7 @@ def test_a_device_does_what_happened_to_it_and_not_what_is_planned(evening):
         assert last.text.startswith(("power_changed", "set_point_changed", "session_started"))
 
 
+@pytest.mark.requirement("BX-02")
 def test_without_that_reading_the_vehicle_charges_otherwise(evening, trail, tmp_path, monkeypatch):
     reading = meter_readings(trail, evening).iloc[-1]
     sampled_ms = int(reading["t_sample_ms"])

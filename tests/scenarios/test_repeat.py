@@ -17,7 +17,7 @@ from scenarios import run as in_process
 from scenarios.cli import main
 from scenarios.verify import verify
 
-SHORT = ["--set", "time.duration_h=2", "--set", "units.history_days=1"]
+SHORT = ["--set", "time.duration_h=1", "--set", "units.history_days=1"]
 BUSY = "while True: sum(range(100000))"
 
 
@@ -59,7 +59,7 @@ def hold_equal(home: Path, *words: str, busy: int = 1) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Return a run of two hours that was made twice with the same bytes."""
+    """Return a run of an hour that was made twice with the same bytes."""
     return hold_equal(tmp_path_factory.mktemp("repeat"), *SHORT)
 
 
@@ -107,6 +107,7 @@ def test_verify_says_which_row_and_column_was_changed(copy):
     assert told.endswith(f"bus {bus}), vm_pu is 0.95, not {was!r}")
 
 
+@pytest.mark.requirement("BX-03")
 def test_verify_needs_nothing_but_the_folder_and_finds_another_input(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

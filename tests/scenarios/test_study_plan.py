@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fernwatt.errors import ScenarioError
@@ -44,7 +44,7 @@ VALUES = st.dictionaries(
 
 
 @given(VALUES)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_grid_visits_every_combination_once(parameters):
     wanted = config(parameters=parameters)
     visited = [tuple(setting.values()) for setting in settings_of(wanted)]
@@ -56,7 +56,7 @@ def test_a_grid_visits_every_combination_once(parameters):
     st.sampled_from(["a", "b", "c"]), st.lists(st.integers(), min_size=n, max_size=n),
     min_size=1,
 )))  # fmt: skip
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_list_pairs_values_up(parameters):
     wanted = config(sampling="list", parameters=parameters)
     visited = [list(setting.values()) for setting in settings_of(wanted)]
