@@ -41,7 +41,10 @@ _SEMICONDUCTING_MM = 1.3
 
 @dataclass(frozen=True, slots=True)
 class LineType:
-    """A standard type: ``section_mm2`` 0 where only its resistance tells."""
+    """A standard type: ``section_mm2`` 0 where only its resistance tells.
+
+    ``z0_ohm_per_km`` is the zero sequence as published, None where it has to be worked out.
+    """
 
     family: str
     kind: str
@@ -49,6 +52,7 @@ class LineType:
     neutral_share: float
     screen_mm2: float
     insulation_mm: float
+    z0_ohm_per_km: complex | None
     source: str
 
 
@@ -88,9 +92,14 @@ def find_type(std_type: str) -> LineType | None:
                 neutral_share=float(row["neutral_share"] or 0.0),
                 screen_mm2=float(parts.get("screen") or row["screen_mm2"] or 0.0),
                 insulation_mm=float(row["insulation_mm"] or 0.0),
+                z0_ohm_per_km=_published(row["r0_ohm_per_km"], row["x0_ohm_per_km"]),
                 source=row["source"],
             )
     return None
+
+
+def _published(r0: str, x0: str) -> complex | None:
+    return complex(float(r0), float(x0)) if r0 and x0 else None
 
 
 def line_conductors(model: GridModel) -> LineConductors:
@@ -139,7 +148,8 @@ def _four(z1: complex, z0: complex | None, known: LineType | None, f_hz: float) 
 
 def _three(z1: complex, z0: complex | None, known: LineType | None, f_hz: float) -> ComplexArray:
     if z0 is None:
-        z0 = _zero_sequence(z1, known, f_hz)
+        published = known.z0_ohm_per_km if known is not None else None
+        z0 = published or _zero_sequence(z1, known, f_hz)
     z = np.zeros((4, 4), dtype=complex)
     z[:3, :3] = (z0 - z1) / 3.0
     z[[0, 1, 2], [0, 1, 2]] += z1

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fernwatt.gridmodel import GridModel
+from fernwatt.gridmodel.linetypes import line_conductors
 from fernwatt.gridmodel.phases import PhaseRule, assign_phases, connect_phases
 from scenarios.assembly.fleet import Fleet
 from scenarios.schema import ScenarioConfig
@@ -41,7 +42,19 @@ def connect_customers(
         else device
         for device in fleet.devices
     ]
-    return connect_phases(model, phases), replace(fleet, devices=devices), phases
+    noted = replace(model, notes=model.notes + _notes(model))
+    return connect_phases(noted, phases), replace(fleet, devices=devices), phases
+
+
+def _notes(model: GridModel) -> tuple[str, ...]:
+    unknown = line_conductors(model).unknown
+    if not unknown:
+        return ()
+    names = ", ".join(name or "(none)" for name in unknown[:5])
+    return (
+        f"{len(unknown)} standard types of lines are not in the library, and taken as equal "
+        f"conductors: {names}",
+    )
 
 
 def _rated_w(device: Mapping[str, Any]) -> float:

@@ -409,3 +409,41 @@ def test_every_clock_turns_as_in_runpp(tmp_path, clock):
     pp.to_json(net, tmp_path / "net.json")
     model = load_grid({"file": "net.json"}, base_dir=tmp_path)
     check_against_runpp(model, loads=(1.0,))
+
+
+def test_parallel_parts_and_shunts_count_as_in_runpp(tmp_path):
+    import pandapower as pp
+
+    net = pp.create_empty_network()
+    buses = [pp.create_bus(net, kv, name=f"n{k}") for k, kv in enumerate((20.0, 20.0, 0.4, 0.4))]
+    pp.create_ext_grid(net, buses[0])
+    pp.create_line_from_parameters(net, buses[0], buses[1], 2.0, 0.2, 0.1, 300, 0.3, parallel=2)
+    pp.create_transformer_from_parameters(
+        net, buses[1], buses[2], 0.4, 20.0, 0.4, 1.0, 4.0, 1.0, 0.3, shift_degree=150, parallel=2
+    )
+    pp.create_line_from_parameters(net, buses[2], buses[3], 0.1, 0.2, 0.08, 300, 0.3, parallel=3)
+    pp.create_shunt(net, buses[1], q_mvar=-0.3, p_mw=0.05, step=2)
+    pp.create_shunt(net, buses[3], q_mvar=-0.05, p_mw=0.002)
+    pp.create_load(net, buses[3], 0.1, 0.03, name="x")
+    pp.create_load(net, buses[0], 0.2, 0.01, name="y")
+    pp.to_json(net, tmp_path / "net.json")
+    model = load_grid({"file": "net.json"}, base_dir=tmp_path)
+    check_against_runpp(model)
+    state = FourWireSolver(model).solve(*(by_phase(part) for part in model.static_power()))
+    assert state.p_loss_w > 100e3  # shunts and all
+    assert state.p_slack_w == pytest.approx(300e3 + state.p_loss_w, abs=0.5)
+
+
+def test_a_grid_where_nobody_draws_anything_has_a_solution(tmp_path):
+    import pandapower as pp
+
+    net = pp.create_empty_network()
+    a, b = pp.create_bus(net, 0.4, name="a"), pp.create_bus(net, 0.4, name="b")
+    pp.create_ext_grid(net, a, vm_pu=1.02)
+    pp.create_line_from_parameters(net, a, b, 0.1, 0.2, 0.08, 300, 0.3, name="l")
+    pp.to_json(net, tmp_path / "net.json")
+    model = load_grid({"file": "net.json"}, base_dir=tmp_path)
+    nothing = np.zeros((0, 3))
+    state = FourWireSolver(model).solve(nothing, nothing)
+    assert state.vm_pu == pytest.approx([1.02, 1.02], abs=1e-6)
+    assert state.p_terminals_w.shape == (0,)

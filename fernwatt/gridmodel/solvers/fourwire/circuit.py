@@ -12,13 +12,13 @@ from math import inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
-from dss import DSS
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.linetypes import ComplexArray, LineConductors, line_conductors
 from fernwatt.gridmodel.model import FloatArray, GridModel
 from fernwatt.gridmodel.raw import rows
+from fernwatt.gridmodel.solvers.fourwire.contexts import context_for
 from fernwatt.gridmodel.solvers.fourwire.transformers import TransformerParts, transformer_parts
 
 __all__ = ["Circuit"]
@@ -49,8 +49,7 @@ class Circuit:
         terminal_bus = net.load["bus"].to_numpy(int)
         self.load_terminal, self.load_column = _loads(model, self.low[terminal_bus])
         self.load_bus = terminal_bus[self.load_terminal]
-        self.context: Any = DSS.NewContext()
-        self.context.AllowForms = False
+        self.context: Any = context_for(self)
         self.dss: Any = self.context.ActiveCircuit
         for text in self._text():
             self.command(text)
