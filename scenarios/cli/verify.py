@@ -14,7 +14,9 @@ __all__ = ["verify"]
 def verify(run: RunFolder, quiet: Quiet = False, as_json: AsJson = False) -> None:
     """Run a scenario again and compare the bytes.
 
-    The exit code is 5 where one of a table differs.
+    The run folder alone is needed: scenario and input files are in it. Results that are not as
+    recorded, and those that come out otherwise, are named, with the first row and column of a
+    table; the exit code is then 5.
 
     Examples:
       fernwatt verify runs/street-1-0123abcd
