@@ -51,10 +51,8 @@ def _notes(model: GridModel) -> tuple[str, ...]:
     if not unknown:
         return ()
     names = ", ".join(name or "(none)" for name in unknown[:5])
-    return (
-        f"{len(unknown)} standard types of lines are not in the library, and taken as equal "
-        f"conductors: {names}",
-    )
+    what = f"{len(unknown)} standard types of lines are not in the library"
+    return (f"{what}, and taken as equal conductors: {names}",)
 
 
 def _rated_w(device: Mapping[str, Any]) -> float:
