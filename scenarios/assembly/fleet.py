@@ -17,7 +17,9 @@ from simulators.devices import (
     PvSystem,
     Weather,
     assign,
+    boilers,
     charging_points,
+    fridges,
     heat_pumps,
     home_batteries,
     make_weather,
@@ -79,6 +81,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
         initial_wh=wanted.battery.capacity_wh / 2,
     )
     devices += _heat_pumps(scenario, heated)
+    devices += _thermostats(scenario, customers)
     climate = _climate(weather) if heated and weather is not None else None
     return Fleet(devices, panels, history_w, place, climate)
 
@@ -171,6 +174,20 @@ def _inverter(
             "trip_high_pu": high,
         }
     }
+
+
+def _thermostats(scenario: Scenario, customers: list[str]) -> list[dict[str, Any]]:
+    config = scenario.config
+    fridge, boiler, seed = config.devices.fridge, config.devices.boiler, config.seed
+    return fridges(assign(fridge.share, customers, seed, "fridge"), seed) + boilers(
+        assign(boiler.share, customers, seed, "boiler"),
+        clock=Clock(config.time.instant),
+        end_ms=config.time.end_ms,
+        seed=seed,
+        volume_l=boiler.volume_l,
+        p_rated_w=boiler.p_rated_w,
+        wh_per_day=boiler.hot_water_wh_per_day,
+    )
 
 
 def _to_milliwatts(device: dict[str, Any]) -> dict[str, Any]:

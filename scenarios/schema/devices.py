@@ -11,8 +11,10 @@ from scenarios.schema.base import Positive, Section, Share
 
 __all__ = [
     "Battery",
+    "Boilers",
     "Devices",
     "ElectricVehicles",
+    "Fridges",
     "HeatPumps",
     "Household",
     "Inverter",
@@ -209,6 +211,23 @@ class HeatPumps(Section):
         return self
 
 
+class Fridges(Section):
+    """Refrigerators, thermostatic; sizes are drawn."""
+
+    share: Share = Field(default=0.0, description="Share of the customers that have one.")
+
+
+class Boilers(Section):
+    """Electric hot-water boilers, thermostatic."""
+
+    share: Share = Field(default=0.0, description="Share of the customers that have one.")
+    volume_l: Positive = Field(default=150.0, description="Contents [l].")
+    p_rated_w: Positive = Field(default=2000.0, description="Power of the heater [W].")
+    hot_water_wh_per_day: Annotated[float, Field(ge=0)] = Field(
+        default=5845.0, description="Mean heat drawn as hot water in a day [Wh]."
+    )
+
+
 class Devices(Section):
     """Devices behind the customers' connection points."""
 
@@ -222,3 +241,5 @@ class Devices(Section):
     ev: ElectricVehicles = Field(default_factory=ElectricVehicles, description="Charging points.")
     battery: Battery = Field(default_factory=Battery, description="Home batteries.")
     heat_pump: HeatPumps = Field(default_factory=HeatPumps, description="Heat pumps.")
+    fridge: Fridges = Field(default_factory=Fridges, description="Refrigerators.")
+    boiler: Boilers = Field(default_factory=Boilers, description="Electric boilers.")

@@ -13,7 +13,7 @@ from simulators.devices.fleet import (
     pv_systems,
     roofs,
 )
-from simulators.devices.homes import HeatPumpPlan, heat_pumps, hot_water
+from simulators.devices.homes import HeatPumpPlan, boilers, fridges, heat_pumps, hot_water
 from simulators.devices.profiles import vary
 from simulators.devices.pv import PvSystem, pv_power
 from simulators.devices.sessions import SessionStatistics, read_sessions, sample_sessions
@@ -30,7 +30,9 @@ __all__ = [
     "SessionStatistics",
     "Weather",
     "assign",
+    "boilers",
     "charging_points",
+    "fridges",
     "heat_pumps",
     "home_batteries",
     "hot_water",

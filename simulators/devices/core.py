@@ -86,7 +86,9 @@ class DevicesCore:
         self.registers = np.zeros((3, n))
         self.energised = np.ones(len(terminals), dtype=bool)
         self._v_v = np.full((len(terminals), 3), np.nan)
-        self._control_ms = control_ms if len(self.pv.smart_rows) or self.groups else 0
+        periodic = any(group.periodic for group in self.groups.values())
+        self._control_ms = control_ms
+        self._is_periodic = periodic or len(self.pv.smart_rows) > 0
         self._intervals = Intervals(specs, interval_ms)
         self._log = EventLog("devices")
         self._rows: list[Rows] = []
@@ -135,7 +137,7 @@ class DevicesCore:
             self.end_ms,
         ]
         due += [min(group.due_ms, group.set_points.due_ms) for group in self.groups.values()]
-        if self._control_ms:
+        if self._is_periodic:
             due.append((self.t_ms // self._control_ms + 1) * self._control_ms)
         if self._intervals.due_ms is not None:
             due.append(self._intervals.due_ms)

@@ -51,8 +51,12 @@ class Now:
 
 
 class Group(Protocol):
-    """Devices of one kind, in arrays of length n, that hold their power between decisions."""
+    """Devices of one kind, in arrays of length n, that hold their power between decisions.
 
+    ``periodic`` tells whether they must decide at every control period.
+    """
+
+    periodic: bool
     p_w: FloatArray
     q_var: FloatArray
     set_points: SetPoints
@@ -67,7 +71,7 @@ class Group(Protocol):
     def stored_wh(self) -> FloatArray:
         """Energy stored ``[n]`` [Wh]."""
 
-    def rows(self) -> dict[str, FloatArray] | None:
+    def rows(self) -> Mapping[str, Any] | None:
         """Return the columns of table ``thermal`` for the interval that ends now, if any."""
 
     @property

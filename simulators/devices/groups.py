@@ -10,7 +10,8 @@ import numpy as np
 from fernwatt.errors import Fault, ScenarioError
 from simulators.devices.group import Climate, Group
 from simulators.devices.heat_pump import HeatPumpFleet
-from simulators.devices.specs import DeviceSpec, HeatPumpSpec
+from simulators.devices.specs import DeviceSpec, HeatPumpSpec, ThermostatSpec
+from simulators.devices.thermostat import ThermostatFleet
 
 __all__ = ["make_groups"]
 
@@ -28,6 +29,9 @@ def make_groups(
     heat_pumps = [spec for spec in specs if isinstance(spec, HeatPumpSpec)]
     if heat_pumps:
         groups["heat_pump"] = HeatPumpFleet(heat_pumps, _climate(climate, slots))
+    thermostats = [spec for spec in specs if isinstance(spec, ThermostatSpec)]
+    if thermostats:
+        groups["thermostat"] = ThermostatFleet(thermostats)
     return groups
 
 

@@ -45,6 +45,8 @@ class HeatPumpFleet:
     where *lost* is what goes outside less what sun, people and the heat pump's source bring in.
     """
 
+    periodic = True
+
     def __init__(self, specs: Sequence[HeatPumpSpec], climate: Climate) -> None:
         def column(name: str, part: str = "") -> FloatArray:
             owners = [getattr(spec, part) if part else spec for spec in specs]

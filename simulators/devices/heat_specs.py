@@ -10,7 +10,14 @@ from simulators.devices.checks import Checker
 from simulators.devices.heat_pump_map import SOURCES
 from simulators.devices.specbase import DeviceSpec, FloatArray, Head
 
-__all__ = ["BuildingSpec", "HeatPumpSpec", "TankSpec", "parse_heat_pump"]
+__all__ = [
+    "BuildingSpec",
+    "HeatPumpSpec",
+    "TankSpec",
+    "ThermostatSpec",
+    "parse_heat_pump",
+    "parse_thermostat",
+]
 
 _WH_PER_L_K = 4.186 / 3.6  # water
 
@@ -79,6 +86,68 @@ class HeatPumpSpec(DeviceSpec):
     min_off_s: float
     building: BuildingSpec
     tank: TankSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ThermostatSpec(DeviceSpec):
+    """A device of one temperature that switches; ``cools`` for refrigerators.
+
+    ``cop`` is the heat moved per electrical energy, ``low_c`` to ``high_c`` the limits that also
+    hold for set-points. ``hot_water_w[slots]`` is heat drawn above ``cold_c`` (boilers).
+    """
+
+    p_rated_w: float
+    cools: bool
+    cop: float
+    cos_phi: float
+    c_wh_per_k: float
+    loss_w_per_k: float
+    surroundings_c: float
+    set_c: float
+    switch_k: float
+    low_c: float
+    high_c: float
+    cold_c: float
+    initial_c: float
+    min_on_s: float
+    min_off_s: float
+    hot_water_w: FloatArray
+
+
+def parse_thermostat(check: Checker, head: Head, slots: int) -> DeviceSpec:
+    """Return a thermostatic device."""
+    cools = check.other("cools", default=False)
+    if not isinstance(cools, bool):
+        check.fault("cools", f"must be true or false, not {cools!r}")
+    low = check.number("low_c", least=-60.0, most=95.0)
+    high = check.number("high_c", least=-60.0, most=95.0)
+    set_c = check.number("set_c", least=-60.0, most=95.0)
+    switch_k = check.number("switch_k", above=0.0, most=20.0)
+    if not low <= set_c - switch_k < set_c + switch_k <= high:
+        message = f"set_c {set_c:g} ± switch_k {switch_k:g} is not within {low:g} to {high:g}"
+        check.fault("set_c", message, "let the thermostat switch within the limits")
+    draw_w = _hot_water(check, slots)
+    if cools and draw_w.any():
+        check.fault("hot_water_w", "nothing that cools gives hot water")
+    return ThermostatSpec(
+        *head,
+        check.number("p_rated_w", above=0.0),
+        bool(cools),
+        check.number("cop", 1.0, above=0.0, most=10.0),
+        check.number("cos_phi", 1.0, above=0.5, most=1.0),
+        check.number("c_wh_per_k", above=0.0),
+        check.number("loss_w_per_k", least=0.0),
+        check.number("surroundings_c", 20.0, least=-40.0, most=50.0),
+        set_c,
+        switch_k,
+        low,
+        high,
+        check.number("cold_c", 10.0, least=0.0, most=30.0),
+        check.number("initial_c", set_c, least=-60.0, most=95.0),
+        check.number("min_on_s", 0.0, least=0.0),
+        check.number("min_off_s", 0.0, least=0.0),
+        draw_w,
+    )
 
 
 def parse_heat_pump(check: Checker, head: Head, slots: int) -> DeviceSpec:

@@ -21,7 +21,7 @@ from fernwatt.timebase import SLOT_MS, Clock
 from simulators.devices.heat_pump_map import SOURCES, performance
 from simulators.devices.specbase import FloatArray
 
-__all__ = ["HOT_WATER_WH", "HeatPumpPlan", "heat_pumps", "hot_water"]
+__all__ = ["HOT_WATER_WH", "HeatPumpPlan", "boilers", "fridges", "heat_pumps", "hot_water"]
 
 HOT_WATER_WH = 5845.0
 """Hot water drawn in a day, profile M of Regulation (EU) 814/2013."""
@@ -140,3 +140,34 @@ def _heat_per_watt(plan: HeatPumpPlan) -> float:
     source_c = np.array([5.0]) if plan.source == "brine" else outdoor_c
     share, cop = performance(source, source_c, np.array([plan.flow_design_c]), outdoor_c)
     return float(share[0] * cop[0])
+
+
+def fridges(owners: Mapping[str, str], seed: int) -> list[dict[str, Any]]:
+    """Return refrigerators: 100 W, 3 to 7 °C, about 0.3 kWh a day; sizes and contents are drawn."""
+    made = []
+    for device, terminal in owners.items():
+        size, fill, t_c = stream(seed, "devices", f"{device}/plate").random(3)
+        made.append(
+            {"id": device, "kind": "thermostat", "terminal": terminal, "cools": True,
+             "p_rated_w": round(80.0 + 40.0 * size, 1), "cop": 2.0, "cos_phi": 0.8,
+             "c_wh_per_k": round(8.0 + 8.0 * fill, 2), "loss_w_per_k": round(1.2 + 0.8 * size, 3),
+             "surroundings_c": 21.0, "set_c": 5.0, "switch_k": 1.0, "low_c": 3.0, "high_c": 7.0,
+             "min_on_s": 240.0, "min_off_s": 240.0, "initial_c": round(4.0 + 2.0 * t_c, 3)}
+        )  # fmt: skip
+    return made
+
+
+def boilers(
+    owners: Mapping[str, str], *, clock: Clock, end_ms: int, seed: int, volume_l: float = 150.0,
+    p_rated_w: float = 2000.0, wh_per_day: float = HOT_WATER_WH,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return electric boilers, 45 to 70 °C, with hot water drawn as heat pumps' tanks have it."""
+    return [
+        {"id": device, "kind": "thermostat", "terminal": terminal, "p_rated_w": p_rated_w,
+         "c_wh_per_k": round(volume_l * 4.186 / 3.6, 3), "loss_w_per_k": 1.2,
+         "set_c": 60.0, "switch_k": 4.0, "low_c": 45.0, "high_c": 70.0,
+         "initial_c": round(56.0 + 8.0 * stream(seed, "devices", f"{device}/plate").random(), 3),
+         "hot_water_w": hot_water(
+             device, clock=clock, end_ms=end_ms, seed=seed, wh_per_day=wh_per_day)}
+        for device, terminal in owners.items()
+    ]  # fmt: skip

@@ -15,7 +15,12 @@ import numpy as np
 
 from fernwatt.errors import Fault, ScenarioError
 from simulators.devices.checks import Checker
-from simulators.devices.heat_specs import HeatPumpSpec, parse_heat_pump
+from simulators.devices.heat_specs import (
+    HeatPumpSpec,
+    ThermostatSpec,
+    parse_heat_pump,
+    parse_thermostat,
+)
 from simulators.devices.inverter_specs import InverterSpec, parse_inverter
 from simulators.devices.specbase import PHASES, DeviceSpec, FloatArray, Head
 
@@ -30,6 +35,7 @@ __all__ = [
     "LoadSpec",
     "PvSpec",
     "SessionSpec",
+    "ThermostatSpec",
     "parse_devices",
 ]
 
@@ -199,4 +205,5 @@ _PARSERS: dict[str, Callable[[Checker, Head, int], DeviceSpec]] = {
     "heat_pump": parse_heat_pump,
     "load": _load,
     "pv": _pv,
+    "thermostat": parse_thermostat,
 }
