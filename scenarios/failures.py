@@ -59,12 +59,10 @@ async def failure(world: World, raised: BaseException | None) -> FernwattError:
         return raised
     else:
         name, t_ms, error = world.culprit(raised)
-    if type(error).__name__ in _LOST:
-        why = await world.fate(name) or f"it closed the connection ({error})"
-    elif isinstance(raised, ComponentError):
+    lost = type(error).__name__ in _LOST
+    if isinstance(raised, ComponentError) and not lost:
         return raised
-    else:
-        why = reason(error)
-    failed = ComponentError(name, t_ms, why)
+    why = (await world.fate(name) or f"it closed the connection ({error})") if lost else ""
+    failed = ComponentError(name, t_ms, why or reason(error))
     failed.__cause__ = error
     return failed

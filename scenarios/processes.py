@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import signal
 import sys
 from asyncio import StreamReader, StreamWriter
@@ -27,6 +28,12 @@ from fernwatt.errors import ComponentError
 
 __all__ = ["Elsewhere", "InProcess", "OwnProcess", "make_starter"]
 
+_LAUNCH = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); "
+    "os.getppid() == int(sys.argv[1]) or sys.exit(); os.execvp(sys.argv[2], sys.argv[2:])"
+)
+"""Starts a command that ends with whoever started it (PR_SET_PDEATHSIG of Linux): a simulator
+that is in the middle of something when mosaik is killed misses the end of its connection."""
 _GRACE_S = 5.0
 """How long a process may take to end after it was told to."""
 
@@ -208,6 +215,10 @@ class OwnProcess(Starter):
         filled = {"addr": address, "python": sys.executable}
         try:
             words = [word % filled for word in shlex.split(self._cmd, posix=os.name != "nt")]
+            if not words or shutil.which(words[0]) is None:
+                raise FileNotFoundError("there is no such command")
+            if sys.platform == "linux":
+                words = [sys.executable, "-ISc", _LAUNCH, str(os.getpid()), *words]
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("wb") as log:
                 return await asyncio.create_subprocess_exec(

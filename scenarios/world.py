@@ -23,7 +23,7 @@ from fernwatt.errors import ComponentError, FernwattError
 from scenarios.plan import RunPlan
 from scenarios.processes import OwnProcess, make_starter
 
-__all__ = ["SIMULATORS", "Wire", "World", "wires"]
+__all__ = ["SIMULATORS", "Wire", "World", "reason", "wires"]
 
 SIMULATORS = {
     "grid": "simulators.grid:GridSimulator",

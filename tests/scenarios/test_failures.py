@@ -185,6 +185,7 @@ def hold_ended(children: list[psutil.Process]) -> None:
     assert not alive, gone
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("TB-09")
 def test_ctrl_c_ends_all_processes_in_order(tmp_path):
     with begun(tmp_path) as process:
