@@ -140,7 +140,7 @@ def run_world(coupling: str) -> float:
 def run_bare(messages: int) -> float:
     """Return the seconds that bare SimPy takes for as many messages over as many links."""
     env, random = simpy.Environment(), np.random.default_rng(1)
-    answered: list[int] = []
+    answered: list[float] = []
     asks: list[BareLink] = []
     for _ in range(AREAS * METERS):
         down, up = BareLink(env, _AIR_US), BareLink(env, _AIR_US)

@@ -123,13 +123,14 @@ class BareLink:
         self.env.timeout(1, event.value).callbacks.append(self.far)
 
     def far(self, event: simpy.Event) -> None:
-        self.sink(event.value)
+        message: Any = event.value
+        self.sink(message)
 
 
 def run_callbacks(batches: list[tuple[int, list[Frame]]]) -> float:
     """Return the seconds of the same traffic over bare link objects, delays kept in a list."""
     env = simpy.Environment()
-    delays: list[int] = []
+    delays: list[float] = []
     air_us = 21
     chains: dict[str, BareLink] = {}
     for p in range(PATHS):
@@ -142,7 +143,7 @@ def run_callbacks(batches: list[tuple[int, list[Frame]]]) -> float:
     begin = time.process_time()
 
     def enter(event: simpy.Event) -> None:
-        frame = event.value
+        frame: Any = event.value
         chains[frame.src].put([env.now, frame])
 
     for t_ms, frames in batches:
@@ -160,7 +161,7 @@ def run_callbacks(batches: list[tuple[int, list[Frame]]]) -> float:
 def run_processes(batches: list[tuple[int, list[Frame]]]) -> float:
     """Return the seconds of the same traffic with one process per message and resources."""
     env = simpy.Environment()
-    delays: list[int] = []
+    delays: list[float] = []
     chains = {f"p{p:02d}/n0": [simpy.Resource(env) for _ in range(HOPS)] for p in range(PATHS)}
 
     def carry(frame: Frame) -> Any:
