@@ -86,6 +86,10 @@ class Desk:
         """Switch the device's elements on or off."""
         self._owner.enable(self.rows, np.array(enabled, dtype=bool))
 
+    def renew(self) -> None:
+        """Replace the device's elements by new ones."""
+        self._owner.renew(self.rows)
+
     def trip_backup(self, t_us: int, device: str, cause: str) -> None:
         """Trip another device."""
         self._owner.trip_backup(t_us, device, cause)

@@ -161,9 +161,10 @@ class FuseLogic(Logic):
             self._desk.order(t_us, self._spec.switch, False, self._melted[token], (token,))
 
     def operated(self, t_us: int, closed: bool, cause: str) -> None:  # noqa: ARG002
-        if closed:
+        if closed:  # with three new links, as one does
             self.state = "closed"
             self._melted.clear()
+            self._desk.renew()
 
 
 class SectionaliserLogic(Logic):

@@ -125,6 +125,10 @@ class Elements:
         """Take note that elements operated: they do so again only after they have reset."""
         self._latched[rows] = True
 
+    def renew(self, rows: IntArray) -> None:
+        """Put new elements in the place of old ones, as a fuse link that has melted."""
+        self.travel[rows], self._latched[rows] = 0.0, False
+
     def integrate(self, t_us: int) -> None:
         """Let all travel until ``t_us``."""
         dt_us = t_us - self._t_us

@@ -165,6 +165,10 @@ class Protection:
         """Switch a device's elements on or off."""
         self._spread(self._elements.enable(rows, enabled), "")
 
+    def renew(self, rows: IntArray) -> None:
+        """Replace a device's elements by new ones."""
+        self._elements.renew(rows)
+
     def quantity_a(self, row: int) -> float:
         """Return what an element sees now [A]."""
         return float(self._elements.quantity_a[row])

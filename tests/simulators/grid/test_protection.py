@@ -310,6 +310,35 @@ def test_each_link_of_a_fuse_melts_for_itself() -> None:
     assert protection.due_us is None
 
 
+def test_a_replaced_fuse_is_cold_and_one_that_only_cooled_is_not() -> None:
+    for replaced, share in ((True, 1.0), (False, 1.0 - 0.5 * np.exp(-1.0))):
+        line = Line([fuse("fuse/a", "NH-2-315", cooling_s=120.0)], [-1])
+        line.strike(0, 0, 920.0)
+        line.run(60_000_000)
+        line.fault = None
+        line.observe(60_000_000, "")
+        line.run(180_000_000)
+        if replaced:
+            line.protection.notice(180_000_000, "switch/fuse/a", True, "crew#1")
+        line.strike(180_000_000, 0, 920.0)
+        assert line.protection.due_us == pytest.approx(180e6 + share * 120e6, rel=1e-6)
+
+
+def test_a_melted_fuse_protects_again_after_it_was_replaced() -> None:
+    line = Line([fuse("fuse/a", "NH-2-315")], [-1])
+    line.strike(0, 0, 1_900.0)
+    line.run(60_000_000)
+    assert line.protection.state() == {"fuse/a": "melted"}
+    assert not line.closed.any()
+    line.closed[:] = True
+    line.protection.notice(60_000_000, "switch/fuse/a", True, "crew#1")
+    line.observe(60_000_000, "crew#1")
+    line.run(120_000_000)
+    melted = [(e.t_us, e.cause) for e in line.events if e.kind == "melted"]
+    assert [cause for _, cause in melted] == ["fault#1"] * 3 + ["crew#1"] * 3
+    assert melted[3][0] - 60_000_000 == pytest.approx(melted[0][0], abs=1)
+
+
 # -- grading ------------------------------------------------------------------------------------
 
 
