@@ -218,6 +218,30 @@ def test_losses_change_what_is_told_and_nothing_of_what_is(seen: Seen, honest: A
     assert value["import_wh"] == pytest.approx(imported(plain, 1)[last], rel=0.02)
 
 
+@pytest.mark.slow
+def test_fused_and_separate_give_the_same_bytes_with_losses_gaps_and_wrong_clocks(
+    tmp_path: Any,
+) -> None:
+    worse = (
+        "field.meters={gap_probability: 0.1, gap_length: 2, rollover_wh: 500, clock_sd_s: 3, "
+        "drift_sd_ppm: 20}"
+    )
+    folders = []
+    for way in ("separate", "fused"):
+        changes = [*SMALL, worse, f"field.losses={LOSSES}", f"orchestration.coupling={way}"]
+        done = run(load("street", changes), folder=tmp_path / way, with_report=False)
+        folders.append(done.check().folder)
+    names = [sorted(p.relative_to(f) for p in f.rglob("*.parquet")) for f in folders]
+    assert names[0] == names[1]
+    assert [n for n in names[0] if len({(f / n).read_bytes() for f in folders}) > 1] == []
+    table = Run(folders[0]).series("reading")
+    meters = table[table["instrument"].str.startswith("meter/")]
+    imports = meters[meters["variable"] == "energy.import"]
+    assert 0.75 < len(imports) / (4 * 41) < 0.95
+    assert imports["value"].max() < 500
+    assert (imports["t_clock_ms"] != imports["t_sample_ms"]).mean() > 0.9
+
+
 def test_a_loss_without_a_meter_is_refused_with_its_place() -> None:
     from scenarios.assembly import assemble
 

@@ -24,6 +24,7 @@ COMMANDS = [  # tick, actuator, power, end
     (3_700_000, "actuator/lv1/load-0/ev", 4_000.0, 5_400_000),
     (3_700_000, "actuator/lv1/load-1/battery", 2_500.0, 7_200_000),
     (9_000_001, "actuator/lv1/none", 1.0, 9_900_000),
+    (10_000_000, "actuator/lv1/by-hand", 500.0, 18_000_000),
 ]
 
 
@@ -131,11 +132,30 @@ def field_params():
     actuators = [
         {"id": COMMANDS[0][1], "unit": "dmu/lv1", "target": CHARGER, "delay_ms": 120},
         {"id": COMMANDS[1][1], "unit": "dmu/lv1", "target": BATTERY},
+        {
+            "id": COMMANDS[3][1],
+            "unit": "dmu/lv1",
+            "target": BATTERY,
+            "by": "crew",
+            "place_m": [3_000.0, 4_000.0],
+            "work_ms": 1_200_000,
+            "jitter_ms": 400,
+        },
+    ]
+    losses = [
+        {
+            "id": "loss/0",
+            "kind": "bypass",
+            "meter": "meter/lv1/load-2",
+            "share": 0.25,
+            "hours": [11.1, 13.0],
+        },
     ]
     return {
         "terminals": TERMINALS, "transformers": ["transformer/lv1/0"], "devices": devices,
         "instruments": instruments, "actuators": actuators, "seed": 5,
-        "start": "2016-04-20T10:00:00Z", "drop": [],
+        "start": "2016-04-20T10:00:00Z", "drop": [], "losses": losses,
+        "crews": {"count": 1, "speed_m_per_s": 10.0, "detour": 1.0, "dispatch_ms": 300_000},
     }  # fmt: skip
 
 
@@ -202,7 +222,7 @@ def test_a_command_can_be_followed_to_what_it_did(kept) -> None:
     while (cause := chain[-1]["cause"]) in by_id:
         chain.append(by_id[cause])
     assert [e["kind"] for e in chain] == ["power_changed", "set_point_changed", "actuated"]
-    assert cause == "dmu/lv1#2"
+    assert cause == f"dmu/lv1#{len(COMMANDS) - 1}"
     # command +1 tick, 120 ms in the actuator, +1 tick
     assert chain[0]["t_us"] == 3_700_122_000
     confirm = next(r for r in rows(kept, "reading") if r["cause"] == cause)
@@ -226,6 +246,44 @@ def test_the_vehicle_got_its_energy_and_meters_saw_what_devices_drew(kept) -> No
         and r["t_clock_ms"] == END_MS - 900_000
     ]
     assert last["value"] == pytest.approx(sum(drawn.values()), rel=0.01)
+
+
+def test_a_crew_goes_to_what_is_worked_by_hand(kept) -> None:
+    events = rows(kept, "event")
+    by_id = {event["id"]: event for event in events}
+    (done,) = [e for e in events if e["kind"] == "actuated" and e["element"] == COMMANDS[3][1]]
+    chain = [done]
+    while (cause := chain[-1]["cause"]) in by_id:
+        chain.append(by_id[cause])
+    assert [e["kind"] for e in chain] == ["actuated", "crew_done", "crew_arrived", "crew_sent"]
+    # command +1 tick; 5 min, 5 km at 10 m/s, 20 min; up to 0.4 s in the drive
+    crew_ms = 10_000_001 + 300_000 + 500_000 + 1_200_000
+    assert chain[1]["t_us"] == crew_ms * 1_000
+    assert 0 <= done["t_us"] - crew_ms * 1_000 <= 400_000
+    (changed,) = [
+        e for e in events if e["kind"] == "set_point_changed" and e["cause"] == done["id"]
+    ]
+    assert (changed["element"], changed["t_us"] - done["t_us"]) == (BATTERY, 1_000)
+
+
+def test_a_loss_is_told_to_the_recorder_and_missing_from_the_readings(kept) -> None:
+    truth = rows(kept, "truth")
+    changes = [(r["kind"], r["t_ms"]) for r in truth if r["kind"] != "register"]
+    assert changes == [("loss_begins", 3_960_000), ("loss_ends", 10_800_000)]
+    true = {
+        r["t_ms"]: json.loads(r["value"])["import_wh"] for r in truth if r["kind"] == "register"
+    }
+    told = {
+        r["t_sample_ms"]: r["value"]
+        for r in rows(kept, "reading")
+        if (r["instrument"], r["variable"]) == ("meter/lv1/load-2", "energy.import")
+    }
+    assert true.keys() == told.keys()
+    last = max(told)
+    before, after = (min(true, key=lambda t: abs(t - at)) for at in (3_960_000, 10_800_000))
+    missing = 0.25 * (true[after] - true[before])
+    assert told[last] == pytest.approx(true[last] - missing, rel=0.015)
+    assert missing > 0.05 * true[last]
 
 
 def test_nothing_begins_at_the_end_and_every_interval_is_written(kept) -> None:
