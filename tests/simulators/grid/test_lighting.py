@@ -107,6 +107,45 @@ def test_uneven_phases_and_the_neutral_are_those_of_a_nodal_solution() -> None:
     np.testing.assert_allclose(flow.v_v[0], expected, atol=1e-5)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.floats(0, 400), st.floats(-150, 200)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.floats(0, 2.4),
+    st.floats(0.001, 0.06),
+    st.floats(210, 250),
+)
+def test_what_goes_in_is_what_lamps_draw_and_cables_lose(lamps, exponent, z_ohm, volts) -> None:
+    n = len(lamps)
+    phase = np.array([[p for p, _, _ in lamps]])
+    s_va = np.array([[p_w + 1j * q_var for _, p_w, q_var in lamps]])
+    z, zn = np.full((1, n), z_ohm * (1 + 0.1j)), np.full((1, n), z_ohm * (1.4 + 0.1j))
+    ladder = Ladder(z, zn, phase)
+    flow = ladder.solve(volts * TURN[None, :], lambda size_v: s_va * (size_v / 230.0) ** exponent)
+    drawn = s_va * (np.abs(flow.v_v) / 230.0) ** exponent
+    phases = (np.abs(flow.section_a) ** 2 * z[:, :, None]).sum()
+    neutral = (np.abs(flow.section_a.sum(axis=2)) ** 2 * zn).sum()
+    assert flow.s_va.sum() == pytest.approx(drawn.sum() + phases + neutral, abs=1e-3)
+
+
+def test_feeders_side_by_side_are_solved_as_each_alone() -> None:
+    items = [
+        feeder(segment(HPS, 7), segment(LED, 3), name="lighting/lv1/a"),
+        feeder(segment(HALIDE, 19), name="lighting/lv1/b", phases=[2], span_m=20.0),
+        feeder(segment(LED, 1), name="lighting/lv1/c", phases=[3]),
+    ]
+    together = build(*items)
+    run(together, H_MS)
+    sums = together.power_w().sum(axis=1)
+    for row, item in enumerate(items):
+        alone = build(item)
+        run(alone, H_MS)
+        assert alone.power_w().sum() == pytest.approx(sums[row], rel=1e-9)
+
+
 def test_a_cable_that_cannot_carry_its_lamps_is_an_error() -> None:
     ladder = Ladder(np.full((1, 2), 1 + 0j), np.full((1, 2), 1 + 0j), np.zeros((1, 2), dtype=int))
     with pytest.raises(ConvergenceError):
