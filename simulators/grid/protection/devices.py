@@ -84,6 +84,7 @@ class BreakerLogic(Logic):
     def operated(self, t_us: int, closed: bool, cause: str) -> None:
         self._token += 1
         self.state, self._why = ("closed" if closed else "open"), cause
+        self._desk.renew()  # whoever operates it also resets its relay
         # closed by hand it does not reclose until that has held: it may be onto a fault
         self._shot = len(self._spec.dead_ms) if closed else 0
         if self._shot:

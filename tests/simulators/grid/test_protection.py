@@ -193,6 +193,17 @@ def test_a_breaker_that_fails_is_cleared_by_its_backup() -> None:
     assert line.moves == [(810_000, "cb/a", False)]
 
 
+def test_a_stuck_breaker_does_nothing_until_it_is_mended() -> None:
+    line = Line([breaker("cb/a", definite(), failure_probability=1.0)], [-1])
+    line.strike(0, 0, 3_000.0)
+    line.run(5_000_000)
+    assert line.protection.state() == {"cb/a": "stuck"}
+    assert line.protection.due_us is None
+    line.protection.notice(5_000_000, "switch/cb/a", True, "crew#1")
+    line.run(7_000_000)
+    assert [t for t, kind in line.kinds() if kind == "trip"] == [500_000, 5_500_000]
+
+
 def test_failures_are_drawn_as_often_as_stated() -> None:
     names = [f"cb/{n:04}" for n in range(1_000)]
     line = Line([breaker(n, definite(), failure_probability=0.2) for n in names], [-1] * 1_000)
