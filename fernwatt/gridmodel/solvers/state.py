@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fernwatt.errors import ConvergenceError
+from fernwatt.gridmodel.linetypes import ComplexArray
 from fernwatt.gridmodel.model import FloatArray, GridModel
 
 __all__ = ["BoolArray", "BranchState", "Conductors", "GridState", "Solver", "Trouble"]
@@ -44,6 +45,8 @@ class Conductors:
     ``terminal_live[n_terminals]``: a conductor of the terminal has voltage.
     ``i_line_a``, ``i_transformer_a`` ``[n, 4]`` [A]: phases and neutral, the larger of a line's
     ends, a transformer's low-voltage side.
+    As phasors: ``v_node_v[n_buses, 4]`` [V] of phases and neutral to earth, 0 where there is none;
+    ``i_line``, ``i_transformer`` ``[n, 2, 4]`` [A] into the branch at its two ends.
     """
 
     v_bus_v: FloatArray
@@ -54,6 +57,9 @@ class Conductors:
     terminal_live: BoolArray
     i_line_a: FloatArray
     i_transformer_a: FloatArray
+    v_node_v: ComplexArray
+    i_line: ComplexArray
+    i_transformer: ComplexArray
 
 
 @dataclass(frozen=True, slots=True)

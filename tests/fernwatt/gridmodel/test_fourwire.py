@@ -447,3 +447,63 @@ def test_a_grid_where_nobody_draws_anything_has_a_solution(tmp_path):
     state = FourWireSolver(model).solve(nothing, nothing)
     assert state.vm_pu == pytest.approx([1.02, 1.02], abs=1e-6)
     assert state.p_terminals_w.shape == (0,)
+
+
+@pytest.fixture(scope="module")
+def damaged_solver(uneven):
+    return FourWireSolver(uneven)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    broken=st.sets(st.tuples(st.integers(0, 41), st.integers(0, 3)), min_size=1, max_size=4),
+)
+@settings(max_examples=25, deadline=None)
+def test_whatever_breaks_there_are_numbers_that_add_up(uneven, damaged_solver, seed, broken):
+    """Loads and feed-in behind any broken conductors; mending brings the same bits back."""
+    solver, n = damaged_solver, len(uneven.terminals)
+    rng = np.random.default_rng(seed)
+    p_w = rng.normal(500, 1500, (n, 3))
+    q_var = 0.2 * p_w
+    before = solver.solve(p_w, q_var)
+    for line, conductor in sorted(broken):
+        solver.set_conductor(line, conductor, whole=False)
+    try:
+        state = solver.solve(p_w, q_var)
+        wires = state.conductors
+        assert np.isfinite(state.vm_pu[state.energised]).all()
+        assert state.p_slack_w == pytest.approx(state.p_terminals_w.sum() + state.p_loss_w, abs=0.5)
+        assert np.isfinite(wires.v_terminal_v).all()
+        for line, conductor in broken:
+            assert abs(wires.i_line[line, 0, conductor]) < 1e-3
+        # what feeds in burns nothing: no phase above what two phases in series leave for one
+        assert wires.v_terminal_v.max() < 1.15 * 400
+        # a dead phase lies between neutrals of different voltage, which drives next to nothing
+        drawn_w = wires.p_terminal_w[~wires.terminal_live].sum(axis=1)
+        lost_neutral = any(conductor == 3 for _, conductor in broken)
+        assert (drawn_w < (200.0 if lost_neutral else 1.0)).all()
+    finally:
+        for line, conductor in broken:
+            solver.set_conductor(line, conductor, whole=True)
+    after = solver.solve(p_w, q_var)
+    assert np.array_equal(after.vm_pu, before.vm_pu)
+    assert after.p_slack_w == before.p_slack_w
+
+
+def test_feed_in_behind_a_lost_neutral_stops_when_its_voltage_is_out_of_bounds(tmp_path):
+    model = two_buses(tmp_path, loads=3)
+    model = connect_phases(model, {f"terminal/lv1/x{k}": k + 1 for k in range(3)})
+    solver = FourWireSolver(model, TT)
+    zero = np.zeros((3, 3))
+    p_w = np.diag([4000.0, 400.0, -3000.0])
+    assert solver.solve(p_w, zero).p_terminals_w[2] == pytest.approx(-3000.0)
+    solver.set_conductor(0, 3, whole=False)
+    lost = solver.solve(p_w, zero)
+    without = solver.solve(np.diag([4000.0, 400.0, 0.0]), zero)
+    assert lost.p_terminals_w[2] == 0.0
+    assert np.array_equal(lost.vm_pu, without.vm_pu)
+    solver.set_conductor(0, 3, whole=True)
+    solver.set_conductor(0, 0, whole=False)  # another phase: its own voltage stays as it is
+    fed = solver.solve(p_w, zero)
+    assert fed.p_terminals_w[2] == pytest.approx(-3000.0, rel=0.1)
+    assert fed.conductors.v_terminal_v[2, 2] > 231

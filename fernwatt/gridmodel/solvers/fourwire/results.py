@@ -65,6 +65,11 @@ class Results:
         estimate: FloatArray = np.where(np.isfinite(pu) & (pu < 10.0), pu, np.nan)
         return estimate
 
+    def at_loads(self, v: ComplexArray) -> FloatArray:
+        """Return each load's voltage [pu] at node voltages ``v``."""
+        v_pn, _ = self._star(v[self._nodes])
+        return self._at_loads(v_pn, np.abs(v_pn).ravel()[self._at_phase])
+
     def state(
         self, v: ComplexArray, loads: FloatArray, impedance: BoolArray
     ) -> tuple[GridState, float]:
@@ -117,6 +122,9 @@ class Results:
                 terminal_live=self._terminal_live,
                 i_line_a=i_line_a,
                 i_transformer_a=i_a[trafo, 4:],
+                v_node_v=np.where(dead[:, None], 0.0, v[self._nodes]),
+                i_line=flows[line].reshape(-1, 2, 4),
+                i_transformer=flows[trafo].reshape(-1, 2, 4),
             ),
         ), least_pu  # fmt: skip
 

@@ -21,6 +21,7 @@ from fernwatt.gridmodel.solvers.state import BoolArray, GridState, Trouble
 __all__ = ["FourWireSolver"]
 
 _LEAST_PU = 0.5
+_FEED_IN_PU = (0.8, 1.15)  # VDE-AR-N 4105:2011, U< and U>>
 _KINDS = {"line": "line.l", "transformer": "transformer.t", "tie": "line.s"}
 
 
@@ -30,7 +31,8 @@ class FourWireSolver:
     Terminals draw constant power between phase and neutral, each on the phases it is connected
     to: what is asked for on others is divided among those. Terminals of medium voltage draw the
     sum between the phases. Behind a line with a broken conductor, loads are constant impedances,
-    for without a whole supply constant power has no solution that means anything.
+    for without a whole supply constant power has no solution that means anything; and when one of
+    them that feeds in has a voltage outside of its protection's limits, all of them there stop.
 
     Each solution starts from the voltages without load, so it depends on nothing before it.
     """
@@ -112,12 +114,11 @@ class FourWireSolver:
         asked = np.stack((self._at_conductors(p_w), self._at_conductors(q_var)))
         loads = self._at_loads(asked) * ~self._dead
         total = p_w.sum(axis=1)
-        self._write(loads)
-        v = self._voltages()
-        v[:] = self._start
-        converged = self._solve_circuit()
-        v = self._voltages().copy()
-        v[0] = 0.0
+        v, converged = self._attempt(loads)
+        feeding = self._impedance & (loads[0] < 0.0)
+        if feeding.any() and not (converged and self._within(v, feeding)):
+            loads = np.where(feeding, 0.0, loads)
+            v, converged = self._attempt(loads)
         if not converged:
             raise self._trouble.error(total, self._results.estimate(v), "OpenDSS did not converge")
         state, least_pu = self._results.state(v, loads, self._impedance)
@@ -125,6 +126,19 @@ class FourWireSolver:
             raise self._trouble.error(total, self._results.estimate(v), "voltages collapse")
         self._trouble.solved(total)
         return state
+
+    def _attempt(self, loads: FloatArray) -> tuple[ComplexArray, bool]:
+        """Return the node voltages [V] for loads ``[2, n]`` [W, var], and whether they solve."""
+        self._write(loads)
+        self._voltages()[:] = self._start
+        converged = self._solve_circuit()
+        return self._voltages().copy(), converged
+
+    def _within(self, v: ComplexArray, feeding: BoolArray) -> bool:
+        """Tell whether what feeds in has a voltage at which its protection lets it."""
+        low_pu, high_pu = _FEED_IN_PU
+        pu = self._results.at_loads(v)[feeding]
+        return bool(((pu > low_pu) & (pu < high_pu)).all())
 
     def _at_conductors(self, values: FloatArray) -> FloatArray:
         """Move what is asked for on conductors that a terminal has not to those it has."""
