@@ -18,7 +18,7 @@ from scenarios.semantics import check_semantics
 from scenarios.yamlsafe import Document, PathKey, dotted, parse, read_lenient, scalar
 from scenarios.yamlwrite import write_yaml
 
-__all__ = ["Scenario", "dump", "library", "load"]
+__all__ = ["Scenario", "baseline_of", "dump", "library", "load"]
 
 _LIBRARY = Path(__file__).parent
 _MAX_PARENTS = 8
@@ -40,6 +40,11 @@ class Scenario:
 def library() -> dict[str, Path]:
     """Return the packaged scenarios, by name."""
     return {path.stem: path for path in sorted(_LIBRARY.glob("*.yaml"))}
+
+
+def baseline_of(name: str) -> Path | None:
+    """Return where the baseline of a packaged scenario is, or would be; None for others."""
+    return _LIBRARY / "baselines" / f"{name}.json" if name in library() else None
 
 
 def load(

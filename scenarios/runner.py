@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from scenarios import manifest as manifests
 from scenarios.assembly import assemble
 from scenarios.failures import RunLog, failure
 from scenarios.faults import placed
-from scenarios.loader import Scenario, dump
+from scenarios.loader import Scenario, baseline_of, dump
 from scenarios.plan import RunPlan
 from scenarios.world import World
 from simulators.recorder import RunWriter
@@ -209,8 +209,17 @@ def _finish(  # noqa: PLR0917 - all that a run ends with
         status, error = "failed", error or full
     if status == "complete" and with_report:
         tell("report", 1.0)
-        report.write(folder)
+        report.write(folder, baseline=_baseline(manifest))
     return RunResult(folder, status, error)
+
+
+def _baseline(manifest: Mapping[str, Any]) -> Path | None:
+    """Return the packaged baseline of exactly this scenario, if there is one."""
+    path = baseline_of(manifest["name"])
+    if path is None or not path.is_file():
+        return None
+    same = json.loads(path.read_text("utf-8")).get("scenario") == manifest["hashes"]["scenario"]
+    return path if same else None
 
 
 def _write_json(path: Path, value: Any) -> None:

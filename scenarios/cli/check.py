@@ -81,12 +81,13 @@ def check(
 def _packaged(run: Path) -> Path:
     """Return where the baseline of a run's scenario is, or would be."""
     from analysis import Run
-    from scenarios.loader import library
+    from scenarios.loader import baseline_of
 
     name = Run(run).name
-    if name not in library():
+    path = baseline_of(name)
+    if path is None:
         raise UsageError(f"{name} is no packaged scenario: name its baseline with --baseline")
-    return library()[name].parent / "baselines" / f"{name}.json"
+    return path
 
 
 def _asks() -> bool:
