@@ -101,7 +101,7 @@ def _topology(
     model: GridModel, fleet: Fleet, hierarchy: Hierarchy, network: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what stands still of the system, profiles and histories left out."""
-    profiles = {"p_w", "q_var", "hot_water_w"}
+    profiles = {"p_w", "q_var", "hot_water_w", "heat_w"}
     return {
         "terminals": model.terminal_ids,
         "devices": [

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel, load_profiles
 from fernwatt.timebase import DAY_MS, SLOT_MS, Clock
+from scenarios.faults import nearest
 from scenarios.loader import Scenario
+from scenarios.schema.devices import Chp, WindTurbine
 from simulators.devices import (
     HeatPumpPlan,
     PvSystem,
     Weather,
+    appliances,
     assign,
     boilers,
     charging_points,
@@ -26,7 +30,9 @@ from simulators.devices import (
     pv_systems,
     read_sessions,
     roofs,
+    turbine_power,
     vary,
+    wind_speed,
 )
 
 __all__ = ["Fleet", "make_fleet"]
@@ -66,7 +72,8 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     low, high = wanted.pv.p_rated_w
     panels = roofs(roofed, seed, p_rated_w=(low, high))
     heated = assign(wanted.heat_pump.share, customers, seed, "heat_pump")
-    weather = _weather(scenario, place, slots) if roofed or heated else None
+    needs_weather = roofed or heated or wanted.chp
+    weather = _weather(scenario, place, slots) if needs_weather else None
     if roofed and weather is not None:
         devices += [
             _to_milliwatts(system) | _inverter(scenario, panels[system["id"]], nominal_v, system)
@@ -82,6 +89,8 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     )
     devices += _heat_pumps(scenario, heated)
     devices += _thermostats(scenario, customers)
+    devices += _appliances(scenario, customers)
+    devices += _generators(scenario, model, weather, slots)
     climate = _climate(weather) if heated and weather is not None else None
     return Fleet(devices, panels, history_w, place, climate)
 
@@ -188,6 +197,66 @@ def _thermostats(scenario: Scenario, customers: list[str]) -> list[dict[str, Any
         p_rated_w=boiler.p_rated_w,
         wh_per_day=boiler.hot_water_wh_per_day,
     )
+
+
+def _appliances(scenario: Scenario, customers: list[str]) -> list[dict[str, Any]]:
+    config = scenario.config
+    wanted = config.devices.appliance
+    return appliances(
+        assign(wanted.share, customers, config.seed, "appliance"),
+        clock=Clock(config.time.instant),
+        end_ms=config.time.end_ms,
+        seed=config.seed,
+        cycles_per_week=wanted.cycles_per_week,
+        flexibility_h=wanted.flexibility_h,
+    )
+
+
+def _generators(
+    scenario: Scenario, model: GridModel, weather: Weather | None, slots: int
+) -> list[dict[str, Any]]:
+    """Return wind turbines and CHP plants; ScenarioError where a connection point is unknown."""
+    wanted, known = scenario.config.devices, set(model.terminal_ids)
+    plants = [("wind", n, plant.at) for n, plant in enumerate(wanted.wind)]
+    plants += [("chp", n, plant.at) for n, plant in enumerate(wanted.chp)]
+    faults = [
+        Fault(f"devices.{kind}[{n}].at", f"there is no terminal {at}", nearest(at, known))
+        for kind, n, at in plants
+        if at not in known
+    ]
+    if faults:
+        raise ScenarioError(faults)
+    seed = scenario.config.seed
+    made = [_turbine(plant, n, slots, seed) for n, plant in enumerate(wanted.wind)]
+    if weather is not None:
+        made += [_chp(plant, n, weather) for n, plant in enumerate(wanted.chp)]
+    return made
+
+
+def _plant(plant: WindTurbine | Chp, kind: str, number: int) -> dict[str, Any]:
+    return {
+        "id": f"{kind}/{plant.at.partition('/')[2]}/{number}",
+        "kind": kind,
+        "terminal": plant.at,
+        "p_rated_w": plant.p_rated_w,
+        "ramp_per_min": plant.ramp_per_min,
+        "start_s": plant.start_s,
+    }
+
+
+def _turbine(plant: WindTurbine, number: int, slots: int, seed: int) -> dict[str, Any]:
+    power_w = turbine_power(wind_speed(slots, seed, plant.mean_m_s), plant.p_rated_w)
+    return _to_milliwatts(_plant(plant, "wind", number) | {"p_w": power_w})
+
+
+def _chp(plant: Chp, number: int, weather: Weather) -> dict[str, Any]:
+    cold_k = np.maximum(18.0 - weather.temperature_c, 0.0)
+    return _plant(plant, "chp", number) | {
+        "heat_ratio": plant.heat_ratio,
+        "heat_w": np.round(plant.base_heat_w + plant.heat_loss_w_per_k * cold_k, 3),
+        "c_wh_per_k": plant.store_l * 4.186 / 3.6,
+        "loss_w_per_k": round(0.05 * plant.store_l ** (2 / 3), 3),
+    }
 
 
 def _to_milliwatts(device: dict[str, Any]) -> dict[str, Any]:

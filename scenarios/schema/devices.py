@@ -10,8 +10,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from scenarios.schema.base import Positive, Section, Share
 
 __all__ = [
+    "Appliances",
     "Battery",
     "Boilers",
+    "Chp",
     "Devices",
     "ElectricVehicles",
     "Fridges",
@@ -20,6 +22,7 @@ __all__ = [
     "Inverter",
     "Photovoltaics",
     "Sessions",
+    "WindTurbine",
 ]
 
 
@@ -228,6 +231,57 @@ class Boilers(Section):
     )
 
 
+class Appliances(Section):
+    """Time-shiftable appliances: washing machines, dishwashers."""
+
+    share: Share = Field(default=0.0, description="Share of the customers that have one.")
+    cycles_per_week: Annotated[float, Field(ge=0, le=7)] = Field(
+        default=4.0, description="Mean number of programs a week, one a day at most."
+    )
+    flexibility_h: Annotated[float, Field(ge=0, le=8)] = Field(
+        default=6.0, description="How long a program may wait [h]."
+    )
+
+
+class WindTurbine(Section):
+    """A wind turbine at a connection point."""
+
+    at: str = Field(description="Terminal it stands at, such as terminal/mv1.101/mv-load-3.")
+    p_rated_w: Positive = Field(default=100_000.0, description="Rating [W].")
+    mean_m_s: Annotated[float, Field(gt=0, le=20)] = Field(
+        default=5.5, description="Mean wind speed at the hub [m/s]."
+    )
+    ramp_per_min: Positive = Field(
+        default=0.2, description="Largest change of its power, of the rating per minute."
+    )
+    start_s: Annotated[float, Field(ge=0)] = Field(
+        default=60.0, description="Time from wind or supply to the first power [s]."
+    )
+
+
+class Chp(Section):
+    """A heat-led CHP plant with a heat store and a boiler beside it."""
+
+    at: str = Field(description="Terminal it stands at.")
+    p_rated_w: Positive = Field(default=50_000.0, description="Electrical rating [W].")
+    heat_ratio: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=1.8, description="Heat per electricity."
+    )
+    heat_loss_w_per_k: Annotated[float, Field(ge=0)] = Field(
+        default=4_000.0, description="Heat called for per kelvin below 18 °C outside [W/K]."
+    )
+    base_heat_w: Annotated[float, Field(ge=0)] = Field(
+        default=10_000.0, description="Heat called for always, as for hot water [W]."
+    )
+    store_l: Positive = Field(default=5_000.0, description="Heat store, water [l].")
+    ramp_per_min: Positive = Field(
+        default=0.5, description="Largest change of its power, of the rating per minute."
+    )
+    start_s: Annotated[float, Field(ge=0)] = Field(
+        default=60.0, description="Time from the start to the first power [s]."
+    )
+
+
 class Devices(Section):
     """Devices behind the customers' connection points."""
 
@@ -243,3 +297,8 @@ class Devices(Section):
     heat_pump: HeatPumps = Field(default_factory=HeatPumps, description="Heat pumps.")
     fridge: Fridges = Field(default_factory=Fridges, description="Refrigerators.")
     boiler: Boilers = Field(default_factory=Boilers, description="Electric boilers.")
+    appliance: Appliances = Field(
+        default_factory=Appliances, description="Time-shiftable appliances."
+    )
+    wind: list[WindTurbine] = Field(default_factory=list, description="Wind turbines.")
+    chp: list[Chp] = Field(default_factory=list, description="CHP plants.")

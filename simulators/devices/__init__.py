@@ -13,13 +13,21 @@ from simulators.devices.fleet import (
     pv_systems,
     roofs,
 )
-from simulators.devices.homes import HeatPumpPlan, boilers, fridges, heat_pumps, hot_water
+from simulators.devices.homes import (
+    HeatPumpPlan,
+    appliances,
+    boilers,
+    fridges,
+    heat_pumps,
+    hot_water,
+)
 from simulators.devices.profiles import vary
 from simulators.devices.pv import PvSystem, pv_power
 from simulators.devices.sessions import SessionStatistics, read_sessions, sample_sessions
 from simulators.devices.sim import DevicesSimulator
 from simulators.devices.specs import parse_devices
 from simulators.devices.weather import Forecast, Weather, make_weather
+from simulators.devices.wind import turbine_power, wind_speed
 
 __all__ = [
     "DevicesCore",
@@ -29,6 +37,7 @@ __all__ = [
     "PvSystem",
     "SessionStatistics",
     "Weather",
+    "appliances",
     "assign",
     "boilers",
     "charging_points",
@@ -44,5 +53,7 @@ __all__ = [
     "read_sessions",
     "roofs",
     "sample_sessions",
+    "turbine_power",
     "vary",
+    "wind_speed",
 ]

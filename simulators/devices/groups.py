@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 
 from fernwatt.errors import Fault, ScenarioError
+from simulators.devices.appliance import ApplianceFleet
+from simulators.devices.generators import ChpFleet, WindFleet
 from simulators.devices.group import Climate, Group
 from simulators.devices.heat_pump import HeatPumpFleet
-from simulators.devices.specs import DeviceSpec, HeatPumpSpec, ThermostatSpec
+from simulators.devices.specs import (
+    ApplianceSpec,
+    ChpSpec,
+    DeviceSpec,
+    HeatPumpSpec,
+    ThermostatSpec,
+    WindSpec,
+)
 from simulators.devices.thermostat import ThermostatFleet
 
 __all__ = ["make_groups"]
@@ -25,13 +34,20 @@ def make_groups(
 
     ``climate`` is ``{temperature_c[slots], ghi_w_m2[slots]}``; heat pumps need it.
     """
+    found: dict[type[DeviceSpec], list[Any]] = {}
+    for spec in specs:
+        found.setdefault(type(spec), []).append(spec)
     groups: dict[str, Group] = {}
-    heat_pumps = [spec for spec in specs if isinstance(spec, HeatPumpSpec)]
-    if heat_pumps:
-        groups["heat_pump"] = HeatPumpFleet(heat_pumps, _climate(climate, slots))
-    thermostats = [spec for spec in specs if isinstance(spec, ThermostatSpec)]
-    if thermostats:
-        groups["thermostat"] = ThermostatFleet(thermostats)
+    if HeatPumpSpec in found:
+        groups["heat_pump"] = HeatPumpFleet(found[HeatPumpSpec], _climate(climate, slots))
+    if ThermostatSpec in found:
+        groups["thermostat"] = ThermostatFleet(found[ThermostatSpec])
+    if ApplianceSpec in found:
+        groups["appliance"] = ApplianceFleet(found[ApplianceSpec])
+    if WindSpec in found:
+        groups["wind"] = WindFleet(found[WindSpec])
+    if ChpSpec in found:
+        groups["chp"] = ChpFleet(found[ChpSpec])
     return groups
 
 

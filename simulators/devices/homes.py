@@ -21,7 +21,15 @@ from fernwatt.timebase import SLOT_MS, Clock
 from simulators.devices.heat_pump_map import SOURCES, performance
 from simulators.devices.specbase import FloatArray
 
-__all__ = ["HOT_WATER_WH", "HeatPumpPlan", "boilers", "fridges", "heat_pumps", "hot_water"]
+__all__ = [
+    "HOT_WATER_WH",
+    "HeatPumpPlan",
+    "appliances",
+    "boilers",
+    "fridges",
+    "heat_pumps",
+    "hot_water",
+]
 
 HOT_WATER_WH = 5845.0
 """Hot water drawn in a day, profile M of Regulation (EU) 814/2013."""
@@ -33,6 +41,10 @@ _AIR_H, _MASS_H = 8.0, 45.0  # capacity in hours of the heat loss
 _COUPLING = 4.0  # air to mass, of the heat loss
 _SOLAR_M2_PER_W_K, _GAINS_W_PER_W_K = 0.02, 2.0
 _RESERVE = 1.1
+# a dishwasher or washing machine in parts of five minutes: two heating phases, motor, spin [W]
+_CYCLE_W = (60.0, *(2000.0,) * 3, *(120.0,) * 3, *(2000.0,) * 2, 80.0, 80.0, 400.0, 400.0, 60.0)
+_CYCLE_STEP_S = 300
+_EARLIEST_H = (10.0, 4.0, 6.0, 20.0)  # mean, deviation, limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +183,37 @@ def boilers(
              device, clock=clock, end_ms=end_ms, seed=seed, wh_per_day=wh_per_day)}
         for device, terminal in owners.items()
     ]  # fmt: skip
+
+
+def appliances(
+    owners: Mapping[str, str], *, clock: Clock, end_ms: int, seed: int,
+    cycles_per_week: float = 4.0, flexibility_h: float = 6.0, timezone: str = "Europe/Berlin",
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return washing machines and the like: on some days a job, which may wait ``flexibility_h``.
+
+    Earliest starts are normal about 10:00 (4 h), from 6:00 to 20:00 local time. The program is a
+    stylised one of 70 minutes and about 1 kWh. A longer run begins with the same jobs.
+    """
+    zone = ZoneInfo(timezone)
+    first = clock.start.astimezone(zone).date()
+    days = (clock.at(end_ms).astimezone(zone).date() - first).days + 1
+    window_ms = round((len(_CYCLE_W) * _CYCLE_STEP_S + flexibility_h * 3600) * 1000)
+    mean, spread, least, most = _EARLIEST_H
+    made = []
+    for device, terminal in owners.items():
+        rng, jobs = stream(seed, "devices", f"{device}/jobs"), []
+        for day in range(days):
+            wanted, normal = rng.random() < cycles_per_week / 7, rng.standard_normal()
+            hour = float(np.clip(mean + spread * normal, least, most))
+            midnight = datetime.combine(
+                first + timedelta(days=day), datetime.min.time(), tzinfo=zone
+            )
+            after = midnight + timedelta(seconds=round(hour * 3600)) - clock.start
+            earliest_ms = round(after / timedelta(milliseconds=1))
+            if wanted and 0 <= earliest_ms < end_ms:
+                jobs.append({"earliest_ms": earliest_ms, "deadline_ms": earliest_ms + window_ms})
+        made.append(
+            {"id": device, "kind": "appliance", "terminal": terminal, "cycle_w": list(_CYCLE_W),
+             "step_s": _CYCLE_STEP_S, "cos_phi": 0.98, "jobs": jobs}
+        )  # fmt: skip
+    return made

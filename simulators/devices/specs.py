@@ -22,11 +22,21 @@ from simulators.devices.heat_specs import (
     parse_thermostat,
 )
 from simulators.devices.inverter_specs import InverterSpec, parse_inverter
+from simulators.devices.machine_specs import (
+    ApplianceSpec,
+    ChpSpec,
+    WindSpec,
+    parse_appliance,
+    parse_chp,
+    parse_wind,
+)
 from simulators.devices.specbase import PHASES, DeviceSpec, FloatArray, Head
 
 __all__ = [
     "PHASES",
+    "ApplianceSpec",
     "BatterySpec",
+    "ChpSpec",
     "DeviceSpec",
     "EvSpec",
     "FloatArray",
@@ -36,6 +46,7 @@ __all__ = [
     "PvSpec",
     "SessionSpec",
     "ThermostatSpec",
+    "WindSpec",
     "parse_devices",
 ]
 
@@ -200,10 +211,13 @@ def _battery(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG
 
 
 _PARSERS: dict[str, Callable[[Checker, Head, int], DeviceSpec]] = {
+    "appliance": parse_appliance,
     "battery": _battery,
+    "chp": parse_chp,
     "ev": _ev,
     "heat_pump": parse_heat_pump,
     "load": _load,
     "pv": _pv,
     "thermostat": parse_thermostat,
+    "wind": parse_wind,
 }
