@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from altdss.enums import SetterFlags
 from dss import DSSException
+from scipy.sparse import csr_array
 
 from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.linetypes import ComplexArray
@@ -49,7 +50,7 @@ class FourWireSolver:
         for row, terminal in enumerate(model.terminals):
             if low[row]:
                 self._connected[row] = np.isin([1, 2, 3], terminal.phases)
-        self._ways = self._connected.sum(axis=1)
+        self._at_loads = _at_loads(self._circuit, self._connected)
         self._wiring = np.tile(np.arange(3), (n, 1))
         self._start: ComplexArray | None = None
         self._rebuild = True
@@ -111,8 +112,8 @@ class FourWireSolver:
             )
         if self._pending:
             self._apply()
-        asked = np.stack((self._at_conductors(p_w), self._at_conductors(q_var)))
-        loads = self._at_loads(asked) * ~self._dead
+        asked = self._at_loads @ p_w.ravel(), self._at_loads @ q_var.ravel()
+        loads = np.stack(asked) * ~self._dead
         total = p_w.sum(axis=1)
         v, converged = self._attempt(loads)
         feeding = self._impedance & (loads[0] < 0.0)
@@ -139,22 +140,6 @@ class FourWireSolver:
         low_pu, high_pu = _FEED_IN_PU
         pu = self._results.at_loads(v)[feeding]
         return bool(((pu > low_pu) & (pu < high_pu)).all())
-
-    def _at_conductors(self, values: FloatArray) -> FloatArray:
-        """Move what is asked for on conductors that a terminal has not to those it has."""
-        if self._connected.all():
-            return values
-        mine = np.where(self._connected, values, 0.0)
-        other = (values.sum(axis=1) - mine.sum(axis=1)) / self._ways
-        moved: FloatArray = np.where(self._connected, mine + other[:, None], 0.0)
-        return moved
-
-    def _at_loads(self, asked: FloatArray) -> FloatArray:
-        terminal, column = self._circuit.load_terminal, self._circuit.load_column
-        out: FloatArray = np.where(
-            column < 0, asked.sum(axis=2)[:, terminal], asked[:, terminal, column]
-        )
-        return out
 
     def _write(self, loads: FloatArray) -> None:
         """Set the loads' power.
@@ -216,3 +201,19 @@ class FourWireSolver:
     def _name(self, kind: str, row: int) -> str:
         number = self._conductors.ties[row] if kind == "tie" else row
         return f"{_KINDS[kind]}{number}"
+
+
+def _at_loads(circuit: Circuit, connected: BoolArray) -> Any:
+    """Return the matrix from powers ``[3n]`` by terminal and conductor to those of the loads.
+
+    What is asked for on conductors that a terminal has not goes to those it has, in equal parts;
+    a load between phases takes the sum.
+    """
+    terminal, column = circuit.load_terminal, circuit.load_column
+    share = np.where(connected[terminal], 0.0, 1.0 / connected.sum(axis=1)[terminal, None])
+    single = np.flatnonzero(column >= 0)
+    share[single, column[single]] = 1.0
+    share[column < 0] = 1.0
+    row, own = np.nonzero(share)
+    shape = (len(terminal), connected.size)
+    return csr_array((share[row, own], (row, 3 * terminal[row] + own)), shape=shape)
