@@ -29,6 +29,7 @@ from simulators.devices import (
     make_weather,
     pv_systems,
     read_sessions,
+    refine,
     roofs,
     turbine_power,
     vary,
@@ -147,14 +148,22 @@ def _record(
                 p_w, q_var, seed=config.seed, customer=record.terminal,
                 variation=config.devices.household.variation, first_slot=first,
             )  # fmt: skip
-        device = {
+        device: dict[str, Any] = {
             "id": record.id,
             "kind": "pv" if record.kind == "pv" else "load",
             "terminal": record.terminal,
             "p_w": p_w[before:total],
             "q_var": q_var[before:total],
         }
-        devices.append(_to_milliwatts(device))
+        device = _to_milliwatts(device)
+        step_s = config.devices.household.resample_s
+        if step_s is not None and record.kind == "load" and record.terminal in customers:
+            device["p_w"], device["q_var"] = refine(
+                device["p_w"], device["q_var"], seed=config.seed, customer=record.terminal,
+                steps=SLOT_MS // (step_s * 1000),
+            )  # fmt: skip
+            device["step_s"] = step_s
+        devices.append(device)
         held = history_w.setdefault(record.terminal, np.zeros(before))
         held += p_w[:before]
     return devices, history_w

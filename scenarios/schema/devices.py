@@ -41,6 +41,11 @@ class Household(Section):
     variation: Share = Field(
         default=0.2, description="How much each customer differs from the standard shape, 0 to 1."
     )
+    resample_s: ControlPeriod | None = Field(
+        default=None,
+        description="Resample their quarter-hours to this step [s], divides 900, by a seeded model "
+        "that keeps each quarter-hour's energy. null: constant within them.",
+    )
 
 
 def _ordered(values: list[float]) -> list[float]:

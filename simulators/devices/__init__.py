@@ -23,6 +23,7 @@ from simulators.devices.homes import (
 )
 from simulators.devices.profiles import vary
 from simulators.devices.pv import PvSystem, pv_power
+from simulators.devices.resample import refine
 from simulators.devices.sessions import SessionStatistics, read_sessions, sample_sessions
 from simulators.devices.sim import DevicesSimulator
 from simulators.devices.specs import parse_devices
@@ -51,6 +52,7 @@ __all__ = [
     "pv_power",
     "pv_systems",
     "read_sessions",
+    "refine",
     "roofs",
     "sample_sessions",
     "turbine_power",

@@ -130,7 +130,7 @@ class DevicesCore:
     def next_ms(self) -> int:
         """Return the next tick that is due."""
         due = [
-            (self.t_ms // SLOT_MS + 1) * SLOT_MS,
+            (self.t_ms // self.load.step_ms + 1) * self.load.step_ms,
             self.ev.due_ms,
             self.battery.due_ms,
             self.pv.due_ms,

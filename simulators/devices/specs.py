@@ -53,10 +53,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LoadSpec(DeviceSpec):
-    """An uncontrolled load: mean powers ``[slots]`` of each quarter of an hour."""
+    """An uncontrolled load: mean powers of each ``step_s``, a part of a quarter of an hour."""
 
     p_w: FloatArray
     q_var: FloatArray
+    step_s: int = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,9 @@ class BatterySpec(DeviceSpec):
     initial_wh: float
 
 
+_SLOT_S = 900
+
+
 def parse_devices(
     items: Sequence[Mapping[str, Any]], terminals: Sequence[str], slots: int
 ) -> list[DeviceSpec]:
@@ -153,7 +157,13 @@ def _parse(check: Checker, terminals: frozenset[str], slots: int) -> DeviceSpec 
 
 
 def _load(check: Checker, head: Head, slots: int) -> DeviceSpec:
-    return LoadSpec(*head, check.series("p_w", slots), check.series("q_var", slots, default=0.0))
+    step_s = check.integer("step_s", _SLOT_S, least=1)
+    if step_s < 1 or _SLOT_S % step_s:
+        check.fault("step_s", f"must divide a quarter of an hour, {_SLOT_S} s, not {step_s}")
+        step_s = _SLOT_S
+    values = slots * (_SLOT_S // step_s)
+    q_var = check.series("q_var", values, default=0.0)
+    return LoadSpec(*head, check.series("p_w", values), q_var, step_s)
 
 
 def _pv(check: Checker, head: Head, slots: int) -> DeviceSpec:

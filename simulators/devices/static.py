@@ -1,14 +1,14 @@
-"""Devices that follow a profile of quarter-hour means: loads, and PV systems with curtailment."""
+"""Devices that follow a profile of means: loads, and PV systems with curtailment."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fernwatt.timebase import SLOT_MS
 from simulators.devices.group import Change
 from simulators.devices.inverter import Inverters
 from simulators.devices.setpoints import SetPoints
@@ -19,6 +19,7 @@ __all__ = ["CONTROL_MS", "LoadFleet", "PvFleet"]
 CONTROL_MS = 60_000
 """How often what needs it is controlled, where the scenario says nothing."""
 
+_SLOT_S = 900
 BoolArray = NDArray[np.bool_]
 
 
@@ -26,8 +27,13 @@ class LoadFleet:
     """All uncontrolled loads; ``p_w`` and ``q_var`` are what they draw, ``[n]``."""
 
     def __init__(self, specs: Sequence[LoadSpec] | Sequence[PvSpec]) -> None:
-        # one row for each slot, so that a step reads one contiguous piece
-        rows = [(spec.p_w, spec.q_var) for spec in specs]
+        # one row for each step, so that a step reads one contiguous piece
+        plates = [(spec.p_w, spec.q_var, getattr(spec, "step_s", _SLOT_S)) for spec in specs]
+        step_s = math.gcd(_SLOT_S, *(own_s for _, _, own_s in plates))
+        rows = [
+            [np.repeat(values, own_s // step_s) for values in courses] for *courses, own_s in plates
+        ]
+        self.step_ms = step_s * 1000
         shape = (len(rows), 2, len(rows[0][0])) if rows else (0, 2, 1)
         both = np.array(rows, dtype=float).reshape(shape)
         self._p_w = np.ascontiguousarray(both[:, 0].T)
@@ -35,8 +41,8 @@ class LoadFleet:
         self.p_w, self.q_var = np.zeros(len(rows)), np.zeros(len(rows))
 
     def decide(self, t_ms: int, energised: BoolArray) -> None:
-        """Take the powers of the slot in which ``t_ms`` lies."""
-        slot = min(t_ms // SLOT_MS, len(self._p_w) - 1)
+        """Take the powers of the step in which ``t_ms`` lies."""
+        slot = min(t_ms // self.step_ms, len(self._p_w) - 1)
         self.p_w = np.where(energised, self._p_w[slot], 0.0)
         self.q_var = np.where(energised, self._q_var[slot], 0.0)
 
