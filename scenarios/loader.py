@@ -44,7 +44,8 @@ def library() -> dict[str, Path]:
 
 def baseline_of(name: str) -> Path | None:
     """Return where the baseline of a packaged scenario is, or would be; None for others."""
-    return _LIBRARY / "baselines" / f"{name}.json" if name in library() else None
+    path = library().get(name)
+    return None if path is None else path.parent / "baselines" / f"{name}.json"
 
 
 def load(
