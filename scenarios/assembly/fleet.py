@@ -87,6 +87,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
         p_max_w=wanted.battery.p_max_w,
         efficiency=wanted.battery.efficiency,
         initial_wh=wanted.battery.capacity_wh / 2,
+        **_battery_details(scenario),
     )
     devices += _heat_pumps(scenario, heated)
     devices += _thermostats(scenario, customers)
@@ -266,6 +267,19 @@ def _chp(plant: Chp, number: int, weather: Weather) -> dict[str, Any]:
         "c_wh_per_k": plant.store_l * 4.186 / 3.6,
         "loss_w_per_k": round(0.05 * plant.store_l ** (2 / 3), 3),
     }
+
+
+def _battery_details(scenario: Scenario) -> dict[str, float]:
+    """Return what a scenario says of its batteries beyond size and efficiency."""
+    battery = scenario.config.devices.battery
+    details = {
+        "standby_w": battery.standby_w,
+        "self_discharge_per_day": battery.self_discharge_per_day,
+        "reserve_wh": battery.reserve_wh,
+        "cycle_fade": battery.cycle_fade,
+        "calendar_fade_per_year": battery.calendar_fade_per_year,
+    }
+    return {name: value for name, value in details.items() if value}
 
 
 def _to_milliwatts(device: dict[str, Any]) -> dict[str, Any]:

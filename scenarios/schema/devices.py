@@ -171,6 +171,27 @@ class Battery(Section):
     efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.95, description="Efficiency of each direction."
     )
+    standby_w: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Power of the electronics, drawn always [W]."
+    )
+    self_discharge_per_day: Annotated[float, Field(ge=0, le=0.99)] = Field(
+        default=0.0, description="Share of the content lost in a day."
+    )
+    reserve_wh: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Energy that is not discharged [Wh]."
+    )
+    cycle_fade: Share = Field(
+        default=0.0, description="Share of the capacity lost by a full cycle; counted, not felt."
+    )
+    calendar_fade_per_year: Share = Field(
+        default=0.0, description="Share of the capacity lost in a year; counted, not felt."
+    )
+
+    @model_validator(mode="after")
+    def _reserve_fits(self) -> Self:
+        if self.reserve_wh > self.capacity_wh:
+            raise ValueError("reserve_wh: larger than capacity_wh")
+        return self
 
 
 class HeatPumps(Section):

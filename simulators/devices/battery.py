@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.devices.group import Change
 from simulators.devices.phi import phi1, phi2
 from simulators.devices.setpoints import NEVER_MS, SetPoints
 from simulators.devices.specs import BatterySpec, FloatArray
@@ -25,7 +26,7 @@ from simulators.devices.specs import BatterySpec, FloatArray
 __all__ = ["BatteryFleet"]
 
 _MS_PER_H = 3.6e6
-_H_PER_DAY = 24.0
+_H_PER_DAY, _H_PER_YEAR = 24.0, 8760.0
 _LEAST_W = 1e-6  # less is no power: the time to a limit would be beyond all numbers
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -49,12 +50,24 @@ class BatteryFleet:
         self.reserve_wh = column("reserve_wh")
         self.k_per_h = -np.log1p(-column("self_discharge_per_day")) / _H_PER_DAY
         self.stored_wh = column("initial_wh")
+        self.cycle_fade, self.calendar_fade = column("cycle_fade"), column("calendar_fade_per_year")
+        self.taken_wh = np.zeros(len(specs))
         n = len(specs)
         self.p_w, self.rate_w = np.zeros(n), np.zeros(n)
         self.on = np.ones(n, dtype=bool)
         self.full, self.empty = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         self.set_points = SetPoints(n)
         self._end_ms = np.full(n, NEVER_MS, dtype=np.int64)
+
+    def aged(self, t_ms: int) -> list[Change]:
+        """Return full cycles and capacity lost since the start, of batteries that count them."""
+        cycles = self.taken_wh / self.capacity_wh
+        fade = cycles * self.cycle_fade + self.calendar_fade * (t_ms / _MS_PER_H / _H_PER_YEAR)
+        counts = np.flatnonzero((self.cycle_fade > 0) | (self.calendar_fade > 0))
+        return [
+            Change(row, "battery_aged", {"cycles": float(cycles[row]), "fade": float(fade[row])})
+            for row in counts.tolist()
+        ]
 
     @property
     def drawn_w(self) -> FloatArray:
@@ -71,6 +84,7 @@ class BatteryFleet:
         first, second = phi1(x), phi2(x)
         leaked_wh = self.k_per_h * h * (self.stored_wh * first + self.rate_w * h * second)
         self.stored_wh = self.stored_wh * np.exp(-x) + self.rate_w * h * first
+        self.taken_wh = self.taken_wh + np.maximum(-self.rate_w, 0.0) * h
         self._snap(t_ms)
         standby_w = np.where(self.on, self.standby_w, 0.0)
         lost_wh = (self.p_w - self.rate_w + standby_w) * h + leaked_wh

@@ -409,6 +409,7 @@ class DevicesCore:
 
     def _close(self, t_ms: int) -> None:
         """End the last interval; write the sessions of vehicles that leave now or later."""
+        self._tell("battery", t_ms, self.battery.aged(t_ms))
         if self._intervals.is_open(t_ms):
             self._end_interval(t_ms)
         for row in np.flatnonzero(self.ev.session >= 0).tolist():

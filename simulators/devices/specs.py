@@ -99,6 +99,8 @@ class BatterySpec(DeviceSpec):
     ``charge_efficiency`` is stored, of the power taken from the store ``discharge_efficiency``
     reaches the terminal. ``standby_w`` is always drawn on top. ``self_discharge_per_day`` is the
     share of its content that it loses in a day. It is not discharged below ``reserve_wh``.
+    ``cycle_fade`` and ``calendar_fade_per_year`` are shares of the capacity lost by a full cycle
+    and in a year; they are counted, not felt.
     """
 
     capacity_wh: float
@@ -109,6 +111,8 @@ class BatterySpec(DeviceSpec):
     self_discharge_per_day: float
     reserve_wh: float
     initial_wh: float
+    cycle_fade: float = 0.0
+    calendar_fade_per_year: float = 0.0
 
 
 _SLOT_S = 900
@@ -217,6 +221,8 @@ def _battery(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG
         check.number("self_discharge_per_day", 0.0, least=0.0, most=0.99),
         reserve_wh,
         check.number("initial_wh", capacity_wh / 2, least=0.0, most=capacity_wh),
+        check.number("cycle_fade", 0.0, least=0.0, most=1.0),
+        check.number("calendar_fade_per_year", 0.0, least=0.0, most=1.0),
     )
 
 

@@ -129,3 +129,20 @@ def test_energy_is_neither_made_nor_lost(
         assert fleet.stored_wh[0] >= min(reserve_wh, initial_wh) * (1 - leak) - 1e-6
         assert abs(fleet.p_w[0]) <= 5_000.0
         before = now
+
+
+def test_ageing_is_counted_and_told_at_the_end() -> None:
+    fades = {"cycle_fade": 1e-4, "calendar_fade_per_year": 0.02}
+    spec = battery(initial_wh=10_000.0, discharge_efficiency=0.9, **fades)
+    core = DevicesCore([TERMINAL], [load([900.0] * 16), spec], 16 * SLOT_MS)
+    due = 0
+    while due is not None:
+        due = core.step(due)
+    told = next(e for e in core.take_events() if e.kind == "battery_aged")
+    cycles = 900.0 / 0.9 * 4 / 10_000.0
+    assert told.value["cycles"] == pytest.approx(cycles)
+    assert told.value["fade"] == pytest.approx(cycles * 1e-4 + 0.02 * 4 / 8760)
+    other = DevicesCore([TERMINAL], [battery()], SLOT_MS)
+    other.step(0)
+    other.step(SLOT_MS)
+    assert other.take_events() == []
