@@ -27,6 +27,7 @@ from simulators.devices import (
     heat_pumps,
     home_batteries,
     make_weather,
+    on_one_phase,
     pv_systems,
     read_sessions,
     refine,
@@ -300,7 +301,7 @@ def _vehicles(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, A
         path = scenario.files[wanted.sessions.file]
         limits = dict.fromkeys(owners, wanted.p_max_w)
         sessions = read_sessions(path, clock=clock, end_ms=end_ms, p_max_w=limits)
-    return charging_points(
+    points = charging_points(
         owners,
         clock=clock,
         end_ms=end_ms,
@@ -309,6 +310,7 @@ def _vehicles(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, A
         p_min_w=wanted.p_min_w,
         sessions=sessions,
     )
+    return on_one_phase(points, config.seed) if wanted.phases == 1 else points
 
 
 def _place(scenario: Scenario, model: GridModel) -> tuple[float, float]:

@@ -151,6 +151,11 @@ class ElectricVehicles(Section):
     p_min_w: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="Smallest charging power when not zero [W]."
     )
+    phases: Literal[1, 3] = Field(
+        default=3,
+        description="3: balanced; 1: on one phase, drawn for each point (the customer's, where "
+        "that is connected to one alone).",
+    )
     sessions: Sessions = Field(default_factory=Sessions, description="When they charge what.")
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from simulators.devices.fleet import (
     charging_points,
     home_batteries,
     households,
+    on_one_phase,
     pv_systems,
     roofs,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "hot_water",
     "households",
     "make_weather",
+    "on_one_phase",
     "parse_devices",
     "pv_power",
     "pv_systems",

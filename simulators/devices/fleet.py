@@ -13,7 +13,15 @@ from simulators.devices.pv import PvSystem, pv_power
 from simulators.devices.sessions import SessionStatistics, sample_sessions
 from simulators.devices.weather import Weather
 
-__all__ = ["assign", "charging_points", "home_batteries", "households", "pv_systems", "roofs"]
+__all__ = [
+    "assign",
+    "charging_points",
+    "home_batteries",
+    "households",
+    "on_one_phase",
+    "pv_systems",
+    "roofs",
+]
 
 _AZIMUTH_STEP_DEG, _TILT_STEP_DEG = 15.0, 5.0
 _AZIMUTHS_DEG, _TILTS_DEG = (90.0, 270.0), (20.0, 45.0)
@@ -106,6 +114,14 @@ def charging_points(
         }
         for device, terminal in owners.items()
     ]  # fmt: skip
+
+
+def on_one_phase(devices: Sequence[Spec], seed: int) -> list[Spec]:
+    """Return devices connected to one phase each, drawn evenly and apart for each."""
+    return [
+        device | {"phase": "abc"[stream(seed, "devices", f"{device['id']}/phase").integers(3)]}
+        for device in devices
+    ]
 
 
 def home_batteries(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,15 @@ class Forecast:
     issued_slot: int
     clearness: FloatArray
     temperature_c: FloatArray
+
+    def product(self, slots: int) -> dict[str, Any]:
+        """Return what a provider sends: the next ``slots`` quarters of an hour as JSON values."""
+        return {
+            "start_ms": self.issued_slot * SLOT_MS,
+            "step_ms": SLOT_MS,
+            "clearness": np.round(self.clearness[:slots], 3).tolist(),
+            "temperature_c": np.round(self.temperature_c[:slots], 1).tolist(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

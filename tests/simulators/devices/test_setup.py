@@ -15,6 +15,7 @@ from simulators.devices import (
     assign,
     charging_points,
     make_weather,
+    on_one_phase,
     parse_devices,
     pv_systems,
     read_sessions,
@@ -79,6 +80,20 @@ def test_roofs_are_drawn_within_their_limits_and_make_pv_devices() -> None:
     specs = pv_systems(owners, systems, truth)
     DevicesCore(CUSTOMERS, specs, DAY_MS).step(0)
     assert all(len(spec["p_w"]) == 96 for spec in specs)
+
+
+def test_points_on_one_phase_are_spread_and_each_keeps_its_own() -> None:
+    owners = assign(1.0, CUSTOMERS, 1, "ev")
+    points = charging_points(owners, clock=CLOCK, end_ms=DAY_MS, seed=1, p_max_w=3_700.0)
+    single = on_one_phase(points, 1)
+    counts = np.array([[p["phase"] for p in single].count(phase) for phase in "abc"])
+    assert counts.min() > 0.2 * len(points)
+    assert on_one_phase(points[5:], 1) == single[5:]
+    core = DevicesCore(CUSTOMERS, single, DAY_MS)
+    due = 0
+    while due is not None and not core.p_w.any():
+        due = core.step(due)
+    assert (core.power()["p_w"] > 0).sum(axis=1).max() == 1
 
 
 def test_sampled_sessions_have_the_stated_marginals() -> None:

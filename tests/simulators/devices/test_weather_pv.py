@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import numpy as np
@@ -92,6 +93,33 @@ def test_a_forecast_is_worse_the_further_it_looks() -> None:
     assert np.mean(far) > 3 * np.mean(near) > 0
     spread = np.mean(degrees, axis=0)
     assert spread[-8:].mean() > 2 * spread[:4].mean()
+
+
+def test_a_forecasts_error_grows_as_it_says() -> None:
+    degrees, latents = [], []
+    for seed in range(400):
+        truth = weather(seed=seed, slots=192)
+        degrees.append(truth.forecast(0, seed).temperature_c - truth.temperature_c)
+        latents.append((truth.forecast(0, seed).clearness, truth.clearness))
+    rms = np.sqrt(np.mean(np.square(degrees), axis=0))
+    ahead_h = np.arange(192) / 4
+    stated = np.minimum(0.5 + 0.06 * ahead_h, 2.5)
+    assert rms == pytest.approx(stated, rel=0.15)
+    assert rms.reshape(-1, 24).mean(axis=1) == pytest.approx(
+        stated.reshape(-1, 24).mean(axis=1), rel=0.1
+    )
+    said, was = (np.array([pair[k] for pair in latents]) for k in (0, 1))
+    skill = [np.corrcoef(said[:, k], was[:, k])[0, 1] for k in range(0, 192, 12)]
+    assert skill[0] > 0.9
+    assert np.mean(skill[-4:]) < 0.75
+    assert np.mean(skill[:4]) > np.mean(skill[4:8]) > np.mean(skill[-8:])
+
+
+def test_a_provider_sends_a_forecast_as_plain_values() -> None:
+    made = weather().forecast(40, 7).product(96)
+    assert (made["start_ms"], made["step_ms"]) == (36_000_000, 900_000)
+    assert len(made["clearness"]) == len(made["temperature_c"]) == 96
+    assert json.loads(json.dumps(made)) == made
 
 
 def test_forecasts_repeat_and_later_ones_are_others() -> None:
