@@ -78,7 +78,7 @@ class Comparison:
         for name, unit, values in self.rows:
             row = [name, number(values[0], unit)]
             for value in values[1:]:
-                row += [number(value, unit), _change_text(name, values[0], value)]
+                row += [number(value, unit), _change_text(name, unit, values[0], value)]
             rows.append(row)
         return head, rows
 
@@ -120,7 +120,7 @@ def _percent(old: float | None, new: float | None) -> float | None:
     return None if not old or new is None else 100.0 * (new - old) / abs(old)
 
 
-def _change_text(name: str, old: float | None, new: float | None) -> str:
+def _change_text(name: str, unit: str, old: float | None, new: float | None) -> str:
     change = _change(old, new)
     if change is None:
         return "" if old == new else "–"
@@ -129,5 +129,6 @@ def _change_text(name: str, old: float | None, new: float | None) -> str:
     up = KPIS[name].up if name in KPIS else Up.NEITHER
     verdict = "" if up is Up.NEITHER else " better" if (change > 0) == (up is Up.GOOD) else " worse"
     percent = _percent(old, new)
-    size = f"{change:+.4g}" if percent is None or abs(percent) > 1000 else f"{percent:+.3g} %"
+    told_in_full = percent is None or abs(percent) > 1000
+    size = f"{'+' * (change > 0)}{number(change, unit)}" if told_in_full else f"{percent:+.3g} %"
     return size + verdict
