@@ -9,12 +9,12 @@ import copy
 import logging
 import time
 import warnings
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from benchmarks.timing import best_ms, figure
 from fernwatt.gridmodel import GridModel, load_grid, load_profiles
 from fernwatt.gridmodel.phases import PhaseRule, assign_phases, connect_phases
 from fernwatt.gridmodel.solvers import FourWireSolver
@@ -38,22 +38,6 @@ def run() -> list[dict[str, Any]]:
     return rows
 
 
-def _row(name: str, value: float, unit: str, reference: float | None, note: str) -> dict[str, Any]:
-    ratio = None if reference is None else reference / value
-    return {"name": name, "value": value, "unit": unit, "reference": reference, "ratio": ratio,
-            "note": note}  # fmt: skip
-
-
-def _best_ms(work: Callable[[int], object], count: int, rounds: int = 5) -> float:
-    best = float("inf")
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        for number in range(count):
-            work(number)
-        best = min(best, (time.perf_counter() - begin) / count)
-    return best * 1e3
-
-
 def _uneven(model: GridModel) -> GridModel:
     return connect_phases(model, assign_phases(model, PhaseRule(), seed=1))
 
@@ -71,7 +55,7 @@ def _against_runpp(code: str) -> dict[str, Any]:
     model = _uneven(load_grid({"simbench": code}))
     powers = _vectors(model, 100)
     solver = FourWireSolver(model)
-    ours = _best_ms(lambda n: solver.solve(powers[n], 0.3 * powers[n]), 100)
+    ours = best_ms(lambda n: solver.solve(powers[n], 0.3 * powers[n]), 100)
     net = copy.deepcopy(model.net)
 
     def runpp(number: int) -> None:
@@ -82,9 +66,9 @@ def _against_runpp(code: str) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         runpp(0)
-        plain = _best_ms(runpp, 10, 3)
+        plain = best_ms(runpp, 10, 3)
     note = "reference: plain runpp, which is balanced"
-    row = _row(f"four-wire power flow {code}", ours, "ms", plain, note)
+    row = figure(f"four-wire power flow {code}", ours, "ms", plain, note)
     assert row["ratio"] >= FLOOR_RUNPP, row
     return row
 
@@ -116,7 +100,7 @@ def _against_runpp_3ph() -> dict[str, Any]:
         solver = FourWireSolver(model)
         factors = np.random.default_rng(1).uniform(0.3, 1.2, (100, len(kw), 1))
         q_var = 300.0 * kw
-        ours = _best_ms(lambda n: solver.solve(1e3 * kw * factors[n], q_var), 100)
+        ours = best_ms(lambda n: solver.solve(1e3 * kw * factors[n], q_var), 100)
         full = uneven[["p_a_mw", "p_b_mw", "p_c_mw"]].to_numpy()
 
         def runpp_3ph(number: int) -> None:
@@ -124,8 +108,8 @@ def _against_runpp_3ph() -> dict[str, Any]:
             pp.runpp_3ph(net)
 
         runpp_3ph(0)
-        theirs = _best_ms(runpp_3ph, 4, 2)
-    row = _row("four-wire power flow European LV feeder", ours, "ms", theirs,
+        theirs = best_ms(runpp_3ph, 4, 2)
+    row = figure("four-wire power flow European LV feeder", ours, "ms", theirs,
                "reference: runpp_3ph, phases without a neutral")  # fmt: skip
     assert row["ratio"] >= FLOOR_3PH, row
     return row
@@ -152,7 +136,7 @@ def _year() -> dict[str, Any]:
     year_s = (time.perf_counter() - begin) * SHARE
     assert year_s <= CEILING_YEAR_S, year_s
     note = f"{YEAR} steps of {len(model.buses)} buses, by every {SHARE}th of them"
-    return _row(f"four-wire year {YEAR_GRID}", year_s, "s", None, note)
+    return figure(f"four-wire year {YEAR_GRID}", year_s, "s", None, note)
 
 
 def _district() -> list[dict[str, Any]]:
@@ -164,11 +148,13 @@ def _district() -> list[dict[str, Any]]:
     solver = FourWireSolver(model)
     solver.solve(powers[0], 0.3 * powers[0])
     made_s = time.perf_counter() - begin
-    step_ms = _best_ms(lambda n: solver.solve(powers[n], 0.3 * powers[n]), 20, 3)
+    step_ms = best_ms(lambda n: solver.solve(powers[n], 0.3 * powers[n]), 20, 3)
     what = f"{len(model.buses)} buses, medium and low voltage"
     return [
-        _row(f"four-wire power flow {code} + {len(places)} LV", step_ms, "ms", None, what),
-        _row(f"four-wire circuit {code} + {len(places)} LV", made_s, "s", None, "made and solved"),
+        figure(f"four-wire power flow {code} + {len(places)} LV", step_ms, "ms", None, what),
+        figure(
+            f"four-wire circuit {code} + {len(places)} LV", made_s, "s", None, "made and solved"
+        ),
     ]
 
 

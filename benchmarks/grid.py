@@ -10,12 +10,12 @@ import importlib.util
 import logging
 import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import mosaik_api_v3
 import numpy as np
 
+from benchmarks.timing import best_ms, figure
 from fernwatt import mosaik_patch
 from fernwatt.gridmodel import GridModel, load_grid
 from fernwatt.gridmodel.solvers import BalancedSolver
@@ -35,22 +35,6 @@ def run() -> list[dict[str, Any]]:
     return rows
 
 
-def _row(name: str, value: float, unit: str, reference: float | None, note: str) -> dict[str, Any]:
-    ratio = None if reference is None else reference / value
-    return {"name": name, "value": value, "unit": unit, "reference": reference, "ratio": ratio,
-            "note": note}  # fmt: skip
-
-
-def _best_ms(work: Callable[[int], object], count: int, rounds: int = 5) -> float:
-    best = float("inf")
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        for number in range(count):
-            work(number)
-        best = min(best, (time.perf_counter() - begin) / count)
-    return best * 1e3
-
-
 def _vectors(model: GridModel, count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     p_w = model.static_power()[0]
@@ -67,7 +51,7 @@ def _power_flows(code: str) -> list[dict[str, Any]]:
     q_var = np.zeros_like(powers[0])
     solver = BalancedSolver(model)
     solver.solve(powers[0], q_var)
-    ours = _best_ms(lambda n: solver.solve(powers[n], q_var), 100)
+    ours = best_ms(lambda n: solver.solve(powers[n], q_var), 100)
     net = copy.deepcopy(model.net)
 
     def runpp(number: int, **options: Any) -> None:
@@ -77,13 +61,13 @@ def _power_flows(code: str) -> list[dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         runpp(0)
-        plain = _best_ms(runpp, 10, 3)
+        plain = best_ms(runpp, 10, 3)
         recycle = {"recycle": {"bus_pq": True, "trafo": False, "gen": False}}
         runpp(0, **recycle)
-        recycled = _best_ms(lambda n: runpp(n, **recycle), 10, 3)
+        recycled = best_ms(lambda n: runpp(n, **recycle), 10, 3)
     rows = [
-        _row(f"power flow {code}", ours, "ms", plain, "reference: plain runpp"),
-        _row(f"power flow {code}", ours, "ms", recycled, "reference: recycled runpp"),
+        figure(f"power flow {code}", ours, "ms", plain, "reference: plain runpp"),
+        figure(f"power flow {code}", ours, "ms", recycled, "reference: recycled runpp"),
     ]
     assert rows[0]["ratio"] >= FLOOR_PLAIN, rows[0]
     if "-LV-" in code:
@@ -113,7 +97,7 @@ def _peer(code: str) -> list[dict[str, Any]]:
     at = [f"Bus-{row}" for row in model.net.load.bus]
     theirs_ms = _simulator_ms(theirs, at, "P_load[MW]", buses, "Vm[pu]")
     note = "reference: mosaik-pandapower-2; scalars, all loads in, all voltages out"
-    return [_row(f"simulator step {code}", ours_ms, "ms", theirs_ms, note)]
+    return [figure(f"simulator step {code}", ours_ms, "ms", theirs_ms, note)]
 
 
 def _simulator_ms(
@@ -129,7 +113,7 @@ def _simulator_ms(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         step(0)
-        return _best_ms(lambda n: step(n + 1), 20, 3)
+        return best_ms(lambda n: step(n + 1), 20, 3)
 
 
 class Power(mosaik_api_v3.Simulator):
@@ -177,7 +161,7 @@ def _long_run() -> list[dict[str, Any]]:
         per_step[steps] = (time.process_time() - begin) / steps * 1e3
     short, long = per_step[10_000], per_step[100_000]
     note = "reference: the same at 10,000 steps (the ratio is short by long)"
-    row = _row(f"mosaik step, {code}, 100,000 steps", long, "ms", short, note)
+    row = figure(f"mosaik step, {code}, 100,000 steps", long, "ms", short, note)
     assert long <= CEILING_LONG_RUN * short, row
     return [row]
 
