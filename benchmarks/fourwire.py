@@ -1,4 +1,4 @@
-"""Cost of a power flow with phases and neutral: ``python -m benchmarks.fourwire``.
+"""Cost of a power flow with phases and neutral: ``python -m benchmarks fourwire``.
 
 Times are the best of several rounds in one process, other uneven power at each step.
 """
@@ -6,7 +6,6 @@ Times are the best of several rounds in one process, other uneven power at each 
 from __future__ import annotations
 
 import copy
-import logging
 import time
 import warnings
 from datetime import UTC, datetime
@@ -156,17 +155,3 @@ def _district() -> list[dict[str, Any]]:
             f"four-wire circuit {code} + {len(places)} LV", made_s, "s", None, "made and solved"
         ),
     ]
-
-
-def main() -> None:
-    """Print the figures as a table."""
-    logging.disable(logging.WARNING)
-    for row in run():
-        reference = "" if row["reference"] is None else f"{row['reference']:10.3f}"
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:7.1f}"
-        value = f"{row['value']:6.3f} {row['unit']}"
-        print(f"{row['name']:48} {value:>9} {reference:>10} {ratio:>7}  {row['note']}")
-
-
-if __name__ == "__main__":
-    main()

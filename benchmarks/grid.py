@@ -1,4 +1,4 @@
-"""Cost of a power flow, and of the grid's steps under mosaik: ``python -m benchmarks.grid``.
+"""Cost of a power flow, and of the grid's steps under mosaik: ``python -m benchmarks grid``.
 
 Times are the best of several rounds in one process, the load vector rewritten each time.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import logging
 import time
 import warnings
 from typing import Any
@@ -164,18 +163,3 @@ def _long_run() -> list[dict[str, Any]]:
     row = figure(f"mosaik step, {code}, 100,000 steps", long, "ms", short, note)
     assert long <= CEILING_LONG_RUN * short, row
     return [row]
-
-
-def main() -> None:
-    """Print the figures as a table."""
-    logging.disable(logging.WARNING)
-    print(f"{'figure':44} {'value':>9} {'reference':>10} {'ratio':>7}  note")
-    for row in run():
-        reference = "" if row["reference"] is None else f"{row['reference']:10.3f}"
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:7.1f}"
-        value = f"{row['value']:6.3f} {row['unit']}"
-        print(f"{row['name']:44} {value:>9} {reference:>10} {ratio:>7}  {row['note']}")
-
-
-if __name__ == "__main__":
-    main()

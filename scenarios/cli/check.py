@@ -53,15 +53,7 @@ def check(
 
     path = baseline or _packaged(run)
     if update:
-        if not reason.strip() and _asks():
-            reason = typer.prompt("Why do the values move?")
-        known = path.exists()
-        outcome = analysis.check(run, path) if known else None
-        analysis.update(run, path, reason)
-        if as_json:
-            write_json({"baseline": str(path), "kpis": outcome.plain()["kpis"] if outcome else []})
-        else:
-            typer.echo(f"{outcome.moved()} now\n{path}" if outcome else f"new: {path}")
+        _update(run, path, reason, as_json=as_json)
         return
     if reason:
         raise UsageError("--reason goes with --update")
@@ -76,6 +68,20 @@ def check(
     if outcome.failed:
         note("If that is meant, rewrite the baseline with --update and a reason.")
         raise typer.Exit(KpiRegression.exit_code)
+
+
+def _update(run: Path, path: Path, reason: str, *, as_json: bool) -> None:
+    """Rewrite a baseline, and say what that changes."""
+    import analysis
+
+    if not reason.strip() and _asks():
+        reason = typer.prompt("Why do the values move?")
+    outcome = analysis.check(run, path) if path.exists() else None
+    analysis.update(run, path, reason)
+    if as_json:
+        write_json({"baseline": str(path), "kpis": outcome.plain()["kpis"] if outcome else []})
+    else:
+        typer.echo(f"{outcome.moved()} now\n{path}" if outcome else f"new: {path}")
 
 
 def _packaged(run: Path) -> Path:
