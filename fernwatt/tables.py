@@ -124,6 +124,43 @@ _ALL = (
         """,
     ),
     _table(
+        "switch",
+        "each operation of a switch",
+        """
+        t_us:i  time
+        id:s  event
+        cause:s  what made it happen
+        switch:s  switch
+        closed:b  whether it closed
+        phases:s  poles that moved
+        """,
+    ),
+    _table(
+        "interruption",
+        "each interruption of a terminal's supply",
+        """
+        begin_us:i  when all its conductors had lost voltage
+        end_us:i  when one of them had it again (the end of the run, where it lasted longer)
+        terminal:s  connection point
+        customer:s  customer (empty: nobody's)
+        cause:s  event that brought it about
+        restored_by:s  event that ended it
+        complete:b  whether it ended within the run
+        energy_wh:f  energy not supplied: what the terminal drew last, times the duration
+        """,
+    ),
+    _table(
+        "unsupplied",
+        "customers without supply, in each interval and area that had some",
+        """
+        t_ms:i  start of the interval
+        area:s  area
+        customers:i  most of them at once
+        customer_h:f  their time without supply, summed
+        energy_wh:f  energy not supplied
+        """,
+    ),
+    _table(
         "device",
         "each device, mean power of the interval and content at its end",
         """

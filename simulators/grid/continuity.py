@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fernwatt.gridmodel import GridModel
-from fernwatt.gridmodel.solvers import GridState
+from fernwatt.gridmodel.solvers import BoolArray, GridState
 
 __all__ = ["Continuity"]
 
@@ -13,13 +13,14 @@ __all__ = ["Continuity"]
 class Continuity:
     """Follows the switches of a grid.
 
-    A line is continuous when all switches at its ends are closed and its conductors ``whole``,
-    energised when voltage reaches it at one of them; a switch is continuous when closed.
+    A line is continuous when all poles of the switches at its ends are closed and its conductors
+    ``whole``, energised when voltage reaches it over one of them; a switch is continuous when all
+    its ``poles`` ``[n_switches, 3]``, which others move, are closed.
     """
 
-    def __init__(self, model: GridModel) -> None:
+    def __init__(self, model: GridModel, poles: BoolArray) -> None:
         row = {bus.id: number for number, bus in enumerate(model.buses)}
-        self.closed = np.array([switch.closed for switch in model.switches], dtype=bool)
+        self._poles = poles
         self._terminal_bus = np.array([row[t.bus] for t in model.terminals], dtype=int)
         self._switch_bus = np.array([row[s.bus] for s in model.switches], dtype=int)
         ends = [(row[line.from_bus], row[line.to_bus]) for line in model.lines]
@@ -41,18 +42,17 @@ class Continuity:
 
     def changes(self, state: GridState) -> list[tuple[str, bool, bool]]:
         """Return (element, energised, continuous) of all that changed; everything at first."""
-        side_closed = np.ones((len(self._line_ends), 2), dtype=bool)
-        open_ones = ~self.closed[self._at_lines]
-        side_closed[self._line_of[open_ones], self._side_of[open_ones]] = False
+        closed = np.asarray(self._poles.all(axis=1))
+        some = self._ends_with(np.asarray(self._poles.any(axis=1)))
         live = state.energised
-        line_live = (live[self._line_ends] & side_closed).any(axis=1)
+        line_live = (live[self._line_ends] & some).any(axis=1)
         n = len(self._terminal_bus)
         terminals = live[self._terminal_bus]
         if state.conductors is not None:
             terminals = state.conductors.terminal_live
         energised = np.concatenate((terminals, line_live, live[self._switch_bus]))
-        lines = side_closed.all(axis=1) & self.whole
-        continuous = np.concatenate((np.ones(n, bool), lines, self.closed))
+        lines = self._ends_with(closed).all(axis=1) & self.whole
+        continuous = np.concatenate((np.ones(n, bool), lines, closed))
         now = np.stack((energised, continuous), axis=1)
         if self._known is None:
             rows = np.arange(len(now))
@@ -60,3 +60,10 @@ class Continuity:
             rows = np.flatnonzero((now != self._known).any(axis=1))
         self._known = now
         return [(self._elements[r], bool(now[r, 0]), bool(now[r, 1])) for r in rows]
+
+    def _ends_with(self, closed: BoolArray) -> BoolArray:
+        """Return for both ends of each line whether its switches are ``closed``."""
+        ends = np.ones((len(self._line_ends), 2), dtype=bool)
+        open_ones = ~closed[self._at_lines]
+        ends[self._line_of[open_ones], self._side_of[open_ones]] = False
+        return ends

@@ -23,11 +23,12 @@ Rows = tuple[str, Mapping[str, Any]]
 class Intervals:
     """Collects the states that hold, and makes the rows of each finished interval.
 
-    ``interval_ms`` 0 records nothing.
+    ``interval_ms`` 0 records nothing. ``by_phase``: every state tells the phases, not only those
+    with a short circuit.
     """
 
-    def __init__(self, model: GridModel, interval_ms: int) -> None:
-        self.interval_ms = interval_ms
+    def __init__(self, model: GridModel, interval_ms: int, *, by_phase: bool) -> None:
+        self.interval_ms, self._by_phase = interval_ms, by_phase
         self._model = model
         bus_row = {bus.id: row for row, bus in enumerate(model.buses)}
         self._bus_of = np.array([bus_row[t.bus] for t in model.terminals], dtype=int)
@@ -95,7 +96,8 @@ class Intervals:
         by_phase = state.conductors.v_bus_v / self._vn_v[:, None]
         extremes = by_phase.min(axis=1), by_phase.max(axis=1)
         self._voltage.add(state.vm_pu, state.energised, span_ms, extremes)
-        self._phases.add(state.conductors, span_ms)
+        if self._by_phase:
+            self._phases.add(state.conductors, span_ms)
 
     def _end(self, t_ms: int) -> list[Rows]:
         self._count(t_ms)
@@ -108,7 +110,7 @@ class Intervals:
         flows = self._flows.take()
         p_from, p_to, rest = flows[:k], flows[k : 2 * k], flows[2 * k :]
         v_v, more = vm[self._bus_of] * self._vn_v[self._bus_of], list[Rows]()
-        if self._state.conductors is not None:
+        if self._by_phase:
             v_v, more = self._phases.take(start_ms)
         return [
             ("bus", {

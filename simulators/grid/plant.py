@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fernwatt.errors import SimulationError
 from fernwatt.gridmodel import GridModel
 from fernwatt.gridmodel.model import FloatArray
-from fernwatt.gridmodel.solvers import BoolArray, FourWireSolver, GridState, Solver
+from fernwatt.gridmodel.solvers import BoolArray, GridState, Solver
 from simulators.grid.continuity import Continuity
 from simulators.grid.integrate import Registers
 from simulators.grid.intervals import Intervals, Rows
 from simulators.grid.phases import terminal_mean
+from simulators.grid.solutions import Solutions
+
+if TYPE_CHECKING:
+    from fernwatt.gridmodel.faults import Short
 
 __all__ = ["Plant", "SupplyChange"]
+
+_POLES = (0, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,13 @@ class Plant:
     ``settle``, which solves only when something changed.
     """
 
-    def __init__(self, model: GridModel, solver: Solver, interval_ms: int = 0) -> None:
+    def __init__(self, model: GridModel, solver: Solver | Solutions, interval_ms: int = 0) -> None:
         self.model = model
         self.t_ms = 0
-        self._solver = solver
-        self._continuity = Continuity(model)
-        self._intervals = Intervals(model, interval_ms)
+        solutions = solver if isinstance(solver, Solutions) else Solutions(model, solver)
+        self._solutions = solutions
+        self._continuity = Continuity(model, solutions.poles)
+        self._intervals = Intervals(model, interval_ms, by_phase=solutions.by_phase)
         n, k = len(model.terminals), len(model.transformers)
         self._registers = Registers(n + k)
         row = {bus.id: number for number, bus in enumerate(model.buses)}
@@ -49,6 +58,7 @@ class Plant:
         self._switch_row = {switch.id: number for number, switch in enumerate(model.switches)}
         self._p_w, self._q_var = np.zeros((n, 3)), np.zeros((n, 3))
         self._changed = self._switched = True
+        self._shorts: tuple[Short, ...] = ()
         self._state: GridState | None = None
         self._served: tuple[FloatArray, FloatArray] = (self._p_w, self._q_var)
 
@@ -69,20 +79,24 @@ class Plant:
         self._p_w, self._q_var = np.array(p_w, dtype=float), np.array(q_var, dtype=float)
         self._changed = True
 
-    def operate(self, switch: str, closed: bool) -> bool:
-        """Open or close a switch by its identifier; return whether it moved.
+    def operate(self, switch: str, closed: bool, phases: Sequence[int] = _POLES) -> bool:
+        """Open or close a switch by its identifier, or single poles; return whether any moved.
 
         Raises SimulationError for an identifier that is no switch.
         """
         row = self._switch_row.get(switch)
         if row is None:
             raise SimulationError(f"{switch} is no switch of this grid")
-        if self._continuity.closed[row] == closed:
+        if not self._solutions.operate(row, closed, phases):
             return False
-        self._continuity.closed[row] = closed
-        self._solver.set_switch(row, closed)
         self._changed = self._switched = True
         return True
+
+    def short(self, shorts: Sequence[Short]) -> None:
+        """Let these short circuits be there from now on, and no others."""
+        if tuple(shorts) != self._shorts:
+            self._shorts = tuple(shorts)
+            self._changed = True
 
     def damage(self, line: str, conductor: int, *, whole: bool) -> None:
         """Break or mend a conductor of a line: 0, 1, 2 the phases, 3 the neutral.
@@ -90,12 +104,12 @@ class Plant:
         Raises SimulationError for what is no such conductor, or without the solver for it.
         """
         rows = [row for row, item in enumerate(self.model.lines) if item.id == line]
-        solver = self._four_wires()
         try:
-            solver.set_conductor(rows[0], conductor, whole)
+            self._continuity.whole[rows[0]] = self._solutions.damage(
+                rows[0], conductor, whole=whole
+            )
         except (IndexError, ValueError) as error:
             raise SimulationError(f"{line} has no conductor {conductor}") from error
-        self._continuity.whole[rows[0]] = not solver.broken(rows[0])
         self._changed = self._switched = True
 
     def rewire(self, terminal: str, phases: tuple[int, int, int]) -> None:
@@ -104,17 +118,11 @@ class Plant:
         Raises SimulationError for an unknown terminal, what is no order of 1, 2, 3, or without
         the solver for it.
         """
-        solver = self._four_wires()
         try:
-            solver.set_wiring(self.model.terminal_ids.index(terminal), phases)
+            self._solutions.rewire(self.model.terminal_ids.index(terminal), phases)
         except ValueError as error:
             raise SimulationError(f"{terminal} cannot be wired to {phases}: {error}") from error
         self._changed = self._switched = True
-
-    def _four_wires(self) -> FourWireSolver:
-        if not isinstance(self._solver, FourWireSolver):
-            raise SimulationError("single conductors need grid.solver: four-wire")
-        return self._solver
 
     def settle(self) -> list[SupplyChange]:
         """Solve for what changed; return what that did to the supply (all of it at first).
@@ -123,7 +131,7 @@ class Plant:
         """
         if not self._changed:
             return []
-        state = self._state = self._solver.solve(self._p_w, self._q_var)
+        state = self._state = self._solutions.solve(self._p_w, self._q_var, self._shorts)
         self._changed = False
         served = state.energised[self._terminal_bus]
         if state.conductors is not None:
@@ -152,6 +160,20 @@ class Plant:
         return self._intervals.due_ms
 
     @property
+    def unsettled(self) -> bool:
+        """Whether something changed since it was last solved."""
+        return self._changed
+
+    @property
+    def asked(self) -> FloatArray:
+        """What the terminals would draw with supply, ``[n, 3]`` [W]."""
+        return self._p_w
+
+    def fault_currents(self) -> dict[str, float]:
+        """Return the largest phase current [A] of each short circuit, as last solved."""
+        return self._solutions.fault_currents()
+
+    @property
     def state(self) -> GridState:
         """The last solved state."""
         if self._state is None:
@@ -165,7 +187,7 @@ class Plant:
 
     def closed(self, row: int) -> bool:
         """Tell whether switch ``row`` of the model is closed."""
-        return bool(self._continuity.closed[row])
+        return bool(self._solutions.poles[row].all())
 
     def energised(self) -> BoolArray:
         """Tell for each terminal whether it has supply."""

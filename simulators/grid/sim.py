@@ -10,7 +10,6 @@ and any ``time_resolution`` of whole milliseconds.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -20,12 +19,14 @@ from fernwatt.gridmodel import GridModel, load_grid
 from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.phases import connect_phases
 from fernwatt.gridmodel.solvers import make_solver
-from fernwatt.identifiers import Sequencer
-from fernwatt.messages import Actuation, Event, Supply
+from fernwatt.messages import Actuation
+from simulators.grid.incidents import make_incidents
 from simulators.grid.inputs import TerminalInputs
 from simulators.grid.intervals import Rows
+from simulators.grid.news import News
 from simulators.grid.outputs import scalar, state_payload, terminal_payload
-from simulators.grid.plant import Plant, SupplyChange
+from simulators.grid.plant import Plant
+from simulators.grid.solutions import Solutions
 
 __all__ = ["GridSimulator"]
 
@@ -50,6 +51,12 @@ class GridSimulator(Adapter):
                 "cache",
                 "phases",
                 "earthing",
+                "upstream",
+                "faults",
+                "protection",
+                "operations",
+                "watch",
+                "seed",
             ],
         ),
         "Bus": model(["vm_pu", "va_degree"], public=False),
@@ -110,10 +117,11 @@ class GridSimulator(Adapter):
         grid = connect_phases(grid, params.get("phases") or {})
         earthing = Earthing.of(params.get("earthing"))
         solver = make_solver(params.get("solver") or "balanced", grid, earthing)
-        self._plant = Plant(grid, solver, int(params.get("interval_ms") or 0))
+        solutions = Solutions(grid, solver, earthing, params.get("upstream"))
+        self._plant = Plant(grid, solutions, int(params.get("interval_ms") or 0))
+        self._news = News()
+        self._incidents = make_incidents(self._plant, self._news, params)
         self._inputs = TerminalInputs(grid)
-        self._ids = Sequencer("grid")
-        self._news: list[Event] = []
         self._rows_of = _places(grid)
         children = [
             {"eid": eid, "type": kind, "rel": [], "children": []}
@@ -140,17 +148,25 @@ class GridSimulator(Adapter):
         if plant is None:
             return None
         if self.end_ms and now_ms >= self.end_ms:
+            self._incidents.play(now_ms * 1000)
+            self._tell_news()
             self._record_rows(plant.close(now_ms))
+            self._record_rows(self._incidents.interruptions.close(now_ms))
             return None
-        self._record_rows(plant.advance(now_ms))
-        cause = self._operate_switches(plant, now_ms, inputs)
+        rows = plant.advance(now_ms)
+        if rows:
+            rows += self._incidents.interruptions.interval(now_ms)
+        self._record_rows(rows)
+        self._incidents.play(now_ms * 1000)
+        cause = self._operate_switches(now_ms, inputs)
         plant.draw(*self._inputs.update(inputs, _EID))
-        self._tell_supply(plant.settle(), now_ms, cause)
-        self._record_news()
-        due = [t for t in (plant.due_ms, self.end_ms or None) if t is not None and t > now_ms]
-        return min(due) if due else None
+        self._incidents.settle(now_ms * 1000, cause)
+        self._tell_news()
+        due_us = self._incidents.due_us
+        dues = (plant.due_ms, self.end_ms or None, None if due_us is None else -(-due_us // 1000))
+        return min((t for t in dues if t is not None and t > now_ms), default=None)
 
-    def _operate_switches(self, plant: Plant, now_ms: int, inputs: Inputs) -> str:
+    def _operate_switches(self, now_ms: int, inputs: Inputs) -> str:
         """Do what actuators and other simulators say; return the last event's identifier."""
         cause = ""
         for item in self.take(inputs, _EID, "actuate"):
@@ -159,47 +175,26 @@ class GridSimulator(Adapter):
                 continue  # a device's: both get all that actuators do
             if order.action not in ("open", "close"):
                 raise SimulationError(f"{order.target} cannot {order.action}, only open and close")
-            if plant.operate(order.target, order.action == "close"):
-                cause = self._tell(now_ms, order.id, order.action, order.target)
+            cause = self._operate(now_ms, order.target, order.action == "close", order.id) or cause
         for eid in sorted(inputs):
             if self._rows_of.get(eid, ("", 0))[0] != "Switch":
                 continue
             values = inputs[eid].get("closed", {})
             for source in sorted(values):
-                closed = bool(values[source])
-                if plant.operate(eid, closed):
-                    cause = self._tell(now_ms, source, "close" if closed else "open", eid)
+                cause = self._operate(now_ms, eid, bool(values[source]), source) or cause
         return cause
 
-    def _tell(self, now_ms: int, cause: str, action: str, switch: str) -> str:
-        kind = {"open": "switch_opened", "close": "switch_closed"}[action]
-        return self._event(now_ms, cause, kind, switch, {"closed": action == "close"})
+    def _operate(self, now_ms: int, switch: str, closed: bool, cause: str) -> str:
+        return self._incidents.operate(now_ms * 1000, switch, closed, cause)
 
-    def _event(self, now_ms: int, cause: str, kind: str, element: str, value: Any) -> str:
-        event = Event(self._ids(), cause, now_ms * 1000, kind, element, value)
-        self.emit(_EID, "events", event)
-        self._news.append(event)
-        return event.id
-
-    def _tell_supply(self, changes: Iterable[SupplyChange], now_ms: int, cause: str) -> None:
-        first = cause == "" and now_ms == 0
-        for change in changes:
-            why = cause
-            if change.element.startswith("terminal/") and not (first and change.energised):
-                kind = "supply_restored" if change.energised else "supply_lost"
-                why = self._event(now_ms, cause, kind, change.element, None)
-            supply = Supply(self._ids(), why, change.element, change.energised, change.continuous)
+    def _tell_news(self) -> None:
+        """Record this step's news, all at once, and hand them out."""
+        self._record_rows(self._news.rows())
+        events, supplies = self._news.take()
+        for event in events:
+            self.emit(_EID, "events", event)
+        for supply in supplies:
             self.emit(_EID, "supply", supply)
-
-    def _record_news(self) -> None:
-        """Record this step's events, all at once."""
-        news, self._news = self._news, []
-        if not news:
-            return
-        columns = ("t_us", "id", "cause", "kind", "element")
-        row: dict[str, Any] = {name: [getattr(event, name) for event in news] for name in columns}
-        values = [json.dumps(event.value, sort_keys=True) for event in news]
-        self.record(_EID, "event", {**row, "source": "grid", "value": values})
 
     def _record_rows(self, rows: Iterable[Rows]) -> None:
         for table, columns in rows:

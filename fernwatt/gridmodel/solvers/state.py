@@ -46,7 +46,8 @@ class Conductors:
     ``i_line_a``, ``i_transformer_a`` ``[n, 4]`` [A]: phases and neutral, the larger of a line's
     ends, a transformer's low-voltage side.
     As phasors: ``v_node_v[n_buses, 4]`` [V] of phases and neutral to earth, 0 where there is none;
-    ``i_line``, ``i_transformer`` ``[n, 2, 4]`` [A] into the branch at its two ends.
+    ``i_line``, ``i_transformer``, ``i_tie`` (bus-bus switches, in the model's order)
+    ``[n, 2, 4]`` [A] into the branch at its two ends.
     """
 
     v_bus_v: FloatArray
@@ -60,6 +61,7 @@ class Conductors:
     v_node_v: ComplexArray
     i_line: ComplexArray
     i_transformer: ComplexArray
+    i_tie: ComplexArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,12 @@ class Solver(Protocol):
 
     def set_switch(self, index: int, closed: bool) -> None:
         """Open or close switch ``index`` of the model; takes effect with the next solution."""
+
+    def set_tap(self, index: int, position: int) -> None:
+        """Move the tap of transformer ``index``; takes effect with the next solution.
+
+        Raises ValueError where it has no such position.
+        """
 
 
 class Trouble:

@@ -125,6 +125,7 @@ class Results:
                 v_node_v=np.where(dead[:, None], 0.0, v[self._nodes]),
                 i_line=flows[line].reshape(-1, 2, 4),
                 i_transformer=flows[trafo].reshape(-1, 2, 4),
+                i_tie=flows[self.branches.parts["tie"]].reshape(-1, 2, 4),
             ),
         ), least_pu  # fmt: skip
 

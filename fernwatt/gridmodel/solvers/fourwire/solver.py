@@ -65,8 +65,12 @@ class FourWireSolver:
 
     def set_switch(self, index: int, closed: bool) -> None:
         """Open or close one switch of the model; the neutral conductor is not switched."""
-        self._trouble.switched(index, closed)
-        self._conductors.closed[index] = closed
+        self.set_poles(index, (closed, closed, closed))
+
+    def set_poles(self, index: int, closed: tuple[bool, bool, bool]) -> None:
+        """Open or close each pole of a switch for itself, as fuses do."""
+        self._trouble.switched(index, all(closed))
+        self._conductors.poles[index] = closed
         self._pending = True
 
     def set_conductor(self, line: int, conductor: int, whole: bool) -> None:

@@ -20,9 +20,9 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Supplied:
-    """``live[n_buses, 3]``: phases that a source reaches. ``whole[n_buses]``: over sound lines.
+    """``live[n_buses, 3]``: phases that a source reaches. ``whole[n_buses]``: over sound elements.
 
-    A line is sound unless one of its conductors broke.
+    An element is sound unless some, but not all, of its conductors are interrupted.
     """
 
     live: BoolArray
@@ -33,13 +33,15 @@ class Conductors:
     """Which conductors are interrupted, at which end of which element.
 
     ``open`` maps ``line``, ``transformer`` and ``tie`` (a bus-bus switch) to ``[n, 2, 4]``: true
-    where a conductor is interrupted at an end. Switches open three phases, the neutral goes on.
+    where a conductor is interrupted at an end. Switches have three ``poles`` ``[n_switches, 3]``,
+    true where closed; the neutral goes on.
     """
 
     def __init__(self, model: GridModel) -> None:
         net = model.net
         self._switch = list(rows(net.switch))
-        self.closed = np.array([switch.closed for switch in model.switches], dtype=bool)
+        closed = np.array([switch.closed for switch in model.switches], dtype=bool)
+        self.poles = np.repeat(closed[:, None], 3, axis=1)
         self._ties = [n for n, row in enumerate(self._switch) if row.et == "b"]
         tie_row = {number: row for row, number in enumerate(self._ties)}
         self._place: list[tuple[str, int, int]] = []
@@ -70,9 +72,9 @@ class Conductors:
         """Return the interrupted conductors of every element."""
         counts = {"line": len(self._line), "transformer": len(self._trafo), "tie": len(self._tie)}
         out = {kind: np.zeros((n, 2, 4), dtype=bool) for kind, n in counts.items()}
-        for (kind, row, end), closed in zip(self._place, self.closed, strict=True):
-            if not closed:
-                out[kind][row, end, :3] = True
+        for switch in np.flatnonzero(~self.poles.all(axis=1)):
+            kind, row, end = self._place[switch]
+            out[kind][row, end, :3] |= ~self.poles[switch]
         out["line"][:, 0] |= self.broken
         return out
 
@@ -81,19 +83,17 @@ class Conductors:
         gone: dict[str, BoolArray] = {
             kind: np.asarray(part.any(axis=1)) for kind, part in self.open().items()
         }
-        line = gone["line"]
-        live = self._reached(line[:, :3], gone).reshape(self._n, 3)
-        torn = self.broken.any(axis=1, keepdims=True).repeat(3, axis=1)
-        whole = self._reached(line[:, :3] | torn, gone).reshape(self._n, 3)
+        torn = {kind: part | part.any(axis=1, keepdims=True) for kind, part in gone.items()}
+        live, whole = (self._reached(part).reshape(self._n, 3) for part in (gone, torn))
         return Supplied(live, np.asarray(whole.any(axis=1)))
 
-    def _reached(self, line_gone: BoolArray, gone: dict[str, BoolArray]) -> BoolArray:
+    def _reached(self, gone: dict[str, BoolArray]) -> BoolArray:
         phases = np.arange(3)
         edges = []
-        for ends, open_ in ((self._line, line_gone), (self._tie, gone["tie"][:, :3])):
+        for ends, open_ in ((self._line, gone["line"][:, :3]), (self._tie, gone["tie"][:, :3])):
             a, b = (3 * ends[:, side, None] + phases for side in (0, 1))
             edges.append(np.stack((a[~open_], b[~open_])))
-        joined = ~gone["transformer"][:, :3].any(axis=1)
+        joined = ~gone["transformer"][:, :3].all(axis=1)
         hv, lv = self._trafo[joined, 0], self._trafo[joined, 1]
         # windings couple all phases: whatever reaches one of them reaches all
         edges.append(np.stack((np.repeat(3 * hv, 3), (3 * lv[:, None] + phases).ravel())))
