@@ -160,7 +160,8 @@ class GridModel:
     """A sanitised grid. ``net`` is a pandapower network that nobody changes: copy it first.
 
     ``net.load`` row i is terminal i with its static power; there are no other loads,
-    generators or storages in it.
+    generators or storages in it. ``terminal_ids`` is the order of every array of terminals,
+    ``index`` its hash, as it travels with ``power`` and ``state``.
     """
 
     net: Any = field(repr=False)
@@ -174,16 +175,16 @@ class GridModel:
     profiles: Profiles = field(repr=False)
     source_hash: str
     notes: tuple[str, ...]
+    terminal_ids: list[str] = field(init=False, repr=False)
+    transformer_ids: list[str] = field(init=False, repr=False)
+    index: str = field(init=False)
 
-    @property
-    def terminal_ids(self) -> list[str]:
-        """Identifiers of the terminals, in the order of every array of terminals."""
-        return [terminal.id for terminal in self.terminals]
-
-    @property
-    def index(self) -> str:
-        """Hash of the terminals' order, as it travels with ``power`` and ``state``."""
-        return index_hash(self.terminal_ids)
+    def __post_init__(self) -> None:
+        """Work out once what every step needs."""
+        ids = [terminal.id for terminal in self.terminals]
+        object.__setattr__(self, "terminal_ids", ids)
+        object.__setattr__(self, "transformer_ids", [item.id for item in self.transformers])
+        object.__setattr__(self, "index", index_hash(ids))
 
     def static_power(self) -> tuple[FloatArray, FloatArray]:
         """Return the record's static power, ``p_w[n]`` and ``q_var[n]``, drawn positive."""

@@ -36,7 +36,7 @@ def state_payload(plant: Plant) -> dict[str, Any]:
         "import_wh": import_wh[:n],
         "export_wh": export_wh[:n],
         "transformers": {
-            "ids": [transformer.id for transformer in plant.model.transformers],
+            "ids": plant.model.transformer_ids,
             "p_w": transformer_p_w,
             "q_var": transformer_q_var,
             "import_wh": import_wh[n:],

@@ -11,8 +11,8 @@ from power_grid_model.errors import PowerGridError
 from power_grid_model_io.converters import PandaPowerConverter
 
 from fernwatt.gridmodel.model import FloatArray, GridModel
-from fernwatt.gridmodel.raw import rows
 from fernwatt.gridmodel.solvers.state import BranchState, GridState, Trouble
+from fernwatt.gridmodel.taps import check_tap
 
 __all__ = ["BalancedSolver"]
 
@@ -39,16 +39,26 @@ class BalancedSolver:
         self._update = {"sym_load": self._load}
         self._switches = _SwitchGear(model, ids)
         # whole rows: power-grid-model hands out single columns at twice the cost
-        wanted = ("node", "source", "line", "transformer", "sym_load", "shunt")
+        wanted = ("node", "source", "line", "transformer", "shunt")
         self._output = [kind for kind in wanted if kind in data]
         self._max_i_a = np.array([line.max_i_a for line in model.lines])
         self._rated_a = _rated_currents(model)
-        self._pending: dict[Any, Any] = self._switches.all()
+        row = {bus.id: number for number, bus in enumerate(model.buses)}
+        self._terminal_bus = np.array([row[t.bus] for t in model.terminals], dtype=int)
+        self._switched = True
+        self._transformer, self._taps = ids["trafo"], dict[int, int]()
 
     def set_switch(self, index: int, closed: bool) -> None:
         """Open or close one switch of the model."""
         self._trouble.switched(index, closed)
-        self._pending.update(self._switches.set(index, closed))
+        self._switches.set(index, closed)
+        self._switched = True
+
+    def set_tap(self, index: int, position: int) -> None:
+        """Move the tap of one transformer of the model."""
+        check_tap(self._model, index, position)
+        self._trouble.damaged(f"{self._model.transformers[index].id} on tap {position}")
+        self._taps[index] = position
 
     def solve(self, p_w: FloatArray, q_var: FloatArray) -> GridState:
         """Return the state for the power drawn, ``[n, 3]`` [W, var]; see ``Solver``."""
@@ -57,9 +67,12 @@ class BalancedSolver:
         if not math.isfinite(p.sum() + q.sum()):
             raise ValueError(self._no_number(p, q))
         self._load["p_specified"], self._load["q_specified"] = p, q
-        if self._pending:
-            self._pgm.update(update_data=self._pending)
-            self._pending = {}
+        if self._switched:
+            self._pgm.update(update_data=self._switches.update())
+            self._switched = False
+        if self._taps:
+            self._pgm.update(update_data={"transformer": self._moved()})
+            self._taps = {}
         if self._n:
             self._pgm.update(update_data=self._update)
         try:
@@ -71,11 +84,17 @@ class BalancedSolver:
         except PowerGridError as error:
             reason = str(error).strip().split("\n")[0]
             raise self._trouble.error(p, self._estimate(), reason) from error
-        state = self._state(result)
+        state = self._state(result, p, q)
         if not math.isfinite(result["node"]["u_pu"].sum()):
             raise self._trouble.error(p, state.vm_pu, "voltages that are no numbers")
         self._trouble.solved(p)
         return state
+
+    def _moved(self) -> Any:
+        array = initialize_array("update", "transformer", len(self._taps))
+        array["id"] = self._transformer[list(self._taps)]
+        array["tap_pos"] = list(self._taps.values())
+        return array
 
     def _no_number(self, p_w: FloatArray, q_var: FloatArray) -> str:
         row = int(np.argmin(np.isfinite(p_w) & np.isfinite(q_var)))
@@ -93,7 +112,7 @@ class BalancedSolver:
         node = result["node"]
         return np.where(node["energized"] == 1, node["u_pu"], np.nan)
 
-    def _state(self, result: Any) -> GridState:
+    def _state(self, result: Any, p_w: FloatArray, q_var: FloatArray) -> GridState:
         node = result["node"]
         energised = node["energized"] == 1
         line = _branch(result.get("line"))
@@ -101,28 +120,29 @@ class BalancedSolver:
         transformer = _branch(result.get("transformer"))
         loading = np.maximum(transformer[4] / self._rated_a[0], transformer[5] / self._rated_a[1])
         source = result["source"]
-        load = result.get("sym_load", _NOTHING)
         shunt = result.get("shunt", _NOTHING)
         loss = line[0].sum() + line[2].sum() + transformer[0].sum() + transformer[2].sum()
         vm_pu, va_degree = node["u_pu"], np.degrees(node["u_angle"])
         if not energised.all():
             vm_pu = vm_pu.copy()
             vm_pu[~energised] = va_degree[~energised] = np.nan
+            served = energised[self._terminal_bus]
+            p_w, q_var = np.where(served, p_w, 0.0), np.where(served, q_var, 0.0)
         return GridState(
             vm_pu=vm_pu,
             va_degree=va_degree,
             energised=energised,
             line=_flows(line, line_i, line_i / self._max_i_a),
             transformer=_flows(transformer, transformer[5], loading),
-            p_terminals_w=load["p"],
-            q_terminals_var=load["q"],
+            p_terminals_w=p_w,
+            q_terminals_var=q_var,
             p_slack_w=float(source["p"].sum()),
             q_slack_var=float(source["q"].sum()),
             p_loss_w=float(loss + shunt["p"].sum()),
         )
 
 
-_NOTHING: Any = {"p": np.zeros(0), "q": np.zeros(0)}
+_NOTHING: Any = {"p": np.zeros(0)}
 
 
 def _branch(result: Any) -> list[FloatArray]:
@@ -164,10 +184,10 @@ def _converted(model: GridModel) -> tuple[dict[Any, Any], dict[str, Any]]:
         [converter.get_id("load", int(row), name="const_power") for row in net.load.index],
         dtype=int,
     )
-    ids["link"] = {
-        int(row): converter.get_id("switch", int(row), name="b2b_switches")
-        for row in net.switch.index
-    }
+    ids["link"] = np.array(
+        [converter.get_id("switch", int(row), name="b2b_switches") for row in net.switch.index],
+        dtype=int,
+    )
     data = dict(data)
     if "sym_load" in data:
         loads = data["sym_load"]
@@ -187,48 +207,48 @@ def _check_order(data: dict[Any, Any], ids: dict[str, Any]) -> None:
 
 
 class _SwitchGear:
-    """Translates switches to the status of a branch's ends; several in series are possible."""
+    """Translates switches to the status of a branch's two ends; several in series are possible."""
 
     def __init__(self, model: GridModel, ids: dict[str, Any]) -> None:
-        self._closed = [switch.closed for switch in model.switches]
-        self._place: list[tuple[Any, int, Any]] = []
-        self._mates: dict[tuple[Any, int, Any], list[int]] = {}
-        net = model.net
-        ends = {"l": ("line", "line", "from_bus"),
-                "t": ("transformer", "trafo", "hv_bus")}  # fmt: skip
-        for row in rows(net.switch):
-            if row.et == "b":
-                place: tuple[Any, int, Any] = (
-                    "link",
-                    int(ids["link"][int(row.Index)]),
-                    None,
-                )
-            else:
-                kind, name, first = ends[row.et]
-                at_from = net[name].at[row.element, first] == row.bus
-                status = "from_status" if at_from else "to_status"
-                place = (kind, int(ids[name][row.element]), status)
-            self._place.append(place)
-            self._mates.setdefault(place, []).append(int(row.Index))
+        switch, n = model.net.switch, len(model.switches)
+        self._closed = np.ones(n, dtype=bool)
+        self._place: list[tuple[str, int, int | slice]] = [("", 0, 0)] * n
+        self._ids = {"link": ids["link"], "line": ids["line"], "transformer": ids["trafo"]}
+        self._open = {kind: np.zeros((len(of), 2), dtype=int) for kind, of in self._ids.items()}
+        self._changed = {kind: set[int]() for kind in self._ids}
+        bus, element, et = (switch[name].to_numpy() for name in ("bus", "element", "et"))
+        for row, number in enumerate(np.flatnonzero(et == "b").tolist()):
+            self._place[number] = ("link", row, slice(None))
+        for letter, kind, name, first in (
+            ("l", "line", "line", "from_bus"), ("t", "transformer", "trafo", "hv_bus")
+        ):  # fmt: skip
+            mine = np.flatnonzero(et == letter)
+            branch = element[mine].astype(int)
+            end = (model.net[name][first].to_numpy()[branch] != bus[mine]).astype(int)
+            for number, row, side in zip(mine.tolist(), branch.tolist(), end.tolist(), strict=True):
+                self._place[number] = (kind, row, side)
+        for number, item in enumerate(model.switches):
+            self.set(number, item.closed)
+        self._changed["link"].update(range(len(self._ids["link"])))
 
-    def set(self, index: int, closed: bool) -> dict[Any, Any]:
-        """Return the update that one operation makes."""
+    def set(self, index: int, closed: bool) -> None:
+        """Open or close one switch."""
+        if closed == self._closed[index]:
+            return
         self._closed[index] = closed
-        return self.all()
+        kind, row, side = self._place[index]
+        self._open[kind][row, side] += -1 if closed else 1
+        self._changed[kind].add(row)
 
-    def all(self) -> dict[Any, Any]:
-        """Return the update that sets every branch end as its switches stand."""
-        by_branch: dict[Any, dict[int, dict[Any, int]]] = {}
-        for place, mates in self._mates.items():
-            kind, ident, status = place
-            value = int(all(self._closed[mate] for mate in mates))
-            ends = ("from_status", "to_status") if status is None else (status,)
-            by_branch.setdefault(kind, {}).setdefault(ident, {}).update(dict.fromkeys(ends, value))
+    def update(self) -> dict[Any, Any]:
+        """Return the update of the branches that changed since the last one."""
         out = {}
-        for kind, branches in by_branch.items():
-            array = initialize_array("update", kind, len(branches))
-            array["id"] = list(branches)
-            for status in ("from_status", "to_status"):
-                array[status] = [ends.get(status, 1) for ends in branches.values()]
-            out[kind] = array
+        for kind, changed in self._changed.items():
+            if not changed:
+                continue
+            rows = np.array(sorted(changed), dtype=int)
+            array = out[kind] = initialize_array("update", kind, len(rows))
+            array["id"] = self._ids[kind][rows]
+            array["from_status"], array["to_status"] = (self._open[kind][rows] == 0).T
+            changed.clear()
         return out
