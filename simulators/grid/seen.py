@@ -26,7 +26,8 @@ _KINDS = ("line", "transformer", "bus")
 class Place:
     """An end (0: from or high-voltage side, 1: the other) of a line, transformer or bus coupler.
 
-    ``row`` is that of the model's lines or transformers, or of its switches for a coupler.
+    ``row`` is that of the model's lines or transformers, of its switches for a coupler, or among
+    what others in the grid show (kind ``other``: segments of lighting feeders).
     """
 
     id: str
@@ -37,14 +38,18 @@ class Place:
 
 
 def parse_places(
-    model: GridModel, items: Sequence[Mapping[str, Any]], path: str = "watch"
+    model: GridModel,
+    items: Sequence[Mapping[str, Any]],
+    path: str = "watch",
+    others: Sequence[str] = (),
 ) -> list[Place]:
     """Return places of ``{id, element, end}``; ``element`` a line, transformer or switch.
 
-    A switch stands for the end of the element that it switches. Raises ScenarioError with all
+    A switch stands for the end of the element that it switches. ``others`` are identifiers of
+    what somebody else in the grid shows, in that one's order. Raises ScenarioError with all
     elements that do not exist.
     """
-    finder = _Finder(model)
+    finder = _Finder(model, others)
     found, faults = [], []
     for number, item in enumerate(items):
         place = finder.place(str(item["id"]), str(item["element"]), int(item.get("end", 0)))
@@ -59,7 +64,8 @@ def parse_places(
 
 
 class _Finder:
-    def __init__(self, model: GridModel) -> None:
+    def __init__(self, model: GridModel, others: Sequence[str]) -> None:
+        self._others = {ident: row for row, ident in enumerate(others)}
         self._bus = {bus.id: row for row, bus in enumerate(model.buses)}
         self._ends: dict[str, tuple[str, int, str, str]] = {}
         for row, line in enumerate(model.lines):
@@ -69,6 +75,8 @@ class _Finder:
         self._switches = {switch.id: (row, switch) for row, switch in enumerate(model.switches)}
 
     def place(self, ident: str, element: str, end: int) -> Place | None:
+        if element in self._others:
+            return Place(ident, "other", self._others[element], 0, 0)
         if element in self._switches:
             row, switch = self._switches[element]
             if switch.kind == "bus":
@@ -91,18 +99,27 @@ class Places:
         tie = {row: number for number, row in enumerate(ties)}
         self._bus = np.array([place.bus for place in places], dtype=int)
         self._at: dict[str, tuple[Any, Any, Any]] = {}
-        for kind in _KINDS:
+        for kind in (*_KINDS, "other"):
             rows = [n for n, place in enumerate(places) if place.kind == kind]
             of = [tie[places[n].row] if kind == "bus" else places[n].row for n in rows]
             ends = [places[n].end for n in rows]
             self._at[kind] = tuple(np.array(part, dtype=int) for part in (rows, of, ends))  # type: ignore[assignment]
 
-    def phasors(self, state: GridState) -> tuple[ComplexArray, ComplexArray]:
+    def phasors(
+        self, state: GridState, others: tuple[ComplexArray, ComplexArray] | None = None
+    ) -> tuple[ComplexArray, ComplexArray]:
         """Return currents into the elements [A] and phase-to-earth voltages [V], ``[m, 3]``.
 
         Without phases in the solution they are those of a symmetrical system, and couplers
-        between buses show no current.
+        between buses show no current. ``others``: both as somebody else shows them.
         """
+        i_a, v_v = self._of_grid(state)
+        rows, of, _ = self._at["other"]
+        if others is not None and len(rows):
+            i_a[rows], v_v[rows] = others[0][of], others[1][of]
+        return i_a, v_v
+
+    def _of_grid(self, state: GridState) -> tuple[ComplexArray, ComplexArray]:
         i_a = np.zeros((len(self.places), 3), dtype=complex)
         conductors = state.conductors
         if conductors is None:

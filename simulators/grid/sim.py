@@ -41,7 +41,7 @@ class GridSimulator(Adapter):
         "Grid": model(
             ["terminal", "state", "p_import_mw", "p_loss_mw"],
             trigger=["power", "actuate"],
-            transient=["supply", "events", ROWS],
+            transient=["supply", "events", "seen", ROWS],
             params=[
                 "source",
                 "lv",
@@ -195,6 +195,8 @@ class GridSimulator(Adapter):
             self.emit(_EID, "events", event)
         for supply in supplies:
             self.emit(_EID, "supply", supply)
+        for snapshot in self._incidents.take_seen():
+            self.emit(_EID, "seen", snapshot)
 
     def _record_rows(self, rows: Iterable[Rows]) -> None:
         for table, columns in rows:

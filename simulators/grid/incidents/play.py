@@ -44,11 +44,14 @@ class Incidents:
         protection: Protection | None = None,
         places: Places | None = None,
         operations: Sequence[OperationSpec] = (),
+        watched: Places | None = None,
     ) -> None:
         self._plant, self._news = plant, news
         self._faults = Faults(faults)
         self._protection, self._places = protection, places
         self._operations = list(operations)
+        self._watched = watched
+        self._seen: list[dict[str, Any]] = []
         self.interruptions = Interruptions(plant)
 
     @property
@@ -93,7 +96,22 @@ class Incidents:
         if self._protection is not None and self._places is not None:
             self._protection.observe(t_us, *self._places.phasors(state), cause)
 
+        if self._watched is not None:
+            self._seen.append({"t_us": t_us, "cause": cause, **self._snapshot(self._watched)})
+
+    def take_seen(self) -> list[dict[str, Any]]:
+        """Return what was seen at the watched places since the last time, a snapshot each change.
+
+        ``{t_us, cause, i_re[m][3], i_im, v_re, v_im}`` [A, V], holding from ``t_us`` on.
+        """
+        seen, self._seen = self._seen, []
+        return seen
+
     # -- inside ------------------------------------------------------------------------------
+
+    def _snapshot(self, places: Places) -> dict[str, Any]:
+        i_a, v_v = places.phasors(self._plant.state)
+        return {"i_re": i_a.real, "i_im": i_a.imag, "v_re": v_v.real, "v_im": v_v.imag}
 
     def _protect(self, t_us: int) -> str:
         if self._protection is None:
@@ -154,6 +172,7 @@ def make_incidents(plant: Plant, news: News, params: Mapping[str, Any]) -> Incid
         where = [{"id": device.id, "element": device.switch} for device in devices]
         places = Places(plant.model, parse_places(plant.model, where, "protection"))
         protection = Protection(devices, int(params.get("seed") or 0))
+    watch = params.get("watch") or ()
     return Incidents(
         plant,
         news,
@@ -161,4 +180,5 @@ def make_incidents(plant: Plant, news: News, params: Mapping[str, Any]) -> Incid
         protection=protection,
         places=places,
         operations=parse_operations(plant.model, params.get("operations") or ()),
+        watched=Places(plant.model, parse_places(plant.model, watch)) if watch else None,
     )
