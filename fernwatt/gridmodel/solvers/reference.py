@@ -10,6 +10,7 @@ import numpy as np
 
 from fernwatt.gridmodel.model import FloatArray, GridModel
 from fernwatt.gridmodel.solvers.state import BranchState, GridState, Trouble
+from fernwatt.gridmodel.taps import check_tap
 
 __all__ = ["PandapowerSolver"]
 
@@ -28,6 +29,13 @@ class PandapowerSolver:
         states = self._net.switch["closed"].to_numpy(bool).copy()
         states[index] = closed
         self._net.switch["closed"] = states
+
+    def set_tap(self, index: int, position: int) -> None:
+        """Move the tap of one transformer of the model."""
+        check_tap(self._model, index, position)
+        self._trouble.damaged(f"{self._model.transformers[index].id} on tap {position}")
+        self._net.trafo["tap_pos"] = self._net.trafo["tap_pos"].astype(float)
+        self._net.trafo.loc[self._net.trafo.index[index], "tap_pos"] = float(position)
 
     def solve(self, p_w: FloatArray, q_var: FloatArray) -> GridState:
         """Return the state for the power drawn, ``[n, 3]`` [W, var]; see ``Solver``."""

@@ -61,7 +61,7 @@ class Branches:
             self._y[number] += self._shunts.get(number, 0.0)
 
     def add_shunt(self, kind: str, row: int, names: Iterable[str]) -> None:
-        """Count other elements at a branch's ends as part of it."""
+        """Count other elements at a branch's ends as part of it, as they are now."""
         number = self.parts[kind].start + row
         own = {int(node): place for place, node in enumerate(self.nodes[number]) if node}
         shunt = np.zeros((_ENDS, _ENDS), dtype=complex)
@@ -71,8 +71,8 @@ class Branches:
                 for b, other in enumerate(nodes):
                     if one and other:
                         shunt[own[one], own[other]] += y[a, b]
+        self._y[number] += shunt - self._shunts.get(number, 0.0)
         self._shunts[number] = shunt
-        self._y[number] += shunt
 
     def currents(self, v: ComplexArray) -> ComplexArray:
         """Return what flows into the branches, ``[n, 8]`` [A], at their ends' voltages ``v``."""

@@ -156,6 +156,15 @@ class Circuit:
             return f"b{bus}.{nodes}", "delta"
         return f"b{bus}.{nodes}.{4 if self.low[bus] else 0}", "wye"
 
+    def tap_text(self, number: int, tap_hv: float, tap_lv: float) -> Iterator[str]:
+        """Yield what puts a transformer on other ratios of its rated voltages."""
+        parts = self.trafo
+        parts.tap_hv[number], parts.tap_lv[number] = tap_hv, tap_lv
+        yield f"edit transformer.t{number} taps=({_n(tap_hv)} {_n(tap_lv)})"
+        row = self.model.net.trafo.iloc[number]
+        for line in self._magnetising(number, int(row["hv_bus"]), int(row["lv_bus"])):
+            yield line.replace("new ", "edit ", 1)
+
     def _magnetising(self, number: int, hv: int, lv: int) -> Iterator[str]:
         """Return a shunt at each side: between the phases above, to the neutral in four wires."""
         parts = self.trafo

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from fernwatt.gridmodel.linetypes import ComplexArray
@@ -35,9 +37,7 @@ class Results:
             "tie": [f"line.s{number}" for number in interrupted.ties],
         }
         self.branches = Branches(circuit, names, nodes)
-        for row in np.flatnonzero(circuit.trafo.y_pu):
-            shunts = (f"reactor.m{row}h", f"reactor.m{row}l")
-            self.branches.add_shunt("transformer", int(row), shunts)
+        self.magnetising(range(len(net.trafo)))
         self._bus = net.load["bus"].to_numpy(int)
         self._delta = circuit.load_column < 0
         self._load_at = circuit.load_terminal * 3 + np.maximum(circuit.load_column, 0)
@@ -49,6 +49,13 @@ class Results:
         sides = [net.trafo[name].to_numpy(float) * 1e3 for name in ("vn_hv_kv", "vn_lv_kv")]
         self._rated_a = [sn_va * 1e6 / (side * _SQRT3) for side in sides]
         self.supplied(interrupted.supplied(), np.tile(np.arange(3), (len(self._bus), 1)))
+
+    def magnetising(self, transformers: Iterable[int]) -> None:
+        """Take over the shunts of transformers as they are now."""
+        for row in transformers:
+            if self._circuit.trafo.y_pu[row] != 0:
+                shunts = (f"reactor.m{row}h", f"reactor.m{row}l")
+                self.branches.add_shunt("transformer", row, shunts)
 
     def supplied(self, supplied: Supplied, wiring: IntArray) -> None:
         """Take over what is supplied, and which phases the terminals' conductors are at."""

@@ -18,6 +18,7 @@ from fernwatt.gridmodel.solvers.fourwire.circuit import Circuit
 from fernwatt.gridmodel.solvers.fourwire.results import Results
 from fernwatt.gridmodel.solvers.fourwire.supply import Conductors
 from fernwatt.gridmodel.solvers.state import BoolArray, GridState, Trouble
+from fernwatt.gridmodel.taps import check_tap, tap_ratios
 
 __all__ = ["FourWireSolver"]
 
@@ -52,6 +53,7 @@ class FourWireSolver:
                 self._connected[row] = np.isin([1, 2, 3], terminal.phases)
         self._at_loads = _at_loads(self._circuit, self._connected)
         self._wiring = np.tile(np.arange(3), (n, 1))
+        self._taps: dict[int, int] = {}
         self._start: ComplexArray | None = None
         self._rebuild = True
         self._solve_circuit()
@@ -71,6 +73,13 @@ class FourWireSolver:
         """Open or close each pole of a switch for itself, as fuses do."""
         self._trouble.switched(index, all(closed))
         self._conductors.poles[index] = closed
+        self._pending = True
+
+    def set_tap(self, index: int, position: int) -> None:
+        """Move the tap of one transformer of the model."""
+        check_tap(self._model, index, position)
+        self._trouble.damaged(f"{self._model.transformers[index].id} on tap {position}")
+        self._taps[index] = position
         self._pending = True
 
     def set_conductor(self, line: int, conductor: int, whole: bool) -> None:
@@ -184,6 +193,8 @@ class FourWireSolver:
                 self._circuit.command(f"{verb} {self._name(kind, row)} {end + 1} {wire + 1}")
                 changed.setdefault(kind, set()).add(int(row))
         self._open = wanted
+        moved = self._move_taps()
+        changed.setdefault("transformer", set()).update(moved)
         self._supplied = self._conductors.supplied()
         circuit = self._circuit
         at_bus = circuit.load_bus
@@ -199,8 +210,21 @@ class FourWireSolver:
         self._start = self._voltages().copy()
         self._rebuild = bool(impedance.any())
         self._results.branches.read(changed)
+        self._results.magnetising(moved)
         self._results.supplied(self._supplied, self._wiring)
         self._pending = False
+
+    def _move_taps(self) -> list[int]:
+        """Bring the circuit's transformers to their taps; return those that moved."""
+        moved, self._taps = self._taps, {}
+        if moved:
+            at = self._model.net.trafo["tap_pos"].to_numpy(float).copy()
+            at[list(moved)] = list(moved.values())
+            hv, lv = tap_ratios(self._model, at)
+            for row in moved:
+                for text in self._circuit.tap_text(row, float(hv[row]), float(lv[row])):
+                    self._circuit.command(text)
+        return list(moved)
 
     def _name(self, kind: str, row: int) -> str:
         number = self._conductors.ties[row] if kind == "tie" else row

@@ -9,6 +9,7 @@ import numpy as np
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel.linetypes import ComplexArray
 from fernwatt.gridmodel.model import FloatArray, GridModel
+from fernwatt.gridmodel.taps import tap_ratios
 
 __all__ = ["TransformerParts", "transformer_parts"]
 
@@ -43,8 +44,7 @@ class TransformerParts:
 def transformer_parts(model: GridModel) -> TransformerParts:
     """Return the data of a model's transformers; ScenarioError for clocks 2, 6 and 10."""
     trafo = model.net.trafo
-    step = (trafo["tap_pos"] - trafo["tap_neutral"]) * trafo["tap_step_percent"] / 100.0
-    ratio, at_hv = 1.0 + step.to_numpy(float), (trafo["tap_side"] == "hv").to_numpy(bool)
+    tap_hv, tap_lv = tap_ratios(model, trafo["tap_pos"].to_numpy(float))
     vk, vkr = (trafo[name].to_numpy(float) / 100.0 for name in ("vk_percent", "vkr_percent"))
     series = vkr + 1j * np.sqrt(np.maximum(vk**2 - vkr**2, 0.0))
     g = trafo["pfe_kw"].to_numpy(float) * 1e-3 / trafo["sn_mva"].to_numpy(float)
@@ -66,8 +66,8 @@ def transformer_parts(model: GridModel) -> TransformerParts:
         kva=(trafo["sn_mva"] * trafo["parallel"]).to_numpy(float) * 1e3,
         kv_hv=trafo["vn_hv_kv"].to_numpy(float),
         kv_lv=trafo["vn_lv_kv"].to_numpy(float),
-        tap_hv=np.where(at_hv, ratio, 1.0),
-        tap_lv=np.where(at_hv, 1.0, ratio),
+        tap_hv=tap_hv,
+        tap_lv=tap_lv,
         z_pu=series + series**2 / 4.0 * y,
         y_pu=y / (2.0 + series * y / 2.0),
         turned=[_TURNED[_CLOCKS[clock][1]] for clock in clocks],
