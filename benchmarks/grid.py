@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import itertools
 import time
 import warnings
 from typing import Any
@@ -15,6 +16,7 @@ import mosaik_api_v3
 import numpy as np
 
 from benchmarks.timing import best_ms, figure
+from benchmarks.year import YEAR, year_s
 from fernwatt import mosaik_patch
 from fernwatt.gridmodel import GridModel, load_grid
 from fernwatt.gridmodel.solvers import BalancedSolver
@@ -22,6 +24,8 @@ from fernwatt.gridmodel.solvers import BalancedSolver
 GRIDS = ("1-LV-semiurb4--0-sw", "1-LV-rural3--0-sw", "1-MV-semiurb--0-sw")
 FLOOR_PLAIN = 50.0
 FLOOR_RECYCLED = 15.0
+YEAR_GRID, SHARE, CEILING_YEAR_S = "1-LV-rural3--0-sw", 16, 10.0
+LARGE_GRID, CEILING_LARGE_MS = "1-MVLV-urban-all-0-sw", 20.0
 CEILING_LONG_RUN = 1.2
 _PEER = "mosaik_components.pandapower"
 
@@ -29,6 +33,7 @@ _PEER = "mosaik_components.pandapower"
 def run() -> list[dict[str, Any]]:
     """Return one row for each figure; AssertionError where a floor is not held."""
     rows = [row for code in GRIDS for row in _power_flows(code)]
+    rows += [_year(), *_large()]
     rows += _peer(GRIDS[0])
     rows += _long_run()
     return rows
@@ -71,6 +76,50 @@ def _power_flows(code: str) -> list[dict[str, Any]]:
     assert rows[0]["ratio"] >= FLOOR_PLAIN, rows[0]
     if "-LV-" in code:
         assert rows[1]["ratio"] >= FLOOR_RECYCLED, rows[1]
+    return rows
+
+
+def _year() -> dict[str, Any]:
+    """Every ``SHARE``-th quarter-hour of a year, the best of three rounds; for the whole year."""
+    model = load_grid({"simbench": YEAR_GRID})
+    solver = BalancedSolver(model)
+    spent_s = min(year_s(solver, model, SHARE) for _ in range(3))
+    note = f"{YEAR} steps of {len(model.buses)} buses, by every {SHARE}th; reference: the limit"
+    row = figure(f"balanced year {YEAR_GRID}", spent_s, "s", CEILING_YEAR_S, note)
+    assert row["ratio"] >= 1.0, row
+    return row
+
+
+def _large() -> list[dict[str, Any]]:
+    """A step of a town's medium and low voltage: the solution alone, and the simulator's step."""
+    from simulators.grid import GridSimulator
+
+    model = load_grid({"simbench": LARGE_GRID})
+    powers = _vectors(model, 20)
+    q_var = np.zeros_like(powers[0])
+    solver = BalancedSolver(model)
+    solver.solve(powers[0], q_var)
+    alone_ms = best_ms(lambda n: solver.solve(powers[n], q_var), 20)
+    simulator = GridSimulator()
+    simulator.init("g", 0.001)
+    simulator.create(1, "Grid", source={"simbench": LARGE_GRID}, interval_ms=900_000)
+    now = itertools.count(step=300_000)  # every third step ends an interval of the tables
+
+    def step(number: int) -> None:
+        power = {"index": model.index, "p_w": powers[number], "q_var": q_var}
+        simulator.step(next(now), {"grid": {"power": {"d": power}}}, 10**12)
+        simulator.get_data({"grid": ["state", "terminal", "rows"]})
+
+    step(0)
+    step_ms = best_ms(step, 18)
+    note = f"{len(model.buses)} buses, {len(model.terminals)} terminals; reference: the limit"
+    rows = [
+        figure(f"power flow {LARGE_GRID}", alone_ms, "ms", CEILING_LARGE_MS, note),
+        figure(f"simulator step {LARGE_GRID}", step_ms, "ms", CEILING_LARGE_MS,
+               "arrays in and out, registers, tables; reference: the limit"),
+    ]  # fmt: skip
+    for row in rows:
+        assert row["ratio"] >= 1.0, row
     return rows
 
 
