@@ -27,9 +27,12 @@ def state_payload(plant: Plant) -> dict[str, Any]:
     p_w, q_var = plant.power
     import_wh, export_wh = plant.registers()
     n = len(p_w)
+    squares = plant.squares()
+    means = {} if squares is None else {"squares": squares}
     transformer_p_w, transformer_q_var = plant.transformer_power()
     return {
         **terminal_payload(plant),
+        **means,
         "t_ms": plant.t_ms,
         "p_w": p_w,
         "q_var": q_var,

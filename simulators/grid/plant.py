@@ -51,10 +51,12 @@ class Plant:
         self._intervals = Intervals(model, interval_ms, by_phase=solutions.by_phase)
         n, k = len(model.terminals), len(model.transformers)
         self._registers = Registers(n + k)
+        self._squares: Registers | None = None
         row = {bus.id: number for number, bus in enumerate(model.buses)}
         self._terminal_bus = np.array([row[t.bus] for t in model.terminals], dtype=int)
         self._lv_bus = np.array([row[t.lv_bus] for t in model.transformers], dtype=int)
         self._vn_v = np.array([bus.vn_v for bus in model.buses]) / np.sqrt(3.0)
+        self._transformer_row = {t.id: number for number, t in enumerate(model.transformers)}
         self._switch_row = {switch.id: number for number, switch in enumerate(model.switches)}
         self._p_w, self._q_var = np.zeros((n, 3)), np.zeros((n, 3))
         self._changed = self._switched = True
@@ -124,6 +126,21 @@ class Plant:
             raise SimulationError(f"{terminal} cannot be wired to {phases}: {error}") from error
         self._changed = self._switched = True
 
+    def set_tap(self, transformer: str, position: int) -> bool:
+        """Move a transformer's tap; return whether it moved.
+
+        Raises SimulationError for an unknown transformer or a position that it has not.
+        """
+        row = self._transformer_row.get(transformer)
+        if row is None:
+            raise SimulationError(f"{transformer} is no transformer of this grid")
+        try:
+            moved = self._solutions.set_tap(row, position)
+        except ValueError as error:
+            raise SimulationError(str(error)) from error
+        self._changed |= moved
+        return moved
+
     def settle(self) -> list[SupplyChange]:
         """Solve for what changed; return what that did to the supply (all of it at first).
 
@@ -143,6 +160,9 @@ class Plant:
         power = np.concatenate((state.p_terminals_w, -state.transformer.p_to_w))
         self._registers.hold(self.t_ms, power)
         self._intervals.hold(self.t_ms, state)
+        if self._squares is not None:
+            held: FloatArray = np.column_stack((self.voltage() ** 2, self.energised()))
+            self._squares.hold(self.t_ms, held.ravel())
         if not self._switched:
             return []
         self._switched = False
@@ -237,6 +257,16 @@ class Plant:
     def registers(self) -> tuple[FloatArray, FloatArray]:
         """Return import and export [Wh] of the terminals, then of the transformers, up to now."""
         return self._registers.read(self.t_ms)
+
+    def keep_squares(self) -> None:
+        """Integrate the squares of the terminals' voltages from now on, for their r.m.s. means."""
+        self._squares = Registers(4 * len(self.model.terminals))
+
+    def squares(self) -> FloatArray | None:
+        """Return integrals up to now, ``[n, 4]``: squared voltages [V²h], time with supply [h]."""
+        if self._squares is None:
+            return None
+        return self._squares.read(self.t_ms)[0].reshape(-1, 4)
 
     def _phase_voltage(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
         if self.state.conductors is not None:

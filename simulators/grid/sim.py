@@ -56,6 +56,8 @@ class GridSimulator(Adapter):
                 "protection",
                 "operations",
                 "watch",
+                "wiring",
+                "squares",
                 "seed",
             ],
         ),
@@ -120,6 +122,12 @@ class GridSimulator(Adapter):
         solutions = Solutions(grid, solver, earthing, params.get("upstream"))
         self._plant = Plant(grid, solutions, int(params.get("interval_ms") or 0))
         self._news = News()
+        for item in params.get("wiring") or ():  # as it is; the model has what the records say
+            self._plant.rewire(item["terminal"], tuple(item["phases"]))
+            truth = {"phases": list(item["phases"])}
+            self._news.truth(0, "", "wiring", item["terminal"], truth)
+        if params.get("squares"):
+            self._plant.keep_squares()
         self._incidents = make_incidents(self._plant, self._news, params)
         self._inputs = TerminalInputs(grid)
         self._rows_of = _places(grid)
@@ -171,6 +179,12 @@ class GridSimulator(Adapter):
         cause = ""
         for item in self.take(inputs, _EID, "actuate"):
             order: Actuation = Actuation.from_plain(item)
+            if order.target.startswith("transformer/"):
+                cause = self._move_tap(now_ms, order) or cause
+                continue
+            if order.action == "repair":
+                self._incidents.repair(now_ms * 1000, order.target, order.id)
+                continue
             if not order.target.startswith("switch/"):
                 continue  # a device's: both get all that actuators do
             if order.action not in ("open", "close"):
@@ -183,6 +197,13 @@ class GridSimulator(Adapter):
             for source in sorted(values):
                 cause = self._operate(now_ms, eid, bool(values[source]), source) or cause
         return cause
+
+    def _move_tap(self, now_ms: int, order: Actuation) -> str:
+        position = order.value["position"]
+        if self._plant is None or not self._plant.set_tap(order.target, position):
+            return ""
+        value = {"position": position}
+        return self._news.tell(now_ms * 1000, order.id, "tap_moved", order.target, value)
 
     def _operate(self, now_ms: int, switch: str, closed: bool, cause: str) -> str:
         return self._incidents.operate(now_ms * 1000, switch, closed, cause)

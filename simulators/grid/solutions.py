@@ -12,6 +12,7 @@ from fernwatt.gridmodel import GridModel
 from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.model import FloatArray
 from fernwatt.gridmodel.solvers import FourWireSolver, GridState, Solver
+from fernwatt.gridmodel.taps import tap_steps
 
 if TYPE_CHECKING:
     from fernwatt.gridmodel.faults import FaultSolver, Short, Upstream
@@ -38,6 +39,7 @@ class Solutions:
         self._earthing, self._upstream = earthing, upstream
         self._wires = solver if isinstance(solver, FourWireSolver) else None
         self._faulty: FaultSolver | None = None
+        self._taps: dict[int, int] = {}
         self.by_phase = self._wires is not None
         closed = np.array([switch.closed for switch in model.switches], dtype=bool)
         self.poles = np.repeat(closed[:, None], 3, axis=1)
@@ -80,6 +82,16 @@ class Solutions:
         """Connect terminal ``row`` to phases in another order; ValueError for what is none."""
         self._four_wires().set_wiring(row, phases)
 
+    def set_tap(self, row: int, position: int) -> bool:
+        """Move the tap of transformer ``row``; return whether it moved, ValueError for no tap."""
+        if self._taps.get(row, tap_steps(self._model, row)[2]) == position:
+            return False
+        self._solver.set_tap(row, position)
+        if self._wires is not None and self._wires is not self._solver:
+            self._wires.set_tap(row, position)
+        self._taps[row] = position
+        return True
+
     def _four_wires(self) -> FourWireSolver:
         if not isinstance(self._solver, FourWireSolver):
             raise SimulationError("single conductors need grid.solver: four-wire")
@@ -94,6 +106,8 @@ class Solutions:
                 for row, switch in enumerate(self._model.switches):
                     if (self.poles[row] != switch.closed).any():
                         self._set_poles(self._wires, row)
+                for row, position in self._taps.items():
+                    self._wires.set_tap(row, position)
             upstream = self._upstream or Upstream.of(None, self._model)
             self._faulty = FaultSolver(self._wires, upstream)
         return self._faulty
