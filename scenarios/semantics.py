@@ -53,7 +53,11 @@ def _get(tree: Any, *path: str | int) -> Any:
 
 
 def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
-    for path in (("grid", "source", "file"), ("devices", "ev", "sessions", "file")):
+    for path in (
+        ("grid", "source", "file"),
+        ("devices", "ev", "sessions", "file"),
+        ("weather", "file"),
+    ):
         name = _get(tree, *path)
         if isinstance(name, str):
             yield path, name

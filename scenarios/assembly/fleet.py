@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel, load_profiles
 from fernwatt.timebase import DAY_MS, SLOT_MS, Clock
+from scenarios.assembly.sky import Sky
 from scenarios.faults import nearest
 from scenarios.loader import Scenario
 from scenarios.schema.devices import Chp, WindTurbine
@@ -26,7 +27,6 @@ from simulators.devices import (
     fridges,
     heat_pumps,
     home_batteries,
-    make_weather,
     on_one_phase,
     pv_systems,
     read_sessions,
@@ -34,15 +34,12 @@ from simulators.devices import (
     roofs,
     turbine_power,
     vary,
-    wind_speed,
 )
 
 __all__ = ["Fleet", "make_fleet"]
 
 FloatArray = NDArray[np.float64]
 _SLOTS_A_DAY = DAY_MS // SLOT_MS
-_KASSEL = (51.3, 9.5)
-"""Where a grid without coordinates is taken to be: the middle of Germany, as SimBench's grids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     """Return the devices of a scenario; raises ScenarioError for faulty session tables."""
     config = scenario.config
     slots, before = config.time.end_ms // SLOT_MS, config.units.history_days * _SLOTS_A_DAY
-    place = _place(scenario, model)
+    sky = Sky(scenario, model)
     devices, history_w = _record(scenario, model, slots, before)
     customers = sorted((t.id for t in model.terminals if t.customer), key=str.encode)
     wanted, seed = config.devices, config.seed
@@ -75,7 +72,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     panels = roofs(roofed, seed, p_rated_w=(low, high))
     heated = assign(wanted.heat_pump.share, customers, seed, "heat_pump")
     needs_weather = roofed or heated or wanted.chp
-    weather = _weather(scenario, place, slots) if needs_weather else None
+    weather = sky.weather if needs_weather else None
     if roofed and weather is not None:
         devices += [
             _to_milliwatts(system) | _inverter(scenario, panels[system["id"]], nominal_v, system)
@@ -93,22 +90,9 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     devices += _heat_pumps(scenario, heated)
     devices += _thermostats(scenario, customers)
     devices += _appliances(scenario, customers)
-    devices += _generators(scenario, model, weather, slots)
+    devices += _generators(scenario, model, sky)
     climate = _climate(weather) if heated and weather is not None else None
-    return Fleet(devices, panels, history_w, place, climate)
-
-
-def _weather(scenario: Scenario, place: tuple[float, float], slots: int) -> Weather:
-    config = scenario.config
-    return make_weather(
-        start=config.time.instant,
-        slots=slots,
-        seed=config.seed,
-        latitude_deg=place[0],
-        longitude_deg=place[1],
-        cloudiness=config.weather.cloudiness,
-        temperature_c=config.weather.temperature_c,
-    )
+    return Fleet(devices, panels, history_w, sky.place, climate)
 
 
 def _climate(weather: Weather) -> dict[str, FloatArray]:
@@ -223,9 +207,7 @@ def _appliances(scenario: Scenario, customers: list[str]) -> list[dict[str, Any]
     )
 
 
-def _generators(
-    scenario: Scenario, model: GridModel, weather: Weather | None, slots: int
-) -> list[dict[str, Any]]:
+def _generators(scenario: Scenario, model: GridModel, sky: Sky) -> list[dict[str, Any]]:
     """Return wind turbines and CHP plants; ScenarioError where a connection point is unknown."""
     wanted, known = scenario.config.devices, set(model.terminal_ids)
     plants = [("wind", n, plant.at) for n, plant in enumerate(wanted.wind)]
@@ -237,11 +219,8 @@ def _generators(
     ]
     if faults:
         raise ScenarioError(faults)
-    seed = scenario.config.seed
-    made = [_turbine(plant, n, slots, seed) for n, plant in enumerate(wanted.wind)]
-    if weather is not None:
-        made += [_chp(plant, n, weather) for n, plant in enumerate(wanted.chp)]
-    return made
+    made = [_turbine(plant, n, sky) for n, plant in enumerate(wanted.wind)]
+    return made + [_chp(plant, n, sky.weather) for n, plant in enumerate(wanted.chp)]
 
 
 def _plant(plant: WindTurbine | Chp, kind: str, number: int) -> dict[str, Any]:
@@ -255,8 +234,8 @@ def _plant(plant: WindTurbine | Chp, kind: str, number: int) -> dict[str, Any]:
     }
 
 
-def _turbine(plant: WindTurbine, number: int, slots: int, seed: int) -> dict[str, Any]:
-    power_w = turbine_power(wind_speed(slots, seed, plant.mean_m_s), plant.p_rated_w)
+def _turbine(plant: WindTurbine, number: int, sky: Sky) -> dict[str, Any]:
+    power_w = turbine_power(sky.wind(plant.mean_m_s), plant.p_rated_w)
     return _to_milliwatts(_plant(plant, "wind", number) | {"p_w": power_w})
 
 
@@ -311,18 +290,3 @@ def _vehicles(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, A
         sessions=sessions,
     )
     return on_one_phase(points, config.seed) if wanted.phases == 1 else points
-
-
-def _place(scenario: Scenario, model: GridModel) -> tuple[float, float]:
-    """Return where the grid lies: as the scenario says, else by its coordinates."""
-    weather = scenario.config.weather
-    places = [(bus.y, bus.x) for bus in model.buses if bus.x is not None and bus.y is not None]
-    found = _KASSEL
-    if places:
-        latitude, longitude = (sum(axis) / len(places) for axis in zip(*places, strict=True))
-        if 47 <= latitude <= 56 and 5 <= longitude <= 16:  # degrees in Germany, no drawing units
-            found = (latitude, longitude)
-    return (
-        found[0] if weather.latitude_deg is None else weather.latitude_deg,
-        found[1] if weather.longitude_deg is None else weather.longitude_deg,
-    )

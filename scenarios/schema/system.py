@@ -19,6 +19,7 @@ __all__ = [
     "Phases",
     "Record",
     "Time",
+    "Upstream",
     "Weather",
 ]
 
@@ -163,6 +164,16 @@ class Earth(Section):
     )
 
 
+class Upstream(Section):
+    """The grid above, as short circuits see it."""
+
+    s_sc_mva: Positive | None = Field(
+        default=None, description="Short-circuit power [MVA]; not given: usual at its voltage."
+    )
+    r_over_x: Positive = Field(default=0.1, description="Resistance by reactance.")
+    z0_over_z1: Positive = Field(default=1.0, description="Zero by positive sequence.")
+
+
 class Grid(Section):
     """The distribution grid."""
 
@@ -179,7 +190,11 @@ class Grid(Section):
         default_factory=Phases, description="How customers are connected (solver four-wire)."
     )
     earthing: Earth = Field(
-        default_factory=Earth, description="Neutral and protective earthing (solver four-wire)."
+        default_factory=Earth,
+        description="Neutral and protective earthing (solver four-wire, and short circuits).",
+    )
+    upstream: Upstream = Field(
+        default_factory=Upstream, description="The grid above, as short circuits see it."
     )
 
 
@@ -196,6 +211,28 @@ class Weather(Section):
     temperature_c: Annotated[float, Field(ge=-40, le=50)] = Field(
         default=10.0, description="Mean outdoor temperature [°C]."
     )
+    file: str | None = Field(
+        default=None,
+        description="EPW, TMY3, PVGIS (TMY as CSV) or a CSV with columns time, ghi_w_m2, "
+        "temperature_c and where wanted dni_w_m2, dhi_w_m2, wind_m_s; a path below the scenario's "
+        "folder. A typical year is taken by day and time. Then cloudiness and temperature_c say "
+        "nothing. null: drawn.",
+    )
+    zone: Annotated[str, Field(pattern=r"^(Z|UTC|[+-]\d\d:\d\d)$")] | None = Field(
+        default=None,
+        description="Time zone of a CSV whose times have none, such as +01:00, the whole year.",
+    )
+    stamps: Literal["begin", "middle", "end"] | None = Field(
+        default=None,
+        description="What of its interval a CSV's time is; null: its beginning.",
+    )
+
+    @model_validator(mode="after")
+    def _for_a_file(self) -> Self:
+        for name in ("zone", "stamps"):
+            if self.file is None and getattr(self, name) is not None:
+                raise ValueError(f"{name}: for a weather file; give file, or leave it out")
+        return self
 
 
 class Record(Section):

@@ -29,6 +29,8 @@ from simulators.devices.sessions import SessionStatistics, read_sessions, sample
 from simulators.devices.sim import DevicesSimulator
 from simulators.devices.specs import parse_devices
 from simulators.devices.weather import Forecast, Weather, make_weather
+from simulators.devices.weather_course import weather_of
+from simulators.devices.weather_files import read_weather
 from simulators.devices.wind import turbine_power, wind_speed
 
 __all__ = [
@@ -54,10 +56,12 @@ __all__ = [
     "pv_power",
     "pv_systems",
     "read_sessions",
+    "read_weather",
     "refine",
     "roofs",
     "sample_sessions",
     "turbine_power",
     "vary",
+    "weather_of",
     "wind_speed",
 ]

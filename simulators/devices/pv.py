@@ -50,6 +50,7 @@ def pv_power(weather: Weather, systems: Sequence[PvSystem]) -> FloatArray:
     for number, system in enumerate(systems):
         groups.setdefault((system.tilt_deg, system.azimuth_deg), []).append(number)
     temperature_c = np.repeat(weather.temperature_c, SUBSLOTS)
+    wind_m_s = _WIND_M_S if weather.wind_m_s is None else np.repeat(weather.wind_m_s, SUBSLOTS)
     extra = pvlib.irradiance.get_extra_radiation(weather.times).to_numpy()
     for (tilt_deg, azimuth_deg), members in sorted(groups.items()):
         poa = pvlib.irradiance.get_total_irradiance(
@@ -58,7 +59,7 @@ def pv_power(weather: Weather, systems: Sequence[PvSystem]) -> FloatArray:
             model="haydavies",
         )["poa_global"]  # fmt: skip
         poa = np.maximum(np.nan_to_num(np.asarray(poa)), 0.0)
-        cell_c = pvlib.temperature.faiman(poa, temperature_c, _WIND_M_S)
+        cell_c = pvlib.temperature.faiman(poa, temperature_c, wind_m_s)
         for number in members:
             fine_w = _ac_power(systems[number], poa, cell_c)
             power_w[number] = -fine_w.reshape(-1, SUBSLOTS).mean(axis=1)

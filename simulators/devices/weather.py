@@ -30,7 +30,16 @@ from fernwatt.streams import stream
 from fernwatt.timebase import SLOT_MS
 from simulators.devices.specs import FloatArray
 
-__all__ = ["DEFAULT_LOCATION", "SUBSLOTS", "Forecast", "Weather", "make_weather"]
+__all__ = [
+    "DEFAULT_LOCATION",
+    "SUBSLOTS",
+    "Forecast",
+    "Weather",
+    "make_weather",
+    "plotting_positions",
+    "sky",
+    "thirds",
+]
 
 DEFAULT_LOCATION = (51.31, 9.49)  # Kassel, where SimBench comes from
 SUBSLOTS = 3  # the sun's position is taken every five minutes
@@ -48,20 +57,33 @@ _FORECAST_C, _FORECAST_C_PER_H, _FORECAST_LATE_C = 0.5, 0.06, 2.5
 class Forecast:
     """What a weather service says at the start of ``issued_slot`` of the slots from there on.
 
-    ``clearness[k]`` and ``temperature_c[k]`` are for slot ``issued_slot + k``.
+    ``clearness[k]``, ``temperature_c[k]`` and ``ghi_w_m2[k]`` (global irradiance) are for slot
+    ``issued_slot + k``.
     """
 
     issued_slot: int
     clearness: FloatArray
     temperature_c: FloatArray
+    ghi_w_m2: FloatArray
 
-    def product(self, slots: int) -> dict[str, Any]:
-        """Return what a provider sends: the next ``slots`` quarters of an hour as JSON values."""
+    def product(self, slots: int, step_slots: int = 1) -> dict[str, Any]:
+        """Return what a provider sends: means of each ``step_slots`` of the next ``slots``.
+
+        As JSON values: whole W/m², and sixteenths of a kelvin, which are three bytes on the wire.
+        A last step that is not whole is left out.
+        """
+        steps = min(slots, len(self.clearness)) // step_slots
+        ghi_w_m2, temperature_c = (
+            values[: steps * step_slots].reshape(steps, step_slots).mean(axis=1)
+            for values in (self.ghi_w_m2, self.temperature_c)
+        )
+        issued_ms = self.issued_slot * SLOT_MS
         return {
-            "start_ms": self.issued_slot * SLOT_MS,
-            "step_ms": SLOT_MS,
-            "clearness": np.round(self.clearness[:slots], 3).tolist(),
-            "temperature_c": np.round(self.temperature_c[:slots], 1).tolist(),
+            "issued_ms": issued_ms,
+            "start_ms": issued_ms,
+            "step_ms": step_slots * SLOT_MS,
+            "ghi_w_per_m2": np.rint(ghi_w_m2).astype(int).tolist(),
+            "temperature_c": (np.rint(temperature_c * 16) / 16).tolist(),
         }
 
 
@@ -71,7 +93,10 @@ class Weather:
 
     ``clearness`` is the share of the clear-sky irradiance, ``temperature_c`` the air's.
     ``ghi``, ``dni``, ``dhi`` [W/m²] are at the middle of each third of a slot, at ``times``.
-    ``latent`` is the cloud process behind it, ``cloudiness`` its parameter.
+    ``latent`` is the cloud process behind it, ``cloudiness`` its parameter; of a file, latent are
+    the normal scores of the clearness among ``levels``, all that the file has, sorted.
+    ``clear_ghi`` is the clear sky's at ``times``, ``wind_m_s`` the speed 10 m above ground by
+    slot, None where there is no file of it.
     """
 
     latitude_deg: float
@@ -88,6 +113,9 @@ class Weather:
     ghi: FloatArray
     dni: FloatArray
     dhi: FloatArray
+    clear_ghi: FloatArray
+    wind_m_s: FloatArray | None = None
+    levels: FloatArray | None = None
 
     @property
     def slots(self) -> int:
@@ -100,8 +128,8 @@ class Weather:
         mean: FloatArray = self.ghi.reshape(-1, SUBSLOTS).mean(axis=1)
         return mean
 
-    def forecast(self, issued_slot: int, seed: int) -> Forecast:
-        """Return the forecast issued at the start of a slot, for all slots from there on.
+    def forecast(self, issued_slot: int, seed: int, slots: int | None = None) -> Forecast:
+        """Return the forecast issued at the start of a slot, for ``slots`` (all) from there on.
 
         Its cloud process is correlated with the true one, less the further ahead, and is as
         cloudy as that in the mean; its temperature has an error that grows with the time ahead.
@@ -109,7 +137,8 @@ class Weather:
         begin = issued_slot - self.first_slot
         if not 0 <= begin < self.slots:
             raise ValueError(f"slot {issued_slot} is not within the weather")
-        ahead_h = _SLOT_H * np.arange(self.slots - begin)
+        end = self.slots if slots is None else min(begin + slots, self.slots)
+        ahead_h = _SLOT_H * np.arange(end - begin)
         rng = stream(seed, "weather", f"forecast/{issued_slot}")
         normals = rng.standard_normal((len(ahead_h), 3))
         own = sum(
@@ -117,11 +146,16 @@ class Weather:
             for part, (weight, memory_h) in enumerate(zip(_WEIGHT, _MEMORY_H, strict=True))
         )
         skill = _SKILL_LATE + (_SKILL - _SKILL_LATE) * np.exp(-ahead_h / _SKILL_H)
-        latent = skill * self.latent[begin:] + np.sqrt(1 - skill**2) * own
+        latent = np.asarray(skill * self.latent[begin:end] + np.sqrt(1 - skill**2) * own)
         spread_c = np.minimum(_FORECAST_C + _FORECAST_C_PER_H * ahead_h, _FORECAST_LATE_C)
         error_c = spread_c * _autoregression(normals[:, 2], _NOISE_MEMORY_H)
-        clearness = _clearness(np.asarray(latent), self.cloudiness)
-        return Forecast(issued_slot, clearness, self.temperature_c[begin:] + error_c)
+        if self.levels is None:
+            clearness = _clearness(latent, self.cloudiness)
+        else:
+            clearness = np.interp(ndtr(latent), plotting_positions(self.levels), self.levels)
+        clear = self.clear_ghi[begin * SUBSLOTS : end * SUBSLOTS].reshape(-1, SUBSLOTS)
+        ghi_w_m2 = clearness * clear.mean(axis=1)
+        return Forecast(issued_slot, clearness, self.temperature_c[begin:end] + error_c, ghi_w_m2)
 
 
 def make_weather(
@@ -163,20 +197,40 @@ def make_weather(
 
 def _sun(
     begin: datetime, slots: int, latitude: float, longitude: float, clearness: FloatArray
-) -> tuple[pd.DatetimeIndex, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return times, zenith, azimuth, ghi, dni, dhi at the middle of each third of a slot."""
+) -> tuple[
+    pd.DatetimeIndex, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray
+]:
+    """Return times, zenith, azimuth, ghi, dni, dhi, clear ghi in the middle of each third."""
+    times = thirds(begin, slots)
+    position, clear_ghi = sky(times, latitude, longitude)
+    zenith = position["apparent_zenith"].to_numpy()
+    ghi = clear_ghi * np.repeat(clearness, SUBSLOTS)
+    split = pvlib.irradiance.erbs(ghi, position["zenith"].to_numpy(), times)
+    azimuth, dni, dhi = position["azimuth"].to_numpy(), split["dni"], split["dhi"]
+    return times, zenith, azimuth, ghi, np.asarray(dni), np.asarray(dhi), clear_ghi
+
+
+def thirds(begin: datetime, slots: int) -> pd.DatetimeIndex:
+    """Return the middles of the thirds of ``slots`` slots from ``begin`` on."""
     step = pd.Timedelta(milliseconds=SLOT_MS) / SUBSLOTS
-    times = pd.date_range(
-        pd.Timestamp(begin).tz_convert("UTC") + step / 2, periods=slots * SUBSLOTS, freq=step
-    )
+    first = pd.Timestamp(begin).tz_convert("UTC") + step / 2
+    return pd.date_range(first, periods=slots * SUBSLOTS, freq=step)
+
+
+def sky(
+    times: pd.DatetimeIndex, latitude: float, longitude: float
+) -> tuple[pd.DataFrame, FloatArray]:
+    """Return the sun's position (pvlib's columns), and the clear sky's global irradiance [W/m²]."""
     place = pvlib.location.Location(latitude, longitude)
     position = place.get_solarposition(times)
     clear = place.get_clearsky(times, model="ineichen", solar_position=position)
-    zenith = position["apparent_zenith"].to_numpy()
-    ghi = clear["ghi"].to_numpy() * np.repeat(clearness, SUBSLOTS)
-    split = pvlib.irradiance.erbs(ghi, position["zenith"].to_numpy(), times)
-    azimuth = position["azimuth"].to_numpy()
-    return times, zenith, azimuth, ghi, np.asarray(split["dni"]), np.asarray(split["dhi"])
+    return position, clear["ghi"].to_numpy()
+
+
+def plotting_positions(levels: FloatArray) -> FloatArray:
+    """Return the probability of each of the sorted values: the middle of its rank."""
+    positions: FloatArray = (np.arange(len(levels)) + 0.5) / len(levels)
+    return positions
 
 
 def _clearness(latent: FloatArray, cloudiness: float) -> FloatArray:

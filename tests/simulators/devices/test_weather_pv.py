@@ -116,10 +116,19 @@ def test_a_forecasts_error_grows_as_it_says() -> None:
 
 
 def test_a_provider_sends_a_forecast_as_plain_values() -> None:
-    made = weather().forecast(40, 7).product(96)
-    assert (made["start_ms"], made["step_ms"]) == (36_000_000, 900_000)
-    assert len(made["clearness"]) == len(made["temperature_c"]) == 96
+    truth = weather()
+    said = truth.forecast(40, 7)
+    made = said.product(98, 4)
+    assert (made["issued_ms"], made["start_ms"], made["step_ms"]) == (36e6, 36e6, 3_600_000)
+    assert len(made["ghi_w_per_m2"]) == len(made["temperature_c"]) == 24
     assert json.loads(json.dumps(made)) == made
+    hours = said.ghi_w_m2[:96].reshape(-1, 4).mean(axis=1)
+    assert made["ghi_w_per_m2"] == pytest.approx(hours, abs=0.5)
+    degrees = said.temperature_c[:96].reshape(-1, 4).mean(axis=1)
+    assert made["temperature_c"] == pytest.approx(degrees, abs=1 / 32)
+    clear = truth.ghi_slots[40:] / truth.clearness[40:]
+    assert said.ghi_w_m2 == pytest.approx(clear * said.clearness)
+    assert np.array_equal(truth.forecast(40, 7, 60).ghi_w_m2, said.ghi_w_m2[:60])
 
 
 def test_forecasts_repeat_and_later_ones_are_others() -> None:
