@@ -94,7 +94,9 @@ _NEGOTIATED = (
     "child", "negotiation", "round", "profile", "slot", "slots", "unit_w", "p", "d", "k",
     "improvement_w", "take", "ask", "flexible", "steerable",
 )  # fmt: skip
+_PHASES = ("v_v", "i_a", "p_w", "q_var")
 _AREA = (Grant(ALL, "aggregation", READ), Grant(ALL, "balancing", READ))
+_FORECAST = (Grant(ALL, "forecast", READ), Grant(ALL, "balancing", READ))
 
 CATALOGUE = Catalogue(
     (
@@ -124,5 +126,26 @@ CATALOGUE = Catalogue(
                  fields=_NEGOTIATED),
         Variable("balancing.update", 16, "any", "1", "unit", _BALANCING,
                  fields=_NEGOTIATED),
+        Variable("weather.forecast", 17, "record", "1", "unit", _FORECAST, 3 * DAY_MS,
+                 field="MMET", fields=("issued_ms", "start_ms", "step_ms", "ghi_w_per_m2",
+                                       "temperature_c")),
+        Variable("meter.phases", 30, "record", "1", "customer", _METERING, field="MMXU.PhV",
+                 fields=_PHASES),
+        Variable("voltage.mean", 31, "record", "1", "customer", _METERING, 8 * DAY_MS,
+                 field="MMXU.AvPhV", fields=("v_v",)),
+        Variable("line.phases", 32, "record", "1", "unit", field="MMXU.A", fields=_PHASES),
+        Variable("temperature", 33, "number", "degC", "unit", field="STMP.Tmp"),
+        Variable("fault.passage", 34, "record", "1", "unit", critical=True,
+                 field="SCPI.Pass", fields=("element", "end", "on", "earth", "direction", "t_ms")),
+        Variable("switch.order", 35, "record", "1", "unit", critical=True,
+                 action="switch", field="CSWI.Pos", fields=("element", "closed")),
+        Variable("switch.position", 36, "record", "1", "unit", (), 8 * DAY_MS, critical=True,
+                 field="XCBR.Pos", fields=("element", "closed", "t_ms")),
+        Variable("tap.order", 37, "record", "1", "unit", critical=True, action="tap",
+                 field="ATCC.TapPos", fields=("element", "position")),
+        Variable("tap.position", 38, "record", "1", "unit", (), 8 * DAY_MS, critical=True,
+                 field="YLTC.TapPos", fields=("element", "position", "t_ms")),
+        Variable("crew.order", 39, "record", "1", "unit", critical=True, action="crew",
+                 fields=("element", "work", "closed", "position")),
     )
 )  # fmt: skip

@@ -17,14 +17,33 @@ from numpy.typing import NDArray
 from fernwatt.streams import stream
 from simulators.field.specs import InstrumentSpec
 
-__all__ = ["Accuracy", "Clocks", "FloatArray", "Gaps", "IntArray"]
+__all__ = ["Accuracy", "Clocks", "Draws", "FloatArray", "Gaps", "IntArray"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 GAIN_SHARE, NOISE_SHARE, OFFSET_SHARE = 0.6, 0.2, 0.2
 REFERENCE_W = {"meter": 3 * 230.0 * 5.0, "substation": 100_000.0}  # a basic current of 5 A
+REFERENCE_A = 5.0
 _DEVICE_REFERENCE_W = 3 * 230.0 * 5.0
 _BLOCK = 256  # values drawn at a time for each instrument
+
+
+class Draws:
+    """Values from -1 to 1 of n instruments, ``width`` at a time, each from its own stream."""
+
+    def __init__(self, rngs: Sequence[np.random.Generator], width: int) -> None:
+        self._rngs = list(rngs)
+        self._block = np.zeros((len(rngs), _BLOCK, width))
+        self._used = np.full(len(rngs), _BLOCK)
+
+    def take(self, rows: IntArray) -> FloatArray:
+        """Return fresh values of ``rows``, ``[len(rows), width]``."""
+        for row in rows[self._used[rows] == _BLOCK].tolist():
+            self._block[row] = self._rngs[row].uniform(-1, 1, self._block.shape[1:])
+            self._used[row] = 0
+        values: FloatArray = self._block[rows, self._used[rows]]
+        self._used[rows] += 1
+        return values
 
 
 class Accuracy:
@@ -32,7 +51,7 @@ class Accuracy:
 
     def __init__(self, specs: Sequence[InstrumentSpec], seed: int) -> None:
         c = np.array([spec.accuracy_class for spec in specs], dtype=float) / 100
-        self._rngs = [stream(seed, "field", f"{spec.id}/noise") for spec in specs]
+        self._draws = Draws([stream(seed, "field", f"{spec.id}/noise") for spec in specs], 4)
         fixed = np.array(
             [stream(seed, "field", f"{spec.id}/accuracy").uniform(-1, 1, 3) for spec in specs]
         ).reshape(-1, 3)
@@ -41,17 +60,10 @@ class Accuracy:
         self.voltage_gain = 1.0 + GAIN_SHARE * c * fixed[:, 1]
         self.offset_w = OFFSET_SHARE * c * fixed[:, 2] * 0.1 * reference_w
         self._noise_limit = NOISE_SHARE * c
-        self._block = np.zeros((len(specs), _BLOCK, 4))
-        self._used = np.full(len(specs), _BLOCK)
 
     def noise(self, rows: IntArray) -> FloatArray:
         """Return four fresh relative errors for each of ``rows``, ``[len(rows), 4]``."""
-        for row in rows[self._used[rows] == _BLOCK].tolist():
-            self._block[row] = self._rngs[row].uniform(-1, 1, (_BLOCK, 4))
-            self._used[row] = 0
-        values: FloatArray = self._block[rows, self._used[rows]] * self._noise_limit[rows, None]
-        self._used[rows] += 1
-        return values
+        return self._draws.take(rows) * self._noise_limit[rows, None]
 
 
 class Gaps:

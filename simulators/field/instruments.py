@@ -18,6 +18,7 @@ from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Event, Reading
 from simulators.field.accuracy import Accuracy, Clocks, FloatArray, Gaps, IntArray
 from simulators.field.losses import Change, Losses
+from simulators.field.phases import Conductors, Windows
 from simulators.field.plantview import PlantView
 from simulators.field.specs import KINDS, Drop, InstrumentSpec
 
@@ -69,6 +70,8 @@ class Instruments:
         self._true_wh, self._counted_wh = np.zeros((2, n)), np.zeros((2, n))
         self._next_ms = self._clocks.first()
         self._ids = [Sequencer(spec.id) for spec in specs]
+        self._channels = Conductors(self._specs, self._target, view, seed)
+        self._windows = Windows(self._channels, view, seed)
         # meters that have not handed out yet what they remember
         self._memories = {row for row, spec in enumerate(specs) if spec.history is not None}
         chargers = [row for row, spec in enumerate(specs) if spec.kind == "charger"]
@@ -79,6 +82,8 @@ class Instruments:
     def due_ms(self) -> int | None:
         """When the next instrument samples, or a loss begins or ends."""
         due = [int(self._next_ms.min())] if len(self._next_ms) else []
+        if self._windows.due_ms is not None:
+            due.append(self._windows.due_ms)
         if self._losses and self._losses.due_ms is not None:
             due.append(self._losses.due_ms)
         return min(due) if due else None
@@ -113,13 +118,14 @@ class Instruments:
         )
         self._next_ms[rows[scheduled]] = self._clocks.next(rows[scheduled], t_ms)
         columns = self._measure(rows[live], t_ms)
+        phases = self._by_phase(rows[live], columns)
         readings: list[Reading] = []
         marks = zip(
             rows[live].tolist(), stamps[live].tolist(), scheduled[live].tolist(), strict=True
         )
         for (row, stamp, on_time), values in zip(marks, columns, strict=True):
-            readings += self._read(row, (t_ms, stamp), on_time, values)
-        return readings
+            readings += self._read(row, (t_ms, stamp), on_time, values, phases.get(row))
+        return readings + self._windows.sample(t_ms, lambda row: self._ids[row](), self._muted)
 
     # -- what is measured --------------------------------------------------------------------
 
@@ -142,6 +148,30 @@ class Instruments:
         supply = self._supply[rows]
         live: BoolArray = (supply < 0) | self._view.energised[np.maximum(supply, 0)]
         return live
+
+    def _muted(self, rows: IntArray) -> BoolArray:
+        none: BoolArray = np.zeros(len(rows), dtype=bool)
+        return self._losses.muted[rows] if self._losses else none
+
+    def _by_phase(self, rows: IntArray, columns: list[list[float]]) -> dict[int, dict[str, Any]]:
+        """Return records of the single conductors by row; ``voltage`` is then their mean."""
+        channels = self._channels
+        places = [k for k, row in enumerate(rows.tolist()) if row in channels.row_of]
+        if not places:
+            return {}
+        numbers = np.array([channels.row_of[int(rows[k])] for k in places], dtype=np.int64)
+        told = self._losses.told(channels.rows[numbers]) if self._losses else None
+        seen = channels.read(numbers, told)
+        records = {}
+        for k, number, values in zip(places, numbers.tolist(), seen, strict=True):
+            record = channels.record(number, values)
+            known = [v for v in record["v_v"] if v is not None]
+            if known:
+                mean, step = np.array([sum(known) / len(known)]), self._resolution_v[rows[[k]]]
+                columns[k][2] = float(_rounded(mean, step)[0])
+            if channels.specs[number].by_phase:
+                records[int(rows[k])] = record
+        return records
 
     def _measure(self, rows: IntArray, t_ms: int) -> list[list[float]]:
         """Count up to ``t_ms``; return for each row first and second register and voltage."""
@@ -192,8 +222,9 @@ class Instruments:
     # -- what is told ------------------------------------------------------------------------
 
     def _read(
-        self, row: int, times: tuple[int, int], on_time: bool, values: list[float]
-    ) -> Iterator[Reading]:
+        self, row: int, times: tuple[int, int], on_time: bool, values: list[float],
+        phases: dict[str, Any] | None,
+    ) -> Iterator[Reading]:  # fmt: skip
         """Yield the readings of one instrument; ``times`` are the true one and the stamp."""
         t_ms, stamp = times
         spec, told = self._specs[row], self._sessions.pop(row, [])
@@ -207,6 +238,8 @@ class Instruments:
                 ("", "energy.export", values[1], "Wh"),
                 ("", "voltage", values[2], "V"),
             ]
+            if phases is not None:
+                items.append(("", "meter.phases", phases, "1"))
         else:
             items += [(cause, "ev.session", value, "1") for cause, value in told]
             cause = "" if on_time or not told else told[-1][0]

@@ -185,6 +185,11 @@ class Losses:
         """Return the registers ``[2, len(rows)]`` of energy that passes the meters."""
         return true_wh - self._unseen(rows, true_wh)
 
+    def told(self, rows: IntArray) -> FloatArray:
+        """Return which part of the power at meters is told at this instant."""
+        part: FloatArray = (1.0 - self._hidden[rows]) * (1.0 - self._sent[rows])
+        return part
+
     def sent(self, rows: IntArray, shown_wh: FloatArray, resolution_wh: FloatArray) -> FloatArray:
         """Return what is sent (or booked) of registers that show ``shown_wh``, in whole steps."""
         missing = self._missing(rows, shown_wh)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fernwatt.errors import SimulationError
 from fernwatt.identifiers import index_hash
@@ -34,6 +35,9 @@ class PlantView:
         self._t_ms = self._device_ms = 0
         self._p_w, self._import_wh, self._export_wh = (np.zeros(places) for _ in range(3))
         self.voltage_v = np.zeros(places)
+        # of each terminal's own three conductors: voltage, active and reactive power
+        self.conductors = np.zeros((3, self._n, 3))
+        self._squares, self._held = np.zeros((self._n, 4)), np.zeros((self._n, 4))
         self.energised = np.ones(places, dtype=bool)
         self._device_w, self._energy_wh = np.zeros(len(devices)), np.zeros(len(devices))
         self.stored_wh: list[float | None] = [None] * len(devices)
@@ -55,7 +59,18 @@ class PlantView:
         live = (v_v > 0).sum(axis=1)
         self.voltage_v = v_v.sum(axis=1) / np.maximum(live, 1)
         supplied = np.asarray(state["energised"], dtype=bool)
+        self._take_conductors(state, v_v[: self._n], supplied)
         self.energised = np.concatenate((supplied, live[self._n :] > 0))
+
+    def _take_conductors(
+        self, state: Mapping[str, Any], v_v: FloatArray, supplied: NDArray[np.bool_]
+    ) -> None:
+        power = [np.asarray(state[name], dtype=float) for name in ("p_w", "q_var") if name in state]
+        for number, part in enumerate((v_v, *power)):
+            self.conductors[number] = part.reshape(-1, 3)
+        if "squares" in state:
+            self._squares = np.asarray(state["squares"], dtype=float).reshape(-1, 4)
+            self._held = np.column_stack((v_v**2, supplied))
 
     def take_devices(self, device: Mapping[str, Any]) -> None:
         """Take the devices' state; SimulationError where they are others."""
@@ -75,6 +90,13 @@ class PlantView:
             self._import_wh + np.maximum(self._p_w, 0.0) * hours,
             self._export_wh + np.maximum(-self._p_w, 0.0) * hours,
         )
+
+    def squares(self, t_ms: int) -> FloatArray:
+        """Return integrals to ``t_ms``, ``[n, 4]``: squared voltages [V²h], time with supply [h].
+
+        Zeros where the grid does not keep them.
+        """
+        return self._squares + self._held * ((t_ms - self._t_ms) / _MS_PER_H)
 
     def energies(self, t_ms: int) -> FloatArray:
         """Return the energy drawn [Wh] of all devices at ``t_ms``."""

@@ -42,7 +42,8 @@ class InstrumentSpec:
     ``history`` is what a meter remembers: ``{start_ms, step_ms, import_wh[], export_wh[]}``.
     A register begins anew at ``rollover_wh`` (0: never). A sample begins a gap with
     ``gap_probability``; gaps are ``gap_length`` samples long in the mean (geometric), and the
-    registers count on meanwhile.
+    registers count on meanwhile. A meter ``by_phase`` also tells voltage, current and power of
+    each conductor; one with ``window_ms`` the r.m.s. mean of the voltages over each such window.
     """
 
     id: str
@@ -60,6 +61,8 @@ class InstrumentSpec:
     rollover_wh: float = 0.0
     gap_probability: float = 0.0
     gap_length: float = 1.0
+    by_phase: bool = False
+    window_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +165,18 @@ def _wrong(spec: InstrumentSpec, targets: Mapping[str, Mapping[str, int]]) -> li
         found.append(("accuracy_class", f"must be one of {_CLASSES}, not {spec.accuracy_class}"))
     if spec.sampling not in SAMPLING:
         found.append(("sampling", f"must be one of {', '.join(SAMPLING)}, not {spec.sampling!r}"))
-    if spec.period_ms <= 0:
-        found.append(("period_ms", f"must be positive, not {spec.period_ms}"))
-    if not 0.0 <= spec.gap_probability <= 1.0:
-        found.append(("gap_probability", f"must be from 0 to 1, not {spec.gap_probability}"))
-    if not (math.isfinite(spec.gap_length) and spec.gap_length >= 1.0):
-        found.append(("gap_length", f"must be at least 1, not {spec.gap_length}"))
-    for name in ("resolution_wh", "resolution_v", "clock_sd_ms", "drift_sd_ppm", "rollover_wh"):
+    if (spec.by_phase or spec.window_ms) and spec.kind != "meter":
+        name = "by_phase" if spec.by_phase else "window_ms"
+        found.append((name, f"only meters have that, not a {spec.kind}"))
+    for name, low, high in (("period_ms", 1, math.inf), ("gap_probability", 0, 1),
+                            ("gap_length", 1, math.inf)):  # fmt: skip
+        value = getattr(spec, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            wanted = f"be from {low} to {high}" if high < math.inf else f"be at least {low}"
+            found.append((name, f"must {wanted}, not {value}"))
+    limits = ("resolution_wh", "resolution_v", "clock_sd_ms", "drift_sd_ppm", "rollover_wh",
+              "window_ms")  # fmt: skip
+    for name in limits:
         value = getattr(spec, name)
         if not (math.isfinite(value) and value >= 0.0):
             found.append((name, f"must not be negative: {value}"))
