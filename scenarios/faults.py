@@ -14,7 +14,6 @@ from scenarios.yamlsafe import PathKey, dotted
 __all__ = ["by_line", "nearest", "place_of", "placed", "printable", "schema_faults"]
 
 _NOT_YET = {
-    "faults": "faults of the grid",
     "attacks": "attacks",
     "market": "market",
     "ledger": "ledger",

@@ -12,6 +12,7 @@ from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.connection import connect_customers
 from scenarios.assembly.field import with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
+from scenarios.assembly.grid import grid_params, grid_source
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.links import make_network
 from scenarios.assembly.third_party import make_third_party
@@ -25,25 +26,16 @@ __all__ = ["assemble"]
 def assemble(scenario: Scenario) -> RunPlan:
     """Return the plan of a run; raises ScenarioError for what cannot be put together."""
     config = scenario.config
-    source, lv = _grid_source(scenario)
+    source, lv = grid_source(scenario)
     model = load_grid(source, lv=lv, base_dir=scenario.base_dir)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)
     network = make_network(config, model, hierarchy)
     seed, interval_ms = config.seed, config.record.interval_s * 1000
-    grid = {
-        "source": source,
-        "lv": lv,
-        "base_dir": str(scenario.base_dir),
-        "solver": config.grid.solver,
-        "interval_ms": interval_ms,
-    }
-    if config.grid.solver == "four-wire":
-        grid |= {"phases": phases, "earthing": config.grid.earthing.model_dump()}
     network_params = {"spec": network, "seed": seed}
     units_params = {"spec": {"units": hierarchy.units}, "seed": seed}
     params = {
-        "grid": grid,
+        "grid": grid_params(scenario, model, phases),
         "devices": {
             "terminals": model.terminal_ids,
             "devices": fleet.devices,
@@ -76,12 +68,6 @@ def assemble(scenario: Scenario) -> RunPlan:
     )
 
 
-def _grid_source(scenario: Scenario) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    grid = scenario.config.grid
-    source = grid.source.model_dump(exclude_none=True)
-    return source, [below.model_dump() for below in grid.lv]
-
-
 def _field(
     model: GridModel, fleet: Fleet, hierarchy: Hierarchy, seed: int, start: str
 ) -> dict[str, Any]:
@@ -91,6 +77,7 @@ def _field(
         "devices": sorted((device["id"] for device in fleet.devices), key=str.encode),
         "instruments": hierarchy.instruments,
         "actuators": hierarchy.actuators,
+        "feeds": hierarchy.feeds,
         "seed": seed,
         "start": start,
         "drop": [],

@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 from scenarios.schema.base import Name, Section
 from scenarios.schema.devices import Devices
 from scenarios.schema.extras import Simulator
+from scenarios.schema.faults import FaultRates, GridFault, Operation
 from scenarios.schema.field import Imperfections
 from scenarios.schema.ict import Network, Services, Units
+from scenarios.schema.protection import Protection
 from scenarios.schema.system import Grid, Orchestration, Record, Time, Weather
 
 __all__ = ["RESERVED", "ScenarioConfig", "json_schema"]
@@ -39,6 +41,16 @@ class ScenarioConfig(Section):
     services: Services = Field(default_factory=Services, description="Services of the units.")
     field: Imperfections = Field(
         default_factory=Imperfections, description="What is wrong in the field."
+    )
+    faults: list[GridFault] = Field(default_factory=list, description="Faults of the grid.")
+    fault_rates: FaultRates | None = Field(
+        default=None, description="Faults that are drawn, besides those that are named."
+    )
+    protection: Protection = Field(
+        default_factory=Protection, description="Relays, reclosers, sectionalisers and fuses."
+    )
+    operations: list[Operation] = Field(
+        default_factory=list, description="Switches that somebody operates by plan."
     )
     simulators: dict[Name, Simulator] = Field(
         default_factory=dict, description="Third-party mosaik simulators, by name."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +15,15 @@ from fernwatt.gridmodel.solvers import FourWireSolver, GridState, Solver
 from fernwatt.gridmodel.taps import tap_steps
 
 if TYPE_CHECKING:
-    from fernwatt.gridmodel.faults import FaultSolver, Short, Upstream
+    from fernwatt.gridmodel.faults import FaultSolver, Short
 
 __all__ = ["Solutions"]
 
 
 class Solutions:
     """The solvers of one plant, kept in the same position.
+
+    ``upstream`` is what ``Upstream.of`` takes.
 
     Short circuits and single conductors need four wires. Where the scenario's solver has none,
     one is made for the first short circuit and stands beside it; breaking conductors then is
@@ -33,7 +35,7 @@ class Solutions:
         model: GridModel,
         solver: Solver,
         earthing: Earthing | None = None,
-        upstream: Upstream | None = None,
+        upstream: Mapping[str, Any] | None = None,
     ) -> None:
         self._model, self._solver = model, solver
         self._earthing, self._upstream = earthing, upstream
@@ -108,7 +110,7 @@ class Solutions:
                         self._set_poles(self._wires, row)
                 for row, position in self._taps.items():
                     self._wires.set_tap(row, position)
-            upstream = self._upstream or Upstream.of(None, self._model)
+            upstream = Upstream.of(self._upstream, self._model)
             self._faulty = FaultSolver(self._wires, upstream)
         return self._faulty
 

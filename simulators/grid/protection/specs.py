@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
 
@@ -173,7 +174,8 @@ def _curve(value: Any, path: str, faults: list[Fault]) -> FuseCurve | None:
             return fuse_curve(value)
         return FuseCurve(float(value["rated_a"]), tuple(value["i_a"]), tuple(value["t_s"]))
     except KeyError as error:
-        hint = f"types are {', '.join(fuse_types()[:3])}, …, or give rated_a, i_a, t_s"
+        near = get_close_matches(str(value), fuse_types(), 3, 0.3) or fuse_types()[:3]
+        hint = f"types are {', '.join(near)}, …, or give rated_a, i_a, t_s"
         faults.append(Fault(path, f"there is no {error}", hint))
     except (TypeError, ValueError) as error:
         faults.append(Fault(path, str(error)))
