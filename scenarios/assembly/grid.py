@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from fernwatt.errors import ScenarioError
+from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
 from scenarios.assembly.faults import grid_faults, grid_operations
 from scenarios.assembly.protection import protection_devices
@@ -52,12 +53,13 @@ def grid_params(
 def _happenings(scenario: Scenario, model: GridModel) -> dict[str, list[dict[str, Any]]]:
     """Return what is to happen to the grid, and what stands against it."""
     config = scenario.config
-    makers = {
+    makers: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "faults": lambda: grid_faults(scenario, model),
         "protection": lambda: protection_devices(config, model),
         "operations": lambda: grid_operations(config, model),
     }
-    made, faults = {}, []
+    made: dict[str, list[dict[str, Any]]] = {}
+    faults: list[Fault] = []
     for name, make in makers.items():
         try:
             made[name] = make()

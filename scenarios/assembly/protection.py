@@ -60,20 +60,18 @@ def _own(section: Protection, model: GridModel) -> list[dict[str, Any]]:
     faults: list[Fault] = []
     made = []
     for kind in ("breaker", "fuse", "sectionaliser"):
-        path, devices = f"protection.{kind}s", []
+        path = f"protection.{kind}s"
+        devices: list[dict[str, Any]] = []
         for number, device in enumerate(getattr(section, f"{kind}s")):
             values = device.model_dump()
             backup = values.pop("backup", "")
             if backup:
                 values["backup"] = _name("breaker", backup)
             devices.append({"kind": kind, "id": _name(kind, device.switch), **values})
-            faults += [
-                Fault(
-                    f"{path}[{number}].{name}", f"no switch {switch!r}", nearest(switch, switches)
-                )
-                for name, switch in (("switch", device.switch), ("backup", backup))
-                if switch not in {"", *switches}
-            ]
+            for name, switch in (("switch", device.switch), ("backup", backup)):
+                if switch not in {"", *switches}:
+                    hint = nearest(switch, switches)
+                    faults.append(Fault(f"{path}[{number}].{name}", f"no switch {switch!r}", hint))
         try:
             parse_devices([{**device, "backup": ""} if kind == "breaker" else device
                            for device in devices], path)  # fmt: skip
