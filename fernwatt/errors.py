@@ -96,7 +96,11 @@ class ComponentError(SimulationError):
 
 
 class ConvergenceError(SimulationError):
-    """The power flow found no solution."""
+    """The power flow found no solution; ``bus`` is the worst one, "" where none is known."""
+
+    def __init__(self, reason: str, bus: str = "") -> None:
+        super().__init__(reason)
+        self.bus = bus
 
 
 class RunFolderError(FernwattError):

@@ -14,13 +14,15 @@ from fernwatt.gridmodel.taps import check_tap
 
 __all__ = ["PandapowerSolver"]
 
+_HALVINGS = 16
+
 
 class PandapowerSolver:
     """``pandapower.runpp`` of a copy of the model's network; constant power, phases summed."""
 
     def __init__(self, model: GridModel) -> None:
         self._model = model
-        self._trouble = Trouble(model)
+        self._trouble = Trouble(model, "the solution for the half, the quarter, … of all power")
         self._net: Any = copy.deepcopy(model.net)
 
     def set_switch(self, index: int, closed: bool) -> None:
@@ -39,23 +41,41 @@ class PandapowerSolver:
 
     def solve(self, p_w: FloatArray, q_var: FloatArray) -> GridState:
         """Return the state for the power drawn, ``[n, 3]`` [W, var]; see ``Solver``."""
-        import pandapower as pp
-        from pandapower.powerflow import LoadflowNotConverged
+        from pandapower.topology import unsupplied_buses
 
         p, q = np.sum(p_w, axis=1), np.sum(q_var, axis=1)
         if not (np.isfinite(p).all() and np.isfinite(q).all()):
             raise ValueError("a terminal's power is no number")
+        if not self._run(p, q):
+            raise self._trouble.error(p, self._estimate(p, q), "runpp did not converge")
+        state = self._state()
+        if (~state.energised).sum() != len(unsupplied_buses(self._net)):
+            raise self._trouble.error(p, state.vm_pu, "voltages that are no numbers")
+        self._trouble.solved(p)
+        return state
+
+    def _run(self, p_w: FloatArray, q_var: FloatArray) -> bool:
+        """Run the power flow; return whether it found a solution."""
+        import pandapower as pp
+        from pandapower.powerflow import LoadflowNotConverged
+
         net = self._net
-        net.load["p_mw"], net.load["q_mvar"] = p * 1e-6, q * 1e-6
+        net.load["p_mw"], net.load["q_mvar"] = p_w * 1e-6, q_var * 1e-6
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 pp.runpp(net, calculate_voltage_angles=True, init="dc", tolerance_mva=1e-9)
-        except LoadflowNotConverged as error:
-            raise self._trouble.error(p, None, "runpp did not converge") from error
-        state = self._state()
-        self._trouble.solved(p)
-        return state
+        except LoadflowNotConverged:
+            return False
+        return True
+
+    def _estimate(self, p_w: FloatArray, q_var: FloatArray) -> FloatArray | None:
+        """Return the voltages with a half, a quarter, … of the power, whichever first has any."""
+        for halvings in range(1, _HALVINGS + 1):
+            if self._run(p_w / 2**halvings, q_var / 2**halvings):
+                vm_pu: FloatArray = self._net.res_bus["vm_pu"].to_numpy(float)
+                return vm_pu
+        return None
 
     def _state(self) -> GridState:
         net = self._net

@@ -138,8 +138,9 @@ class Trouble:
     def error(self, p_w: FloatArray, vm_pu: FloatArray | None, reason: str) -> ConvergenceError:
         """Return the error for power ``p_w[n]``; ``vm_pu`` is an estimate of the voltages."""
         parts = [f"the power flow has no solution ({reason})"]
+        bus = ""
         if vm_pu is not None and np.isfinite(vm_pu).any():
-            worst = int(np.nanargmin(vm_pu))
+            worst = int(np.nanargmax(np.abs(vm_pu - 1.0)))
             bus = self._model.buses[worst].id
             parts.append(f"worst bus {bus}, about {vm_pu[worst]:.3f} pu in {self._estimate}")
         if self._switches:
@@ -151,4 +152,4 @@ class Trouble:
             terminal = self._model.terminals[most].id
             parts.append(f"largest change {before[most]:.0f} W to {p_w[most]:.0f} W at {terminal}")
         parts.append(f"all terminals together draw {p_w.sum():.0f} W")
-        return ConvergenceError("; ".join(parts))
+        return ConvergenceError("; ".join(parts), bus)
