@@ -11,8 +11,9 @@ from fernwatt.errors import SimulationError
 from fernwatt.gridmodel import GridModel
 from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.model import FloatArray
-from fernwatt.gridmodel.solvers import FourWireSolver, GridState, Solver
+from fernwatt.gridmodel.solvers import BoolArray, FourWireSolver, GridState, Solver
 from fernwatt.gridmodel.taps import tap_steps
+from simulators.grid.shedding import Shedding
 
 if TYPE_CHECKING:
     from fernwatt.gridmodel.faults import FaultSolver, Short
@@ -23,7 +24,7 @@ __all__ = ["Solutions"]
 class Solutions:
     """The solvers of one plant, kept in the same position.
 
-    ``upstream`` is what ``Upstream.of`` takes.
+    ``upstream`` is what ``Upstream.of`` takes; ``shedding`` is asked where there is no solution.
 
     Short circuits and single conductors need four wires. Where the scenario's solver has none,
     one is made for the first short circuit and stands beside it; breaking conductors then is
@@ -36,21 +37,39 @@ class Solutions:
         solver: Solver,
         earthing: Earthing | None = None,
         upstream: Mapping[str, Any] | None = None,
+        shedding: Shedding | None = None,
     ) -> None:
         self._model, self._solver = model, solver
         self._earthing, self._upstream = earthing, upstream
         self._wires = solver if isinstance(solver, FourWireSolver) else None
         self._faulty: FaultSolver | None = None
         self._taps: dict[int, int] = {}
+        self.shedding = shedding
+        n = len(model.terminals)
+        self.drawn: tuple[FloatArray, FloatArray] = (np.zeros((n, 3)), np.zeros((n, 3)))
         self.by_phase = self._wires is not None
         closed = np.array([switch.closed for switch in model.switches], dtype=bool)
         self.poles = np.repeat(closed[:, None], 3, axis=1)
 
     def solve(self, p_w: FloatArray, q_var: FloatArray, shorts: Sequence[Short]) -> GridState:
-        """Return the state for the power asked for ``[n, 3]`` [W, var] and the short circuits."""
-        if not shorts:
-            return self._solver.solve(p_w, q_var)
-        return self._fault_solver().solve(p_w, q_var, shorts)
+        """Return the state for the power asked for ``[n, 3]`` [W, var] and the short circuits.
+
+        ``drawn`` then is the power for which it is one: less than what was asked for where
+        loads were shed. Raises ConvergenceError where there is no solution.
+        """
+
+        def attempt(p_w: FloatArray, q_var: FloatArray) -> GridState:
+            if not shorts:
+                return self._solver.solve(p_w, q_var)
+            return self._fault_solver().solve(p_w, q_var, shorts)
+
+        if self.shedding is None:
+            state = attempt(p_w, q_var)
+        else:
+            closed: BoolArray = np.asarray(self.poles.any(axis=1))
+            state, p_w, q_var = self.shedding.solve(attempt, p_w, q_var, closed)
+        self.drawn = (p_w, q_var)
+        return state
 
     def fault_currents(self) -> dict[str, float]:
         """Return the largest phase current [A] of each short circuit of the last solution."""
