@@ -31,7 +31,7 @@ _OP, _NUMBER, _VARIABLE, _LOCATION, _SERVICE, _STAKEHOLDER, _VALUE = range(7)
 _CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY, _SIGNATURE = range(7, 15)
 _SUBSCRIPTION, _SERIAL = 15, 16
 # services that occur in every frame have a code; others go by name
-_SERVICES = ("metering", "aggregation", "balancing")
+_SERVICES = ("metering", "aggregation", "balancing", "forecast")
 _SERVICE_CODES = {name: code for code, name in enumerate(_SERVICES)}
 _FUNCTIONS = ("last", "first", "min", "max", "mean", "sum", "count", "integral")
 _FUNCTION_CODES = {name: code for code, name in enumerate(_FUNCTIONS)}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel, load_profiles
-from fernwatt.timebase import DAY_MS, SLOT_MS, Clock
+from fernwatt.timebase import DAY_MS, HOUR_MS, SLOT_MS, Clock
 from scenarios.assembly.sky import Sky
 from scenarios.faults import nearest
 from scenarios.loader import Scenario
@@ -48,7 +48,8 @@ class Fleet:
 
     ``history_w`` is each terminal's mean power in the quarter-hours before the run, of what
     stood there already (``history_slots`` of them); ``place`` is (latitude, longitude) [°];
-    ``climate`` is what devices feel of the weather, None where none of them does.
+    ``climate`` is what devices feel of the weather, None where none of them does; ``forecasts``
+    are what a provider issues during the run.
     """
 
     devices: list[dict[str, Any]]
@@ -56,6 +57,7 @@ class Fleet:
     history_w: Mapping[str, FloatArray]
     place: tuple[float, float]
     climate: dict[str, FloatArray] | None = None
+    forecasts: tuple[dict[str, Any], ...] = ()
 
 
 def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
@@ -92,7 +94,17 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     devices += _appliances(scenario, customers)
     devices += _generators(scenario, model, sky)
     climate = _climate(weather) if heated and weather is not None else None
-    return Fleet(devices, panels, history_w, sky.place, climate)
+    forecasts = _forecasts(scenario, sky)
+    return Fleet(devices, panels, history_w, sky.place, climate, forecasts)
+
+
+def _forecasts(scenario: Scenario, sky: Sky) -> tuple[dict[str, Any], ...]:
+    wanted = scenario.config.services.forecast
+    if wanted is None:
+        return ()
+    slots = HOUR_MS // SLOT_MS
+    step = wanted.step_s * 1000 // SLOT_MS
+    return tuple(sky.forecasts(wanted.every_h * slots, wanted.horizon_h * slots, step))
 
 
 def _climate(weather: Weather) -> dict[str, FloatArray]:

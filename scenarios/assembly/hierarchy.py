@@ -17,6 +17,8 @@ from scenarios.schema import ScenarioConfig
 __all__ = ["Hierarchy", "House", "make_hierarchy"]
 
 OPERATOR = "operator"
+PROVIDER = "provider/weather"
+_LEVELS = ("tlgmu", "mvgmu", "lvgmu", "cmu")
 _TOP = "tlgmu/top"
 _UPSTREAM = "mv1"
 _HOSTS = {
@@ -26,9 +28,11 @@ _HOSTS = {
     "lvgmu": "embedded",
     "mvgmu": "server",
     "tlgmu": "server",
+    "provider": "cloud",
 }
 _INSTRUMENTS = {"ev": "charger", "battery": "battery", "pv": "pv"}
 Spec = dict[str, Any]
+Services = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,17 @@ class House:
 
 @dataclass(slots=True)
 class Hierarchy:
-    """All units, instruments and actuators; houses by low-voltage area; areas' parents."""
+    """All units, instruments and actuators; houses by low-voltage area; areas' parents.
+
+    ``feeds`` are what data providers hand to their units.
+    """
 
     units: list[Spec] = field(default_factory=list)
     instruments: list[Spec] = field(default_factory=list)
     actuators: list[Spec] = field(default_factory=list)
     houses: dict[str, list[House]] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
+    feeds: list[Spec] = field(default_factory=list)
 
 
 def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hierarchy:
@@ -66,10 +74,12 @@ def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hi
         below.setdefault(f"mvgmu/{above}", []).append(f"lvgmu/{area.id}")
         builder.substation(area, f"mvgmu/{above}", customers[area.id])
     for name in sorted(below, key=str.encode):
-        builder.unit(
-            "mvgmu", name, name.partition("/")[2], _TOP, below[name], {"aggregation": builder.sums}
-        )
-    builder.unit("tlgmu", _TOP, "", "", sorted(below), {"aggregation": builder.sums})
+        services = {"aggregation": builder.sums} | builder.forecast("mvgmu", _TOP)
+        builder.unit("mvgmu", name, name.partition("/")[2], _TOP, below[name], services)
+    top = {"aggregation": builder.sums} | builder.forecast("tlgmu", PROVIDER)
+    builder.unit("tlgmu", _TOP, "", "", sorted(below), top)
+    if config.services.forecast is not None:
+        builder.provider()
     return builder.made
 
 
@@ -96,8 +106,9 @@ class _Builder:
         customer: str = "",
         instruments: tuple[str, ...] = (),
         actuators: Mapping[str, str] | None = None,
+        owner: str = "",
     ) -> None:
-        """Add one unit."""
+        """Add one unit, of its customer, of another ``owner`` or of the operator."""
         hosts = _HOSTS | {str(kind): host for kind, host in self._config.units.hosts.items()}
         self.made.units.append(
             {
@@ -107,13 +118,38 @@ class _Builder:
                 "parent": parent,
                 "children": children,
                 "customer": customer,
-                "owner": customer or OPERATOR,
+                "owner": owner or customer or OPERATOR,
                 "host": hosts[kind],
                 "instruments": list(instruments),
                 "actuators": dict(actuators or {}),
                 "services": dict(services),
             }
         )
+
+    def provider(self) -> None:
+        """Add the unit of a data provider, beside the top, and what it is fed with."""
+        feed = f"{PROVIDER}/feed"
+        self.unit(
+            "provider", PROVIDER, "", "", [], {}, owner="weather-provider", instruments=(feed,)
+        )
+        forecasts = self._fleet.forecasts
+        self.made.feeds.append(
+            {
+                "id": feed,
+                "variable": "weather.forecast",
+                "times_ms": [forecast["issued_ms"] for forecast in forecasts],
+                "values": list(forecasts),
+            }
+        )
+
+    def forecast(self, kind: str, source: str) -> Services:
+        """Return the service of a unit that follows the forecasts of ``source``, if it does."""
+        wanted = self._config.services.forecast
+        if wanted is None or _LEVELS.index(kind) > _LEVELS.index(wanted.to):
+            return {}
+        patience_s = 60.0 * (1 + _LEVELS.index(kind))
+        times = {"every_s": wanted.every_h * 3600.0, "patience_s": patience_s}
+        return {"forecast": {"source": source, **times}}
 
     def substation(self, area: Area, parent: str, customers: list[Terminal]) -> None:
         """Add the unit of a secondary substation and all houses below it."""
@@ -124,7 +160,7 @@ class _Builder:
         if area.transformer:
             instruments.append(f"{name}/transformer")
             self._instrument(instruments[0], "substation", area.transformer)
-        services: dict[str, Any] = {"aggregation": self.sums}
+        services: dict[str, Any] = {"aggregation": self.sums} | self.forecast("lvgmu", parent)
         if self._steers and houses:
             services["balancing"] = self._parent_params(houses)
         children = [house.meter for house in houses]
@@ -145,7 +181,7 @@ class _Builder:
             kind = device["id"].split("/")[0]
             dmus.append(f"dmu/{tail}/{kind}")
             self._device_unit(dmus[-1], kind, device, terminal, cmu)
-        services = {}
+        services = self.forecast("cmu", substation)
         if self._steers:
             services["balancing"] = self._child_params(devices, dmus, meter, substation)
         self.unit("cmu", cmu, terminal.area, meter, dmus, services, customer=terminal.customer)

@@ -42,6 +42,12 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         for unit in hierarchy.units
         if unit["kind"] == "mvgmu"
     ]
+    tops = [unit["id"] for unit in hierarchy.units if unit["kind"] == "tlgmu"]
+    links += [
+        _link(f"backbone/{unit['id']}", wanted.backbone, unit["id"], tops[0])
+        for unit in hierarchy.units
+        if unit["kind"] == "provider"
+    ]
     return {
         "nodes": _nodes(hierarchy, round(wanted.battery_s * 1000)),
         "media": media,

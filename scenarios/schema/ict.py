@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.base import Section, Share
 
-__all__ = ["Area", "Balancing", "Metering", "Network", "Services", "Units"]
+__all__ = ["Area", "Balancing", "Forecast", "Metering", "Network", "Services", "Units"]
 
 
 class Area(Section):
@@ -78,7 +78,7 @@ class Units(Section):
     accuracy_class: Annotated[float, Field(json_schema_extra={"enum": [0.5, 1, 2]})] = Field(
         default=1.0, description="Accuracy class of the meters (IEC 62053): 0.5, 1 or 2."
     )
-    hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu"], str] = Field(
+    hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu", "provider"], str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
     )
 
@@ -125,7 +125,27 @@ class Balancing(Section):
         return self
 
 
+class Forecast(Section):
+    """Weather forecasts of a data provider, passed down the hierarchy over the network."""
+
+    every_h: Annotated[int, Field(ge=1, le=24)] = Field(
+        default=6, description="How often the provider issues one [h]."
+    )
+    horizon_h: Annotated[int, Field(ge=1, le=240)] = Field(
+        default=48, description="How far each reaches [h]."
+    )
+    step_s: Literal[900, 1800, 3600] = Field(default=3600, description="Step of its series [s].")
+    to: Literal["tlgmu", "mvgmu", "lvgmu", "cmu"] = Field(
+        default="cmu", description="The lowest kind of unit that it is passed to."
+    )
+
+
 class Services(Section):
     """Services of the management units."""
 
     balancing: Balancing = Field(default_factory=Balancing, description="Energy balancing.")
+    forecast: Forecast | None = Field(
+        default=None,
+        description="Weather forecasts, of a provider's unit beside the top; {} for the usual; "
+        "null: none.",
+    )

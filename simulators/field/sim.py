@@ -12,6 +12,7 @@ from fernwatt.messages import Command, Event, Reading
 from fernwatt.timebase import Clock
 from simulators.field.actuators import Actuators
 from simulators.field.crews import Crews, parse_crews
+from simulators.field.feeds import Feeds, parse_feeds
 from simulators.field.instruments import Instruments
 from simulators.field.losses import Losses, parse_losses
 from simulators.field.plantview import PlantView
@@ -39,7 +40,7 @@ class FieldSimulator(Adapter):
             transient=["readings", "actuate", ROWS],
             params=[
                 "terminals", "transformers", "devices", "instruments", "actuators", "seed",
-                "start", "drop", "losses", "crews",
+                "start", "drop", "losses", "crews", "feeds",
             ],
         )
     }  # fmt: skip
@@ -71,6 +72,7 @@ class FieldSimulator(Adapter):
         crews = Crews(parse_crews(params["crews"]), seed) if params.get("crews") else None
         actuators = parse_actuators(params.get("actuators") or (), crews=crews is not None)
         self._actuators = Actuators(actuators, seed, crews)
+        self._feeds = Feeds(parse_feeds(params.get("feeds") or ()))
         self._truth_ids = Sequencer("truth")
         return [{"eid": _EID, "type": model_name}]
 
@@ -91,13 +93,16 @@ class FieldSimulator(Adapter):
             self.emit(_EID, "actuate", actuation)
         self._tell_truth(t_ms)
         readings = self._instruments.sample(t_ms, events) + outcome.readings
+        readings += self._feeds.sample(t_ms)
         for reading in readings:
             self.emit(_EID, "readings", reading)
         if readings:
             self.record(_EID, "reading", reading_columns(readings))
         if outcome.events:
             self.record(_EID, "event", _event_columns(outcome.events))
-        due = (self._instruments.due_ms, self._actuators.due_ms, self.end_ms)
+        due = (
+            self._instruments.due_ms, self._actuators.due_ms, self._feeds.due_ms, self.end_ms,
+        )  # fmt: skip
         return min(t for t in due if t is not None)
 
     def _tell_truth(self, t_ms: int) -> None:
