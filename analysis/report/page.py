@@ -23,7 +23,8 @@ __all__ = ["render", "summary", "write"]
 
 GAP = 1e-6
 FAMILIES = {
-    "energy": "Energy", "profile": "Power profile", "grid": "Grid", "vehicles": "Vehicles",
+    "energy": "Energy", "profile": "Power profile", "grid": "Grid",
+    "reliability": "Reliability", "vehicles": "Vehicles",
     "communication": "Communication", "services": "Services",
 }  # fmt: skip
 HEADLINES = (
