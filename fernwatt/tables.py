@@ -161,6 +161,22 @@ _ALL = (
         """,
     ),
     _table(
+        "lighting",
+        "each segment of a public lighting feeder, time-weighted mean of the interval",
+        """
+        t_ms:i  start of the interval
+        segment:s  segment, behind one sensor
+        p_w:f  active power of its lamps and its part of the cable
+        q_var:f  reactive power
+        v_end_v:f?  voltage at its last luminaire while its feeder is on (null: off)
+        v_end_min_v:f?  lowest
+        lamps:i  luminaires
+        due:f  luminaires that ought to burn
+        lit:f  luminaires that burn
+        dark:f  luminaires that ought to burn and do not
+        """,
+    ),
+    _table(
         "device",
         "each device, mean power of the interval and content at its end",
         """

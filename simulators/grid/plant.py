@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from simulators.grid.solutions import Solutions
 
 if TYPE_CHECKING:
     from fernwatt.gridmodel.faults import Short
+
+    from simulators.grid.streetlight import StreetLight
 
 __all__ = ["Plant", "SupplyChange"]
 
@@ -42,8 +44,15 @@ class Plant:
     ``settle``, which solves only when something changed.
     """
 
-    def __init__(self, model: GridModel, solver: Solver | Solutions, interval_ms: int = 0) -> None:
+    def __init__(
+        self,
+        model: GridModel,
+        solver: Solver | Solutions,
+        interval_ms: int = 0,
+        lights: StreetLight | None = None,
+    ) -> None:
         self.model = model
+        self.lights = lights
         self.t_ms = 0
         solutions = solver if isinstance(solver, Solutions) else Solutions(model, solver)
         self._solutions = solutions
@@ -69,7 +78,8 @@ class Plant:
     def advance(self, t_ms: int) -> list[Rows]:
         """Let everything hold until ``t_ms``; return the table rows of the intervals ended."""
         self.t_ms = t_ms
-        return self._intervals.advance(t_ms)
+        rows = self._intervals.advance(t_ms)
+        return rows if self.lights is None else rows + self.lights.advance(t_ms)
 
     def draw(self, p_w: FloatArray, q_var: FloatArray) -> None:
         """Let the terminals draw ``[n, 3]`` [W, var] from now on."""
@@ -141,22 +151,23 @@ class Plant:
         self._changed |= moved
         return moved
 
-    def settle(self) -> list[SupplyChange]:
+    def settle(self, cause: str = "") -> list[SupplyChange]:
         """Solve for what changed; return what that did to the supply (all of it at first).
 
-        Raises ConvergenceError where there is no solution.
+        ``cause`` is what lamps that go out give as theirs. Raises ConvergenceError where there
+        is no solution.
         """
-        if not self._changed:
+        if not self.unsettled:
             return []
-        state = self._state = self._solutions.solve(self._p_w, self._q_var, self._shorts)
-        self._changed = False
+        state, p_w, q_var = self._solve(cause)
+        self._state, self._changed = state, False
         served = state.energised[self._terminal_bus]
         if state.conductors is not None:
             self._served = (state.conductors.p_terminal_w, state.conductors.q_terminal_var)
         elif served.all():
-            self._served = (self._p_w, self._q_var)
+            self._served = (p_w, q_var)
         else:
-            self._served = (self._p_w * served[:, None], self._q_var * served[:, None])
+            self._served = (p_w * served[:, None], q_var * served[:, None])
         power = np.concatenate((state.p_terminals_w, -state.transformer.p_to_w))
         self._registers.hold(self.t_ms, power)
         self._intervals.hold(self.t_ms, state)
@@ -168,21 +179,40 @@ class Plant:
         self._switched = False
         return [SupplyChange(*change) for change in self._continuity.changes(state)]
 
+    def _solve(self, cause: str) -> tuple[GridState, FloatArray, FloatArray]:
+        """Return the state, and the power for which it is one, lamps included."""
+
+        def solve(p_w: FloatArray, q_var: FloatArray) -> GridState:
+            return self._solutions.solve(p_w, q_var, self._shorts)
+
+        if self.lights is None:
+            state = solve(self._p_w, self._q_var)
+        else:
+            state = self.lights.settle(self.t_ms, solve, self._p_w, self._q_var, cause)
+        return state, *self._solutions.drawn
+
     def close(self, t_ms: int) -> list[Rows]:
         """Let everything hold until ``t_ms`` and end the last interval; return its rows."""
-        return self.advance(t_ms) + self._intervals.close(t_ms)
+        rows = self.advance(t_ms) + self._intervals.close(t_ms)
+        return rows if self.lights is None else rows + self.lights.close(t_ms)
 
     # -- how it is -------------------------------------------------------------------------
 
     @property
     def due_ms(self) -> int | None:
-        """When it next has rows to give by itself."""
-        return self._intervals.due_ms
+        """When it next has rows to give, or lamps to look after, by itself."""
+        dues = (self._intervals.due_ms, None if self.lights is None else self.lights.due_ms)
+        return min((due for due in dues if due is not None), default=None)
 
     @property
     def unsettled(self) -> bool:
         """Whether something changed since it was last solved."""
-        return self._changed
+        return self._changed or (self.lights is not None and self.lights.unsettled)
+
+    def shed(self, t_us: int) -> list[tuple[str, str, dict[str, Any]]]:
+        """Return what of the loads was shed or restored with the last solution; see Shedding."""
+        shedding = self._solutions.shedding
+        return [] if shedding is None else shedding.news(t_us)
 
     @property
     def asked(self) -> FloatArray:

@@ -26,7 +26,9 @@ from simulators.grid.intervals import Rows
 from simulators.grid.news import News
 from simulators.grid.outputs import scalar, state_payload, terminal_payload
 from simulators.grid.plant import Plant
+from simulators.grid.shedding import Shedding
 from simulators.grid.solutions import Solutions
+from simulators.grid.streetlight import add_lighting, make_lighting
 
 __all__ = ["GridSimulator"]
 
@@ -59,6 +61,8 @@ class GridSimulator(Adapter):
                 "wiring",
                 "squares",
                 "seed",
+                "lighting",
+                "on_divergence",
             ],
         ),
         "Bus": model(["vm_pu", "va_degree"], public=False),
@@ -116,11 +120,15 @@ class GridSimulator(Adapter):
             base_dir=params.get("base_dir") or ".",
             cache=params.get("cache", True),
         )
+        grid = add_lighting(grid, params.get("lighting"))
         grid = connect_phases(grid, params.get("phases") or {})
         earthing = Earthing.of(params.get("earthing"))
         solver = make_solver(params.get("solver") or "balanced", grid, earthing)
-        solutions = Solutions(grid, solver, earthing, params.get("upstream"))
-        self._plant = Plant(grid, solutions, int(params.get("interval_ms") or 0))
+        shedding = Shedding(grid) if params.get("on_divergence") == "shed" else None
+        solutions = Solutions(grid, solver, earthing, params.get("upstream"), shedding)
+        interval_ms = int(params.get("interval_ms") or 0)
+        lights = make_lighting(grid, params.get("lighting"), interval_ms)
+        self._plant = Plant(grid, solutions, interval_ms, lights)
         self._news = News()
         for item in params.get("wiring") or ():  # as it is; the model has what the records say
             self._plant.rewire(item["terminal"], tuple(item["phases"]))
@@ -179,6 +187,9 @@ class GridSimulator(Adapter):
         cause = ""
         for item in self.take(inputs, _EID, "actuate"):
             order: Actuation = Actuation.from_plain(item)
+            if order.target.startswith("lighting/"):
+                cause = self._light(now_ms, order) or cause
+                continue
             if order.target.startswith("transformer/"):
                 cause = self._move_tap(now_ms, order) or cause
                 continue
@@ -204,6 +215,10 @@ class GridSimulator(Adapter):
             return ""
         value = {"position": position}
         return self._news.tell(now_ms * 1000, order.id, "tap_moved", order.target, value)
+
+    def _light(self, now_ms: int, order: Actuation) -> str:
+        lights = None if self._plant is None else self._plant.lights
+        return "" if lights is None else lights.obey(now_ms, order)
 
     def _operate(self, now_ms: int, switch: str, closed: bool, cause: str) -> str:
         return self._incidents.operate(now_ms * 1000, switch, closed, cause)

@@ -88,7 +88,11 @@ class Incidents:
         """Solve for what changed, and let everybody see it."""
         if not self._plant.unsettled:
             return
-        self._news.supply(t_us, cause, self._plant.settle())
+        self._news.supply(t_us, cause, self._plant.settle(cause))
+        for kind, element, value in self._plant.shed(t_us):
+            self._news.tell(t_us, cause, kind, element, value)
+        if self._plant.lights is not None:
+            self._plant.lights.tell(self._news)
         state = self._plant.state
         self.interruptions.see(t_us, cause)
         if self._faults.shorts:
@@ -110,7 +114,9 @@ class Incidents:
     # -- inside ------------------------------------------------------------------------------
 
     def _snapshot(self, places: Places) -> dict[str, Any]:
-        i_a, v_v = places.phasors(self._plant.state)
+        lights = self._plant.lights
+        segments = None if lights is None else lights.segment_phasors()
+        i_a, v_v = places.phasors(self._plant.state, segments)
         return {"i_re": i_a.real, "i_im": i_a.imag, "v_re": v_v.real, "v_im": v_v.imag}
 
     def _protect(self, t_us: int) -> str:
@@ -173,6 +179,8 @@ def make_incidents(plant: Plant, news: News, params: Mapping[str, Any]) -> Incid
         places = Places(plant.model, parse_places(plant.model, where, "protection"))
         protection = Protection(devices, int(params.get("seed") or 0))
     watch = params.get("watch") or ()
+    segments = plant.lights.segment_ids if plant.lights is not None else ()
+    seen = parse_places(plant.model, watch, others=segments)
     return Incidents(
         plant,
         news,
@@ -180,5 +188,5 @@ def make_incidents(plant: Plant, news: News, params: Mapping[str, Any]) -> Incid
         protection=protection,
         places=places,
         operations=parse_operations(plant.model, params.get("operations") or ()),
-        watched=Places(plant.model, parse_places(plant.model, watch)) if watch else None,
+        watched=Places(plant.model, seen) if watch else None,
     )

@@ -3,11 +3,12 @@
 The order at an instant: ``advance`` to it, then ``command`` and the like, then ``feed``::
 
     events = lighting.advance(t_ms)
-    flow = lighting.feed(t_ms, head_v, cause)          # [f, 3], phase to neutral
+    flow, events = lighting.feed(t_ms, head_v, cause)  # [f, 3], phase to neutral
     lighting.due_ms                                    # when to come again, at the latest
 
-Between, warm-up and burning hours run on exactly; chances (flicker, drift) are drawn on whole
-minutes of the scenario while a feeder burns, so looking more often changes nothing.
+``draw`` tells what the lamps that burn would draw, and changes nothing. Between, warm-up and
+burning hours run on exactly; chances (flicker, drift) are drawn on whole minutes of the scenario
+while a feeder burns, so looking more often changes nothing.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ from fernwatt.messages import Event
 from fernwatt.streams import stream
 from simulators.grid.lighting.ladder import ComplexArray, Flow, Ladder
 from simulators.grid.lighting.lamps import FloatArray, life_h
+from simulators.grid.lighting.segments import Segments, SegmentValues
 from simulators.grid.lighting.specs import FeederSpec
 from simulators.grid.lighting.switching import switchings
 
-__all__ = ["Lighting", "SensorValues"]
+__all__ = ["FAILED", "Lighting", "SensorValues"]
 
 BoolArray = NDArray[np.bool_]
 _MINUTE_MS, _WARMING_MS = 60_000, 10_000
 _MS_PER_H = 3.6e6
 OFF, LIT, WAITING, BURNT = range(4)
+FAILED = "lamp_failed"
+"""Kind of the event that a lamp has failed: true, and told to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Lighting:
     ) -> None:
         self.feeders = tuple(feeders)
         self._t_ms = 0
-        self._ids = Sequencer("lighting")
+        self._ids, self._truth_ids = Sequencer("lighting"), Sequencer("lighting-truth")
         shape = (len(feeders), max((f.count for f in feeders), default=0))
         self._exists = np.arange(shape[1]) < np.array([f.count for f in feeders])[:, None]
         self._types = [[s.lamp for s in f.segments for _ in range(s.count)] for f in feeders]
@@ -72,8 +76,10 @@ class Lighting:
         self._drift, self._common = np.zeros(shape), np.zeros((shape[0], 1))
         self._ready_ms = np.zeros(shape, dtype=np.int64)
         self._out: dict[tuple[int, int], str] = {}
+        self._cut_none = shape[1]
         self._cut = np.full(shape[0], shape[1])
-        self._on, self._stuck = (np.zeros(shape[0], dtype=bool) for _ in range(2))
+        self._on, self._stuck, self._wanted = (np.zeros(shape[0], dtype=bool) for _ in range(3))
+        self._segments = Segments(feeders, shape[1])
         self._why = [""] * shape[0]
         self._plan: list[tuple[int, int, bool]] = []
         self._news: list[Event] = []
@@ -128,9 +134,17 @@ class Lighting:
         """Let a feeder's contactor stay as it is, whatever it is told; or mend it."""
         self._stuck[self._row(feeder)] = stuck
 
-    def cut(self, feeder: str, luminaire: int) -> None:
-        """Break a feeder's cable before a luminaire (from 0); mend it with its count."""
-        self._cut[self._row(feeder)] = luminaire
+    def cut(self, feeder: str, luminaire: int | None) -> None:
+        """Break a feeder's cable before a luminaire (from 0), or mend it (None)."""
+        self._cut[self._row(feeder)] = self._cut_none if luminaire is None else luminaire
+
+    def mend(self, t_ms: int, feeder: str, cause: str) -> list[Event]:
+        """Mend a feeder's contactor and cable; it is then as it was last told to be."""
+        row = self._row(feeder)
+        self.stick(feeder, False)
+        self.cut(feeder, None)
+        event = self._event(t_ms, "lighting_mended", feeder, cause, None)
+        return [event, *self._switch(t_ms, row, bool(self._wanted[row]), event.id)]
 
     def burn_out(self, t_ms: int, lamp: str, cause: str) -> list[Event]:
         """Let one lamp fail now."""
@@ -138,7 +152,8 @@ class Lighting:
         if self._mode[row, place] == BURNT:
             return []
         self._mode[row, place] = BURNT
-        return [self._event(t_ms, "lamp_failed", lamp, cause, self._age(row, place))]
+        value = self._age(row, place)
+        return [Event(self._truth_ids(), cause, t_ms * 1000, FAILED, lamp, value)]
 
     def replace(self, t_ms: int, lamp: str, cause: str) -> list[Event]:
         """Put a new lamp in; it strikes if its feeder burns."""
@@ -151,16 +166,18 @@ class Lighting:
         self._out.pop((row, place), None)
         return [self._event(t_ms, "lamp_replaced", lamp, cause, None)]
 
+    def draw(self, head_v: ComplexArray) -> ComplexArray:
+        """Return the power ``[f, 3]`` [VA] that the lamps burning now take at ``head_v[f, 3]``."""
+        return self._ladder.solve(self._switched(head_v), self._power).s_va
+
     def feed(self, t_ms: int, head_v: ComplexArray, cause: str = "") -> tuple[Flow, list[Event]]:
         """Supply the feeders' heads with ``head_v[f, 3]`` [V] from ``t_ms`` on.
 
         Lamps strike that may, and go out that have too little. Raises SimulationError for
         another shape or voltages that are none.
         """
-        if head_v.shape != (len(self.feeders), 3) or not np.isfinite(head_v).all():
-            raise SimulationError("lighting needs a voltage for each phase of each feeder")
         events: list[Event] = []
-        head_v = np.where(self._on[:, None], head_v, 0.0)
+        head_v = self._switched(head_v)
         flow = self._ladder.solve(head_v, self._power)
         share = self._share(flow)
         strikes = (self._mode == WAITING) & (self._ready_ms <= t_ms) & (share >= self._strike)
@@ -180,17 +197,34 @@ class Lighting:
 
     def sensors(self) -> SensorValues:
         """Return voltage and current at the head of each segment, as last fed."""
-        if self._flow is None:
-            raise SimulationError("the lighting has not been fed yet")
-        most = max((len(f.segments) for f in self.feeders), default=0)
-        v_v, i_a = (np.zeros((len(self.feeders), most, 3), dtype=complex) for _ in range(2))
-        for row, feeder in enumerate(self.feeders):
-            first = 0
-            for number, segment in enumerate(feeder.segments):
-                v_v[row, number] = self._flow.node_v[row, first] * (first <= self._cut[row])
-                i_a[row, number] = self._flow.section_a[row, first]
-                first += segment.count
+        v_v, i_a = (np.zeros((*self._segments.shape, 3), dtype=complex) for _ in range(2))
+        at = self._segments.row, self._segments.number
+        i_a[at], v_v[at] = self.at_segments()
         return SensorValues(v_v, i_a)
+
+    def at_segments(self) -> tuple[ComplexArray, ComplexArray]:
+        """Return current and voltage at the heads of all segments, ``[s, 3]``, as last fed.
+
+        The order is that of ``segment_ids``.
+        """
+        return self._segments.heads(self._fed(), self._cut)
+
+    def by_segment(self) -> SegmentValues:
+        """Return what the recorder keeps of each segment, as last fed."""
+        return self._segments.values(
+            self._fed(), self._cut, self._on, self._wanted, np.asarray(self._mode == LIT)
+        )
+
+    @property
+    def segment_ids(self) -> list[str]:
+        """Identifiers of all segments, feeder by feeder, from its head on."""
+        return self._segments.ids
+
+    @property
+    def segment_lamps(self) -> list[int]:
+        """Number of luminaires of each segment."""
+        counts: list[int] = self._segments.count.tolist()
+        return counts
 
     def lamp_ids(self) -> list[list[str]]:
         """Return the luminaires of each feeder, along its cable."""
@@ -206,11 +240,19 @@ class Lighting:
 
     def power_w(self) -> FloatArray:
         """Return what each luminaire draws, ``[f, j]`` [W], as last fed."""
-        if self._flow is None:
-            raise SimulationError("the lighting has not been fed yet")
-        return np.asarray(self._power(np.abs(self._flow.v_v)).real)
+        return np.asarray(self._power(np.abs(self._fed().v_v)).real)
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _fed(self) -> Flow:
+        if self._flow is None:
+            raise SimulationError("the lighting has not been fed yet")
+        return self._flow
+
+    def _switched(self, head_v: ComplexArray) -> ComplexArray:
+        if head_v.shape != (len(self.feeders), 3) or not np.isfinite(head_v).all():
+            raise SimulationError("lighting needs a voltage for each phase of each feeder")
+        return np.where(self._on[:, None], head_v, 0.0)
 
     def _gather(self, shape: tuple[int, int]) -> None:
         def values(name: str, otherwise: float = 0.0) -> FloatArray:
@@ -223,7 +265,8 @@ class Lighting:
         self._a, self._b = values("voltage_exponent"), values("reactive_exponent")
         self._p0, self._q0 = values("start_power"), values("start_reactive")
         self._tau_ms = values("warm_up_s", 1.0) * 1000
-        self._restrike_ms = np.rint(values("restrike_s") * 1000).astype(np.int64)
+        restrike_ms = np.rint(values("restrike_s") * 1000).astype(np.int64)
+        self._restrike_ms = np.maximum(restrike_ms, 1)  # nothing goes out and strikes at once
         self._cold, self._hot = values("extinction_cold", 0.5), values("extinction_hot", 0.5)
         self._rise, self._strike = values("extinction_rise"), values("strike", 1.0)
         self._rated_h, self._trend = values("life_h", 1.0), values("trend")
@@ -302,6 +345,7 @@ class Lighting:
 
     def _switch(self, t_ms: int, row: int, on: bool, cause: str = "") -> list[Event]:
         feeder = self.feeders[row]
+        self._wanted[row] = on
         if self._stuck[row]:
             value = {"on": bool(self._on[row]), "wanted": on}
             return [self._event(t_ms, "lighting_stuck", feeder.id, cause, value)]
@@ -335,7 +379,8 @@ class Lighting:
         events = []
         for row, place in np.argwhere(dark).tolist():
             lamp = _lamp(self.feeders[row], place)
-            event = self._event(t_ms, "lamp_out", lamp, cause, self._age(row, place))
+            why = cause or self._why[row]
+            event = self._event(t_ms, "lamp_out", lamp, why, self._age(row, place))
             self._out[row, place] = event.id
             events.append(event)
         return events
