@@ -136,6 +136,18 @@ _ALL = (
         """,
     ),
     _table(
+        "protection",
+        "what each relay, recloser, sectionaliser and fuse did",
+        """
+        t_us:i  time
+        id:s  event
+        cause:s  what made it happen
+        device:s  protective device
+        kind:s  pick-up, trip, reset, reclose, lockout, melted, count, …
+        i_a:f?  current at that instant (null: does not matter)
+        """,
+    ),
+    _table(
         "interruption",
         "each interruption of a terminal's supply",
         """

@@ -27,7 +27,14 @@ import numpy.typing as npt
 from fernwatt.gridmodel.model import FloatArray, GridModel
 from fernwatt.gridmodel.raw import rows
 
-__all__ = ["ComplexArray", "LineConductors", "LineType", "find_type", "line_conductors"]
+__all__ = [
+    "ComplexArray",
+    "LineConductors",
+    "LineType",
+    "find_type",
+    "is_overhead",
+    "line_conductors",
+]
 
 ComplexArray = npt.NDArray[np.complex128]
 
@@ -77,6 +84,12 @@ class LineConductors:
 def _library() -> list[tuple[re.Pattern[str], dict[str, str]]]:
     text = files("fernwatt.gridmodel").joinpath("linetypes.csv").read_text("utf-8")
     return [(re.compile(row["pattern"]), row) for row in csv.DictReader(text.splitlines())]
+
+
+def is_overhead(std_type: str) -> bool:
+    """Tell whether lines of a standard type hang in the air; unknown ones are taken as cables."""
+    known = find_type(std_type)
+    return known is not None and known.kind == "overhead"
 
 
 def find_type(std_type: str) -> LineType | None:

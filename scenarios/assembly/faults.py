@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
+from fernwatt.gridmodel.linetypes import is_overhead
 from fernwatt.gridmodel.model import Line
 from fernwatt.streams import stream
 from fernwatt.timebase import HOUR_MS, SLOT_MS
@@ -136,8 +137,8 @@ def _drawn(scenario: Scenario, rates: FaultRates, model: GridModel) -> Iterator[
     if rates.storm_m_per_s is not None:
         share = Sky(scenario, model).wind(rates.wind_mean_m_per_s) / rates.storm_m_per_s
         stormy = 1.0 + rates.storm_factor * np.maximum(share**2 - 1.0, 0.0)
-    for line, kind in zip(model.lines, model.net.line["type"], strict=True):
-        overhead, is_low = kind == "ol", low[line.from_bus]
+    for line in model.lines:
+        overhead, is_low = is_overhead(line.std_type), low[line.from_bus]
         per_km_year = rates.lv_per_km_year if is_low else rates.mv_per_km_year
         if not per_km_year or (rates.overhead_only and not overhead):
             continue

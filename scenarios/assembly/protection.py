@@ -13,6 +13,7 @@ from typing import Any
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
 from fernwatt.gridmodel.feeding import Feeding, feeding
+from fernwatt.gridmodel.linetypes import is_overhead
 from fernwatt.gridmodel.model import Switch
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
@@ -95,11 +96,7 @@ class _Scheme:
         self._vn_v = {bus.id: bus.vn_v for bus in model.buses}
         self._lines = {line.id: line for line in model.lines}
         self._trafos = {trafo.id: trafo for trafo in model.transformers}
-        self._overhead = {
-            line.id
-            for line, kind in zip(model.lines, model.net.line["type"], strict=True)
-            if kind == "ol"
-        }
+        self._overhead = {line.id for line in model.lines if is_overhead(line.std_type)}
 
     def devices(self) -> list[dict[str, Any]]:
         """Return the scheme's devices."""

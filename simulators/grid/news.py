@@ -24,6 +24,7 @@ class News:
         self._events: list[Event] = []
         self._supplies: list[Supply] = []
         self._moves: list[tuple[Event, tuple[int, ...]]] = []
+        self._acts: list[Event] = []
         self._truth: list[tuple[int, str, str, str, str, str]] = []
         self._begun = False
 
@@ -49,6 +50,11 @@ class News:
     def add(self, events: Iterable[Event]) -> None:
         """Note events that others in the grid have numbered."""
         self._events += events
+
+    def acted(self, events: Sequence[Event]) -> None:
+        """Note what protective devices did."""
+        self._events += events
+        self._acts += events
 
     def truth(self, t_us: int, cause: str, kind: str, element: str, value: Any) -> None:
         """Note what is true of the world, for the recorder alone."""
@@ -76,13 +82,16 @@ class News:
         return taken
 
     def rows(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Return rows of tables ``event``, ``switch``, ``truth`` of what is not yet taken."""
+        """Return rows of ``event``, ``switch``, ``protection``, ``truth`` of what is not yet taken."""
         rows: list[tuple[str, Mapping[str, Any]]] = []
         if self._events:
             rows.append(("event", _event_columns(self._events)))
         if self._moves:
             rows.append(("switch", _move_columns(self._moves)))
             self._moves = []
+        if self._acts:
+            rows.append(("protection", _act_columns(self._acts)))
+            self._acts = []
         if self._truth:
             names = ("t_ms", "id", "cause", "kind", "element", "value")
             rows.append(("truth", dict(zip(names, zip(*self._truth, strict=True), strict=True))))
@@ -104,6 +113,17 @@ def _move_columns(moves: Sequence[tuple[Event, tuple[int, ...]]]) -> dict[str, A
         "switch": [event.element for event, _ in moves],
         "closed": [event.kind == _MOVED[True] for event, _ in moves],
         "phases": ["".join(str(phase + 1) for phase in phases) for _, phases in moves],
+    }
+
+
+def _act_columns(acts: Sequence[Event]) -> dict[str, Any]:
+    return {
+        "t_us": [event.t_us for event in acts],
+        "id": [event.id for event in acts],
+        "cause": [event.cause for event in acts],
+        "device": [event.element for event in acts],
+        "kind": [event.kind for event in acts],
+        "i_a": [event.value.get("i_a") for event in acts],
     }
 
 

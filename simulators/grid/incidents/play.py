@@ -123,7 +123,7 @@ class Incidents:
         if self._protection is None:
             return ""
         outcome = self._protection.advance(t_us)
-        self._news.add(outcome.events)
+        self._news.acted(outcome.events)
         cause = ""
         for order in outcome.operations:
             if self._plant.operate(order.switch, order.closed, order.phases):
