@@ -82,7 +82,7 @@ class News:
         return taken
 
     def rows(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Return rows of ``event``, ``switch``, ``protection``, ``truth`` of what is not yet taken."""
+        """Return the tables' rows of what is not yet taken."""
         rows: list[tuple[str, Mapping[str, Any]]] = []
         if self._events:
             rows.append(("event", _event_columns(self._events)))
