@@ -206,3 +206,17 @@ def test_a_context_is_used_again_when_its_circuit_is_gone():
     after = FourWireSolver(model).solve(*drawn)
     assert np.array_equal(after.vm_pu, before.vm_pu)
     assert after.p_slack_w == before.p_slack_w
+
+
+@pytest.mark.parametrize(
+    ("neutral", "expected"),
+    [("solid", 1e-3), ("resistance", 60.0), ("compensated", 1.0 + 1367.26j)],
+)
+def test_medium_voltage_is_earthed_as_stated(neutral, expected):
+    model = load_grid({"pandapower": "create_cigre_network_mv"})
+    solver = FourWireSolver(model, Earthing(mv_neutral=neutral, mv_ohm=20.0))
+    dss = solver._circuit.dss
+    dss.SetActiveElement("reactor.g0")
+    y = np.asarray(dss.ActiveCktElement.Yprim).view(complex).reshape(6, 6)[:3, :3]
+    assert 3.0 / y.sum() == pytest.approx(expected, abs=0.01)  # the zero sequence's impedance
+    assert abs(y[0, 0] - y[0, 1]) < 1e-9  # and nothing in the positive one

@@ -28,7 +28,7 @@ _SOURCE_VA = 1e15  # as the record's upstream grid; see build
 _BLEEDER_S = {True: 1e-10, False: 1e-11}  # holds what nothing else would, by low voltage or not
 _LIMITS = "vminpu=0.5 vlowpu=0.5 vmaxpu=3"  # below, no constant power has a stable solution
 _LEAST_NF = 1e-3
-_BLOCKED = "1e12"
+_BLOCKED_OHM = 1e10
 
 
 class Circuit:
@@ -223,9 +223,11 @@ class Circuit:
     def _mv_earth(self) -> Iterator[str]:
         """Earth medium voltage below a delta winding, as an earthing transformer would."""
         for number, (bus, z_ohm) in enumerate(self._mv_stars()):
+            # by z1, z2 and z0 OpenDSS would lose z0 in the digits of its own unit root
+            z = np.full((3, 3), (z_ohm - _BLOCKED_OHM) / 3.0) + np.diag([_BLOCKED_OHM] * 3)
             yield (
-                f"new reactor.g{number} phases=3 bus1=b{bus}.1.2.3 z1=({_BLOCKED} 0) "
-                f"z2=({_BLOCKED} 0) z0=({_n(z_ohm.real)} {_n(z_ohm.imag)})"
+                f"new reactor.g{number} phases=3 bus1=b{bus}.1.2.3 "
+                f"rmatrix={_matrix(z.real)} xmatrix={_matrix(z.imag)}"
             )
 
     def _mv_stars(self) -> Iterator[tuple[int, complex]]:
