@@ -14,6 +14,7 @@ from scenarios.assembly.field import with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
 from scenarios.assembly.grid import grid_params, grid_source
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
+from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
 from scenarios.assembly.third_party import make_third_party
 from scenarios.loader import Scenario
@@ -28,6 +29,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     config = scenario.config
     source, lv = grid_source(scenario)
     model = load_grid(source, lv=lv, base_dir=scenario.base_dir)
+    model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)
     network = make_network(config, model, hierarchy)
@@ -35,7 +37,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     network_params = {"spec": network, "seed": seed}
     units_params = {"spec": {"units": hierarchy.units}, "seed": seed}
     params = {
-        "grid": grid_params(scenario, model, phases),
+        "grid": grid_params(scenario, model, phases) | lights.params(config, fleet.place),
         "devices": {
             "terminals": model.terminal_ids,
             "devices": fleet.devices,
@@ -62,7 +64,7 @@ def assemble(scenario: Scenario) -> RunPlan:
         processes=frozenset(config.orchestration.processes),
         params=params,
         grid=model.describe(),
-        topology=_topology(model, fleet, hierarchy, network),
+        topology=_topology(model, fleet, hierarchy, network) | lights.described(),
         data_hash=_data_hash(scenario, model),
         third_party=make_third_party(scenario, model),
     )

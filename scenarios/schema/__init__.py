@@ -12,6 +12,7 @@ from scenarios.schema.extras import Simulator
 from scenarios.schema.faults import FaultRates, GridFault, Operation
 from scenarios.schema.field import Imperfections
 from scenarios.schema.ict import Network, Services, Units
+from scenarios.schema.lighting import Lighting
 from scenarios.schema.protection import Protection
 from scenarios.schema.system import Grid, Orchestration, Record, Time, Weather
 
@@ -42,6 +43,7 @@ class ScenarioConfig(Section):
     field: Imperfections = Field(
         default_factory=Imperfections, description="What is wrong in the field."
     )
+    lighting: Lighting = Field(default_factory=Lighting, description="Public lighting.")
     faults: list[GridFault] = Field(default_factory=list, description="Faults of the grid.")
     fault_rates: FaultRates | None = Field(
         default=None, description="Faults that are drawn, besides those that are named."
