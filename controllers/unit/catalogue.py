@@ -133,8 +133,8 @@ CATALOGUE = Catalogue(
                  fields=_PHASES),
         Variable("voltage.mean", 31, "record", "1", "customer", _METERING, 8 * DAY_MS,
                  field="MMXU.AvPhV", fields=("v_v",)),
-        Variable("line.phases", 32, "record", "1", "unit", field="MMXU.A", fields=_PHASES),
-        Variable("temperature", 33, "number", "degC", "unit", field="STMP.Tmp"),
+        Variable("line.phases", 32, "record", "1", "unit", field="MMXU.A",
+                 fields=("element", "end", *_PHASES, "temperature_c")),
         Variable("fault.passage", 34, "record", "1", "unit", critical=True,
                  field="SCPI.Pass", fields=("element", "end", "on", "earth", "direction", "t_ms")),
         Variable("switch.order", 35, "record", "1", "unit", critical=True,
@@ -146,6 +146,6 @@ CATALOGUE = Catalogue(
         Variable("tap.position", 38, "record", "1", "unit", (), 8 * DAY_MS, critical=True,
                  field="YLTC.TapPos", fields=("element", "position", "t_ms")),
         Variable("crew.order", 39, "record", "1", "unit", critical=True, action="crew",
-                 fields=("element", "work", "closed", "position")),
+                 fields=("element", "work", "position")),
     )
 )  # fmt: skip

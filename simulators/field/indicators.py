@@ -10,7 +10,7 @@ were missed, is for the recorder alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
@@ -34,7 +34,8 @@ IntArray = NDArray[np.int64]
 class IndicatorSpec:
     """One indicator at ``place`` (a line's end); a threshold of 0 is none.
 
-    ``directional`` ones tell the direction too; for their angles see the relays.
+    ``directional`` ones tell the direction too; for their angles see the relays. Clock as that
+    of other instruments; with ``gap_probability`` a report begins a gap of ``gap_length`` reports.
     """
 
     id: str
@@ -51,6 +52,20 @@ class IndicatorSpec:
     polarising_v: float = 10.0
     miss_probability: float = 0.0
     false_per_year: float = 0.0
+    clock_sd_ms: float = 0.0
+    drift_sd_ppm: float = 0.0
+    gap_probability: float = 0.0
+    gap_length: float = 1.0
+
+    @property
+    def period_ms(self) -> int:
+        """Its clock's step: it reports at any time."""
+        return 1
+
+    @property
+    def sampling(self) -> str:
+        """It follows no schedule of its own."""
+        return "slot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +112,7 @@ def parse_indicators(items: Sequence[Mapping[str, Any]]) -> list[IndicatorSpec]:
         except TypeError as error:
             faults.append(Fault(path, str(error).partition(") ")[2] or str(error)))
             continue
-        for name in ("phase_a", "earth_a", "minimum_ms", "hold_ms", "live_v", "polarising_v",
-                     "false_per_year"):  # fmt: skip
-            value = getattr(spec, name)
-            if not (math.isfinite(value) and value >= 0):
-                faults.append(Fault(f"{path}.{name}", f"must not be negative: {value}"))
-        if not 0 <= spec.miss_probability <= 1:
-            message = f"must be from 0 to 1, not {spec.miss_probability}"
-            faults.append(Fault(f"{path}.miss_probability", message))
-        if spec.phase_a == spec.earth_a == 0:
-            faults.append(Fault(path, "without a threshold it never operates"))
+        faults += _wrong(spec, path)
         specs.append(spec)
     specs.sort(key=lambda spec: spec.id.encode())
     faults += [
@@ -117,6 +123,21 @@ def parse_indicators(items: Sequence[Mapping[str, Any]]) -> list[IndicatorSpec]:
     if faults:
         raise ScenarioError(faults)
     return specs
+
+
+def _wrong(spec: IndicatorSpec, path: str) -> Iterator[Fault]:
+    for name in ("phase_a", "earth_a", "minimum_ms", "hold_ms", "live_v", "polarising_v",
+                 "false_per_year", "clock_sd_ms", "drift_sd_ppm"):  # fmt: skip
+        value = getattr(spec, name)
+        if not (math.isfinite(value) and value >= 0):
+            yield Fault(f"{path}.{name}", f"must not be negative: {value}")
+    for name in ("miss_probability", "gap_probability"):
+        if not 0 <= getattr(spec, name) <= 1:
+            yield Fault(f"{path}.{name}", f"must be from 0 to 1, not {getattr(spec, name)}")
+    if not spec.gap_length >= 1:
+        yield Fault(f"{path}.gap_length", f"must be at least 1, not {spec.gap_length}")
+    if spec.phase_a == spec.earth_a == 0:
+        yield Fault(path, "without a threshold it never operates")
 
 
 class Indicators:

@@ -29,6 +29,7 @@ from simulators.field.accuracy import (
     Gaps,
     IntArray,
 )
+from simulators.field.specs import at_place
 
 __all__ = ["SensorSpec", "Sensors", "parse_sensors"]
 
@@ -197,6 +198,10 @@ class Sensors:
         self._now = np.stack((np.abs(v_wired), np.abs(i_wired), s_va.real, s_va.imag), axis=1)
         self._air_c = np.broadcast_to(np.asarray(air_c, dtype=float), (shape[0],)).copy()
 
+    def breathe(self, air_c: float) -> None:
+        """Let the air have ``air_c`` [°C] at all sensors."""
+        self._air_c = np.full(len(self.specs), air_c)
+
     def sample(self, t_ms: int) -> list[Reading]:
         """Return the readings that are due at ``t_ms``: a record of each sensor."""
         self._run(t_ms)
@@ -266,9 +271,8 @@ class Sensors:
 
     def _reading(self, row: int, times: tuple[int, int], value: dict[str, Any]) -> Reading:
         t_ms, stamp = times
-        return Reading(
-            self._ids[row](), "", self.specs[row].id, "line.phases", t_ms, stamp, value, "1"
-        )
+        spec, told = self.specs[row], {**at_place(self.specs[row].place), **value}
+        return Reading(self._ids[row](), "", spec.id, "line.phases", t_ms, stamp, told, "1")
 
 
 def _wires(wirings: Sequence[tuple[int, ...]]) -> tuple[IntArray, FloatArray]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from fernwatt.adapter import ROWS, Adapter, Inputs, model
 from fernwatt.identifiers import Sequencer
-from fernwatt.messages import Command, Event, Reading
+from fernwatt.messages import Command, Event
 from fernwatt.timebase import Clock
 from simulators.field.actuators import Actuators
 from simulators.field.crews import Crews, parse_crews
+from simulators.field.desk import Desk, parse_desk
 from simulators.field.feeds import Feeds, parse_feeds
+from simulators.field.indicators import PassageTruth, parse_indicators
 from simulators.field.instruments import Instruments
 from simulators.field.losses import Losses, parse_losses
 from simulators.field.plantview import PlantView
+from simulators.field.rows import Truth, event_columns, reading_columns, truth_columns
+from simulators.field.sensors import parse_sensors
 from simulators.field.specs import parse_actuators, parse_instruments
+from simulators.field.watch import Air, Watch
 
 __all__ = ["FieldSimulator"]
 
@@ -27,20 +31,22 @@ _KINDS = {True: "loss_begins", False: "loss_ends"}
 class FieldSimulator(Adapter):
     """Adapter of ``Instruments`` and ``Actuators``.
 
-    Inputs ``state`` of the grid, ``device`` and ``device_events`` of the devices, ``commands`` of
-    the units; outputs ``readings``, ``actuate`` and ``rows``. What is true of meters with losses
-    goes to the recorder alone (table ``truth``).
+    Inputs: ``state`` of the grid, what is ``seen`` at its watched places, and its ``events``;
+    ``device`` and ``device_events`` of the devices; ``commands`` of the units. Outputs:
+    ``readings``, ``actuate`` and ``rows``. What is true of instruments goes to the recorder alone
+    (table ``truth``).
     """
 
     component: ClassVar[str] = "field"
     models: ClassVar[dict[str, dict[str, Any]]] = {
         "Field": model(
             ["state", "device"],
-            trigger=["device_events", "commands"],
+            trigger=["device_events", "commands", "seen", "events"],
             transient=["readings", "actuate", ROWS],
             params=[
                 "terminals", "transformers", "devices", "instruments", "actuators", "seed",
-                "start", "drop", "losses", "crews", "feeds",
+                "start", "drop", "losses", "crews", "feeds", "watch", "indicators", "sensors",
+                "air", "desk",
             ],
         )
     }  # fmt: skip
@@ -70,8 +76,10 @@ class FieldSimulator(Adapter):
         losses = Losses(parse_losses(params.get("losses") or (), meters), meters, len(specs), begin)
         self._instruments = Instruments(specs, self._view, targets, seed, drop, losses)
         crews = Crews(parse_crews(params["crews"]), seed) if params.get("crews") else None
+        desk = Desk(parse_desk(params["desk"])) if params.get("desk") else None
         actuators = parse_actuators(params.get("actuators") or (), crews=crews is not None)
-        self._actuators = Actuators(actuators, seed, crews)
+        self._actuators = Actuators(actuators, seed, crews, desk)
+        self._watch = _watch(params, seed)
         self._feeds = Feeds(parse_feeds(params.get("feeds") or ()))
         self._truth_ids = Sequencer("truth")
         return [{"eid": _EID, "type": model_name}]
@@ -86,74 +94,52 @@ class FieldSimulator(Adapter):
             self._view.take_devices(device)
         events = [Event.from_plain(item) for item in self.take(inputs, _EID, "device_events")]
         commands = [Command.from_plain(item) for item in self.take(inputs, _EID, "commands")]
+        happened = [Event.from_plain(item) for item in self.take(inputs, _EID, "events")]
+        seen = self.take(inputs, _EID, "seen")
         if t_ms >= self.end_ms:
             return None
-        outcome = self._actuators.step(t_ms, commands)
+        self._watch.see(seen)
+        told, passages = self._watch.sample(t_ms)
+        outcome = self._actuators.step(t_ms, commands, happened)
         for actuation in outcome.actuations:
             self.emit(_EID, "actuate", actuation)
-        self._tell_truth(t_ms)
+        self._tell_truth(t_ms, passages)
         readings = self._instruments.sample(t_ms, events) + outcome.readings
-        readings += self._feeds.sample(t_ms)
+        readings += self._feeds.sample(t_ms) + told
         for reading in readings:
             self.emit(_EID, "readings", reading)
         if readings:
             self.record(_EID, "reading", reading_columns(readings))
         if outcome.events:
-            self.record(_EID, "event", _event_columns(outcome.events))
+            self.record(_EID, "event", event_columns(outcome.events))
         due = (
-            self._instruments.due_ms, self._actuators.due_ms, self._feeds.due_ms, self.end_ms,
+            self._instruments.due_ms, self._actuators.due_ms, self._feeds.due_ms,
+            self._watch.due_ms, self.end_ms,
         )  # fmt: skip
         return min(t for t in due if t is not None)
 
-    def _tell_truth(self, t_ms: int) -> None:
+    def _tell_truth(self, t_ms: int, passages: Sequence[PassageTruth]) -> None:
         """Let losses begin and end; tell the recorder, and nobody else, what is true."""
         changes = self._instruments.change_losses(t_ms)
-        rows = [(_KINDS[change.acts], change.loss.meter, change.loss.truth) for change in changes]
+        rows: list[Truth] = [
+            ("", _KINDS[change.acts], change.loss.meter, change.loss.truth) for change in changes
+        ]
         for meter, (import_wh, export_wh) in self._instruments.lossy(t_ms).items():
-            rows.append(("register", meter, {"import_wh": import_wh, "export_wh": export_wh}))
-        if not rows:
-            return
-        columns = {
-            "t_ms": t_ms,
-            "id": [self._truth_ids() for _ in rows],
-            "cause": "",
-            "kind": [kind for kind, _, _ in rows],
-            "element": [element for _, element, _ in rows],
-            "value": [json.dumps(value, sort_keys=True) for _, _, value in rows],
-        }
-        self.record(_EID, "truth", columns)
+            wh = {"import_wh": import_wh, "export_wh": export_wh}
+            rows.append(("", "register", meter, wh))
+        rows += [(item.cause, item.kind, item.indicator, {"t_us": item.t_us}) for item in passages]
+        if rows:
+            ids = [self._truth_ids() for _ in rows]
+            self.record(_EID, "truth", truth_columns(t_ms, ids, rows))
 
 
-def reading_columns(readings: Sequence[Reading]) -> dict[str, list[Any]]:
-    """Return readings as columns of the table ``reading``; records as JSON."""
-    plain = [isinstance(r.value, int | float) for r in readings]
-    return {
-        "id": [r.id for r in readings],
-        "cause": [r.cause for r in readings],
-        "instrument": [r.instrument for r in readings],
-        "variable": [r.variable for r in readings],
-        "t_sample_ms": [r.t_sample_ms for r in readings],
-        "t_clock_ms": [r.t_clock_ms for r in readings],
-        "value": [
-            float(r.value) if is_number else None
-            for r, is_number in zip(readings, plain, strict=True)
-        ],
-        "record": [
-            None if is_number else json.dumps(r.value, sort_keys=True)
-            for r, is_number in zip(readings, plain, strict=True)
-        ],
-        "measure": [r.measure for r in readings],
-        "quality": [r.quality for r in readings],
-    }
-
-
-def _event_columns(events: Sequence[Event]) -> dict[str, list[Any]]:
-    return {
-        "t_us": [e.t_us for e in events],
-        "id": [e.id for e in events],
-        "cause": [e.cause for e in events],
-        "source": ["field"] * len(events),
-        "kind": [e.kind for e in events],
-        "element": [e.element for e in events],
-        "value": [json.dumps(e.value, sort_keys=True) for e in events],
-    }
+def _watch(params: Mapping[str, Any], seed: int) -> Watch:
+    """Return what hangs on the lines; ``air`` is ``{step_ms, temperature_c[]}``, or not given."""
+    air = params.get("air") or {"step_ms": 1, "temperature_c": [20.0]}
+    return Watch(
+        list(params.get("watch") or ()),
+        parse_indicators(params.get("indicators") or ()),
+        parse_sensors(params.get("sensors") or ()),
+        seed,
+        Air(air["temperature_c"], int(air["step_ms"])),
+    )

@@ -15,7 +15,14 @@ from typing import Any
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.timebase import SLOT_MS
 
-__all__ = ["ActuatorSpec", "Drop", "InstrumentSpec", "parse_actuators", "parse_instruments"]
+__all__ = [
+    "ActuatorSpec",
+    "Drop",
+    "InstrumentSpec",
+    "at_place",
+    "parse_actuators",
+    "parse_instruments",
+]
 
 KINDS = {
     "meter": "terminal",
@@ -23,6 +30,7 @@ KINDS = {
     "charger": "device",
     "battery": "device",
     "pv": "device",
+    "device": "device",
 }
 SAMPLING = ("slot", "clock")
 _CLASSES = (0.0, 0.2, 0.5, 1.0, 2.0)
@@ -73,7 +81,9 @@ class ActuatorSpec:
     ``misreport_probability`` it confirms the contrary of what happened. ``by`` ``crew``: a crew
     goes to ``place_m`` and works there for ``work_ms``; the delay comes after that. A tap changer
     has ``step_ms``, the time of one step, ``steps``, its lowest and highest position, and its
-    ``position`` at the start.
+    ``position`` at the start. A unit addresses several together as ``group``: its command then
+    names the ``element``. Drives that ``tells`` report the position of their switch (``closed`` at
+    the start) or tap.
     """
 
     id: str
@@ -89,6 +99,20 @@ class ActuatorSpec:
     step_ms: int = 0
     steps: tuple[int, int] = (0, 0)
     position: int = 0
+    group: str = ""
+    tells: bool = False
+    closed: bool = True
+
+    @property
+    def address(self) -> str:
+        """What commands name, and readings come from."""
+        return self.group or self.id
+
+
+def at_place(place: str) -> dict[str, Any]:
+    """Return a place ``element@end`` as readings name it."""
+    element, _, end = place.rpartition("@")
+    return {"element": element, "end": int(end)} if element else {"element": place, "end": 0}
 
 
 def parse_instruments(
