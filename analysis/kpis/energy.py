@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.kpis.lighting import lighting_w
 from analysis.kpis.registry import Outcome, Up, kpi, nothing
 
 if TYPE_CHECKING:
@@ -97,12 +98,12 @@ def losses_percent(run: Run) -> Outcome:
 
 @kpi("1", "energy", Up.BAD)
 def energy_balance_gap(run: Run) -> Outcome:
-    """How far the books are from closing: |import - sum of all devices - losses|, summed over
-    the intervals, of the energy that devices exchange and the grid loses. ``grid`` is the same
-    between import, connection points as solved, and losses; ``devices`` that between connection
-    points and devices; ``branches`` is what the losses of the branches lack of all losses
-    (shunts). A sound run is below 1e-6. With simulators of others, whose power is in no table,
-    the whole is ``grid`` alone.
+    """How far the books are from closing: |import - sum of all devices - public lighting -
+    losses|, summed over the intervals, of the energy that these exchange and the grid loses.
+    ``grid`` is the same between import, connection points as solved, and losses; ``devices`` that
+    between connection points, devices and lighting; ``branches`` is what the losses of the
+    branches lack of all losses (shunts). A sound run is below 1e-6. With simulators of others,
+    whose power is in no table, the whole is ``grid`` alone.
     """
     grid = system(run)
     devices = flows(run)
@@ -112,6 +113,10 @@ def energy_balance_gap(run: Run) -> Outcome:
     both = grid.join(devices["p_w"], how="inner").join(branch, how="left").fillna(0.0)
     device = run.columns("device", "t_ms", "p_w")
     exchanged = device["p_w"].abs().groupby(device["t_ms"]).sum().reindex(both.index)
+    lamps_w = lighting_w(run)
+    if len(lamps_w):
+        both["p_w"] += lamps_w.reindex(both.index).fillna(0.0)
+        exchanged += lamps_w.reindex(both.index).fillna(0.0)
     scale = float(np.sum((exchanged + both["p_loss_w"].abs()).to_numpy() * both["h"].to_numpy()))
     if scale <= 0.0:
         return nothing("no energy was exchanged")

@@ -24,7 +24,7 @@ __all__ = ["render", "summary", "write"]
 GAP = 1e-6
 FAMILIES = {
     "energy": "Energy", "profile": "Power profile", "grid": "Grid",
-    "reliability": "Reliability", "vehicles": "Vehicles",
+    "lighting": "Public lighting", "reliability": "Reliability", "vehicles": "Vehicles",
     "communication": "Communication", "services": "Services",
 }  # fmt: skip
 HEADLINES = (
