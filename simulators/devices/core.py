@@ -23,6 +23,7 @@ from simulators.devices.events import EventLog
 from simulators.devices.group import Change, Now
 from simulators.devices.groups import make_groups
 from simulators.devices.intervals import Intervals, Rows
+from simulators.devices.orders import Orders
 from simulators.devices.setpoints import SetPoints, read_set_point
 from simulators.devices.specs import (
     PHASES,
@@ -34,6 +35,7 @@ from simulators.devices.specs import (
     parse_devices,
 )
 from simulators.devices.static import CONTROL_MS, LoadFleet, PvFleet
+from simulators.devices.warmth import Warmth
 
 __all__ = ["DevicesCore"]
 
@@ -79,6 +81,8 @@ class DevicesCore:
         self.battery = BatteryFleet([spec for spec in specs if isinstance(spec, BatterySpec)])
         self.groups = make_groups(specs, climate, -(-end_ms // SLOT_MS))
         self._group_rows = {kind: np.flatnonzero(kinds == kind) for kind in self.groups}
+        self._orders = Orders(self.groups, self.pv)
+        self._warmth = Warmth(self.groups, {k: r.tolist() for k, r in self._group_rows.items()})
         self._controlled = self._places()
         self._share = self._battery_share()
         n = len(specs)
@@ -134,6 +138,7 @@ class DevicesCore:
             self.ev.due_ms,
             self.battery.due_ms,
             self.pv.due_ms,
+            self._orders.due_ms,
             self.end_ms,
         ]
         due += [min(group.due_ms, group.set_points.due_ms) for group in self.groups.values()]
@@ -186,6 +191,7 @@ class DevicesCore:
             "p_w": self.p_w.copy(),
             "energy_wh": self.energy_wh.copy(),
             "soc_wh": self._contents(),
+            **self._warmth.payload(self.ids),
         }
 
     def _by_terminal(self, values: FloatArray) -> FloatArray:
@@ -287,16 +293,20 @@ class DevicesCore:
                 self._why[kind, row] = (ended, "set-point")
                 if kind == "ev":
                     self.ev.touch(row)
+        for event, kind, row, cause in self._orders.expired(t_ms):
+            device = self.ids[self._rows_of(kind)[row]]
+            self._why[kind, row] = (self._log.add(t_ms, event, device, cause, None), "order")
 
     def _actuate(self, t_ms: int, actuation: Actuation) -> None:
         place = self._controlled.get(actuation.target)
         if place is None:
             return  # somebody else's: a switch
         kind, row, fleet = place
-        wanted = read_set_point(actuation.value, t_ms)
         if actuation.action != "set_power":
-            wanted = f"a device cannot {actuation.action}, only set_power"
-        elif not isinstance(wanted, str) and wanted[2] and kind != "battery":
+            self._order(t_ms, actuation, kind, row)
+            return
+        wanted = read_set_point(actuation.value, t_ms)
+        if not isinstance(wanted, str) and wanted[2] and kind != "battery":
             wanted = "only a battery has a clamp at its connection point"
         if isinstance(wanted, str):
             refusal = {"reason": wanted}
@@ -311,6 +321,18 @@ class DevicesCore:
         self._why[kind, row] = (set_id, "set-point")
         if kind == "ev":
             self.ev.touch(row)
+
+    def _order(self, t_ms: int, actuation: Actuation, kind: str, row: int) -> None:
+        """Take an order that is no power."""
+        taken = self._orders.take(kind, row, actuation.action, actuation.value, t_ms)
+        target, cause = actuation.target, actuation.id
+        if isinstance(taken, str):
+            self._log.add(t_ms, "order_refused", target, cause, {"reason": taken})
+            return
+        event, value = taken
+        identifier = self._log.add(t_ms, event, target, cause, value)
+        self._orders.note(event, kind, row, identifier)
+        self._why[kind, row] = (identifier, "order")
 
     def _decide(self, t_ms: int) -> None:
         live = self.energised[self._terminal]

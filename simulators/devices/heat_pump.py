@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.devices.bands import Bands
 from simulators.devices.group import Change, Climate, Now
 from simulators.devices.heat_pump_map import SOURCES, performance
 from simulators.devices.heat_specs import BuildingSpec, HeatPumpSpec, TankSpec
@@ -68,6 +69,8 @@ class HeatPumpFleet:
             self._plate["c_wh_per_k"], self._plate["loss_w_per_k"], self._plate["initial_c"]
         )
         self.comfort = Comfort(self._building["low_c"], self._building["high_c"], self.house.air_c)
+        limits = self._building["low_c"] + _GUARD_K, self._building["high_c"] - _GUARD_K
+        self.bands = Bands(self._building["set_c"], self._building["switch_k"], *limits)
         self.p_w, self.q_var, self.heat_w = np.zeros(n), np.zeros(n), np.zeros(n)
         self.served_wh = np.zeros(n)
         self.on, self._to_tank = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
@@ -138,8 +141,8 @@ class HeatPumpFleet:
             (
                 "house",
                 air_c,
-                given["set_c"] - given["switch_k"],
-                given["set_c"] + given["switch_k"],
+                self.bands.set_c - self.bands.switch_k,
+                self.bands.set_c + self.bands.switch_k,
             ),
             ("tank", water_c, plate["set_c"] - plate["switch_k"], plate["set_c"]),
         ):

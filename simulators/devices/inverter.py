@@ -3,7 +3,7 @@
 An inverter measures the voltage at its terminal (mean of the phases it feeds), and from it and
 from its power works out its reactive power and the power it may feed in. Both follow their
 targets with a first-order lag. Reactive power goes first: where the apparent power would be
-more than rated, active power gives way.
+more than rated, active power gives way. A reactive set-point takes the characteristic's place.
 
 It leaves the grid when supply is lost (anti-islanding), when the voltage is outside of
 ``trip_low_pu`` to ``trip_high_pu``, or its mean of ten minutes is above ``trip_mean_pu``. It comes
@@ -76,6 +76,7 @@ class Inverters:
         self._q_pu, self._p_limit = np.zeros(n), np.ones(n)  # the lags' states, of rated power
         self._ready_ms = np.full(n, NEVER_MS, dtype=np.int64)
         self._v_pu, self._t_ms, self._area = np.ones(n), -1, np.zeros(n)
+        self.asked_var = np.full(n, np.nan)  # reactive set-points, NaN: the characteristics'
         self._control_ms = control_ms
         self._ring = np.zeros((max(1, _WINDOW_MS // control_ms) + 1, n))
         self._marks = 0
@@ -99,7 +100,8 @@ class Inverters:
         self._p_limit += lag * (1.0 - over - self._p_limit)
         share = np.where(self.on, np.minimum(self._share, self._p_limit), 0.0)
         p_w = np.maximum(np.maximum(available_w, limit_w), -share * self.rated_w)
-        self._q_pu += lag * (self._wanted(p_w, v_pu) / self.s_va - self._q_pu)
+        wanted_var = np.where(np.isnan(self.asked_var), self._wanted(p_w, v_pu), self.asked_var)
+        self._q_pu += lag * (wanted_var / self.s_va - self._q_pu)
         q_var = np.where(self.on, np.clip(self._q_pu, -1.0, 1.0) * self.s_va, 0.0)
         self.p_w = np.maximum(p_w, -np.sqrt(np.maximum(self.s_va**2 - q_var**2, 0.0))) + 0.0
         self.q_var = q_var

@@ -32,12 +32,16 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class ApplianceSpec(DeviceSpec):
-    """An appliance; ``cycle_w[k]`` is its program's power in part k of ``step_s`` each."""
+    """An appliance; ``cycle_w[k]`` is its program's power in part k of ``step_s`` each.
+
+    It tells of a job ``notice_s`` before its earliest start; 0: it does not.
+    """
 
     cycle_w: FloatArray
     step_s: int
     cos_phi: float
     jobs: tuple[JobSpec, ...]
+    notice_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def parse_appliance(check: Checker, head: Head, slots: int) -> DeviceSpec:  # no
         max(step_s, 1),
         check.number("cos_phi", 1.0, above=0.5, most=1.0),
         tuple(order),
+        check.number("notice_s", 0.0, least=0.0),
     )
 
 

@@ -17,7 +17,7 @@ from simulators.devices.static import CONTROL_MS
 __all__ = ["DevicesSimulator"]
 
 _EID = "devices"
-_TOLD = frozenset({"session_started", "session_ended"})
+_TOLD = frozenset({"session_started", "session_ended", "job_requested", "job_started"})
 
 
 class DevicesSimulator(Adapter):

@@ -57,6 +57,7 @@ class PvFleet(LoadFleet):
     def __init__(self, specs: Sequence[PvSpec], control_ms: int = CONTROL_MS) -> None:
         super().__init__(specs)
         self.set_points = SetPoints(len(specs))
+        self.reactive = SetPoints(len(specs))  # of inverters with grid support [var]
         given = [(row, spec.inverter) for row, spec in enumerate(specs) if spec.inverter]
         self.smart_rows = np.array([row for row, _ in given], dtype=np.int64)
         self.inverters = Inverters([inverter for _, inverter in given], control_ms)
@@ -76,6 +77,7 @@ class PvFleet(LoadFleet):
         if not len(rows):
             return []
         seen_v = np.where(np.isnan(v_v), self.inverters.v_nominal_v, v_v)
+        self.inverters.asked_var = self.reactive.p_w[rows]
         changes = self.inverters.decide(
             t_ms, available_w[rows], limit_w[rows], seen_v, energised[rows]
         )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from simulators.devices.bands import Bands
 from simulators.devices.group import Change, Now
 from simulators.devices.heat_specs import ThermostatSpec
 from simulators.devices.setpoints import NEVER_MS, SetPoints
@@ -42,8 +43,9 @@ class ThermostatFleet:
         self.sign = np.where(np.array([spec.cools for spec in specs], dtype=bool), -1.0, 1.0)
         self._tan_phi = np.tan(np.arccos(column("cos_phi")))
         self._around_c, self._set_c = column("surroundings_c"), column("set_c")
-        self._switch_k, self._cold_c = column("switch_k"), column("cold_c")
+        self._cold_c = column("cold_c")
         low_c, high_c = column("low_c"), column("high_c")
+        self.bands = Bands(self._set_c, column("switch_k"), low_c, high_c)
         heats = self.sign > 0
         # along y = sign (T - set) a device that runs always goes up
         self._least_k = np.where(heats, low_c - self._set_c, self._set_c - high_c)
@@ -83,8 +85,9 @@ class ThermostatFleet:
         slot = min(now.slot, len(self._draws_w) - 1)
         above_wh = self.body.c_wh_per_k * (self.body.t_c - self._cold_c)
         self._draw_w = np.minimum(self._draws_w[slot], np.maximum(above_wh, 0.0) / span_h)
-        y_k = self.sign * (self.body.t_c - self._set_c)
-        self._called = (y_k < -self._switch_k) | (self._called & (y_k < self._switch_k))
+        y_k = self.sign * (self.body.t_c - self.bands.set_c)
+        half_k = self.bands.switch_k
+        self._called = (y_k < -half_k) | (self._called & (y_k < half_k))
         on = np.where(self.set_points.present, self._asked(span_h), self._called)
         held_ms = now.t_ms - self._since_ms
         stays = held_ms < np.where(self.on, self._min_ms[1], self._min_ms[0])
