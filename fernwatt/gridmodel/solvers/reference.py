@@ -14,7 +14,7 @@ from fernwatt.gridmodel.taps import check_tap
 
 __all__ = ["PandapowerSolver"]
 
-_HALVINGS = 16
+_QUARTERS = 10
 
 
 class PandapowerSolver:
@@ -22,7 +22,7 @@ class PandapowerSolver:
 
     def __init__(self, model: GridModel) -> None:
         self._model = model
-        self._trouble = Trouble(model, "the solution for the half, the quarter, … of all power")
+        self._trouble = Trouble(model, "the solution for a part of all power")
         self._net: Any = copy.deepcopy(model.net)
 
     def set_switch(self, index: int, closed: bool) -> None:
@@ -70,9 +70,9 @@ class PandapowerSolver:
         return True
 
     def _estimate(self, p_w: FloatArray, q_var: FloatArray) -> FloatArray | None:
-        """Return the voltages with a half, a quarter, … of the power, whichever first has any."""
-        for halvings in range(1, _HALVINGS + 1):
-            if self._run(p_w / 2**halvings, q_var / 2**halvings):
+        """Return the voltages with a quarter, a sixteenth, … of the power, the first that are."""
+        for quarters in range(1, _QUARTERS + 1):
+            if self._run(p_w / 4**quarters, q_var / 4**quarters):
                 vm_pu: FloatArray = self._net.res_bus["vm_pu"].to_numpy(float)
                 return vm_pu
         return None
