@@ -13,6 +13,7 @@ from simulators.field.actuators import Actuators
 from simulators.field.crews import Crews, parse_crews
 from simulators.field.desk import Desk, parse_desk
 from simulators.field.feeds import Feeds, parse_feeds
+from simulators.field.gauges import Gauges, parse_gauges
 from simulators.field.indicators import PassageTruth, parse_indicators
 from simulators.field.instruments import Instruments
 from simulators.field.losses import Losses, parse_losses
@@ -46,7 +47,7 @@ class FieldSimulator(Adapter):
             params=[
                 "terminals", "transformers", "devices", "instruments", "actuators", "seed",
                 "start", "drop", "losses", "crews", "feeds", "watch", "indicators", "sensors",
-                "air", "desk",
+                "air", "desk", "gauges",
             ],
         )
     }  # fmt: skip
@@ -81,6 +82,8 @@ class FieldSimulator(Adapter):
         self._actuators = Actuators(actuators, seed, crews, desk)
         self._watch = _watch(params, seed)
         self._feeds = Feeds(parse_feeds(params.get("feeds") or ()))
+        inside = targets["device"], targets["terminal"]
+        self._gauges = Gauges(parse_gauges(params.get("gauges") or (), *inside), *inside, seed)
         self._truth_ids = Sequencer("truth")
         return [{"eid": _EID, "type": model_name}]
 
@@ -92,6 +95,7 @@ class FieldSimulator(Adapter):
         device = self.latest(inputs, _EID, "device")
         if device is not None:
             self._view.take_devices(device)
+            self._gauges.take(device)
         events = [Event.from_plain(item) for item in self.take(inputs, _EID, "device_events")]
         commands = [Command.from_plain(item) for item in self.take(inputs, _EID, "commands")]
         happened = [Event.from_plain(item) for item in self.take(inputs, _EID, "events")]
@@ -106,6 +110,7 @@ class FieldSimulator(Adapter):
         self._tell_truth(t_ms, passages)
         readings = self._instruments.sample(t_ms, events) + outcome.readings
         readings += self._feeds.sample(t_ms) + told
+        readings += self._gauges.sample(t_ms, events, self._view.energised)
         for reading in readings:
             self.emit(_EID, "readings", reading)
         if readings:
@@ -114,7 +119,7 @@ class FieldSimulator(Adapter):
             self.record(_EID, "event", event_columns(outcome.events))
         due = (
             self._instruments.due_ms, self._actuators.due_ms, self._feeds.due_ms,
-            self._watch.due_ms, self.end_ms,
+            self._watch.due_ms, self._gauges.due_ms, self.end_ms,
         )  # fmt: skip
         return min(t for t in due if t is not None)
 
