@@ -19,6 +19,7 @@ from fernwatt.gridmodel.linetypes import ComplexArray, LineConductors, line_cond
 from fernwatt.gridmodel.model import FloatArray, GridModel
 from fernwatt.gridmodel.raw import rows
 from fernwatt.gridmodel.solvers.fourwire.contexts import context_for
+from fernwatt.gridmodel.solvers.fourwire.stars import star_points
 from fernwatt.gridmodel.solvers.fourwire.transformers import TransformerParts, transformer_parts
 
 __all__ = ["Circuit"]
@@ -45,6 +46,7 @@ class Circuit:
         self.low = self.vn_v <= 1000.0
         self.f_hz = float(net.f_hz)
         self.lines: LineConductors = line_conductors(model)
+        self._stars = star_points(model, self.lines, earthing)
         self.trafo: TransformerParts = transformer_parts(model)
         terminal_bus = net.load["bus"].to_numpy(int)
         self.load_terminal, self.load_column = _loads(model, self.low[terminal_bus])
@@ -116,6 +118,13 @@ class Circuit:
                 f"bus2=b{row.to_bus}{nodes} linecode={codes[key]} "
                 f"length={_n(row.length_km)} units=km"
             )
+
+    def line_matrices(self, line: int) -> tuple[ComplexArray, FloatArray]:
+        """Return a line's impedance [ohm] and capacitance [F] by conductor, each ``[w, w]``."""
+        wires = 4 if self.lines.four_wire[line] else 3
+        length_km = float(self.model.net.line["length_km"].iloc[line])
+        c = _capacitances(self.lines.c_nf_per_km[line], self.lines.c0_nf_per_km[line], wires)
+        return self.lines.z_ohm_per_km[line, :wires, :wires] * length_km, c * 1e-9 * length_km
 
     def _bus_switches(self) -> Iterator[str]:
         for row in rows(self.model.net.switch):
@@ -216,42 +225,19 @@ class Circuit:
         conductance = np.repeat(bleeder[:, None], 4, axis=1)
         conductance[:, 3] = np.where(self.low, conductance[:, 3] + 1.0 / self.earth_ohm(), 0.0)
         star = np.zeros(len(self.low), dtype=complex)
-        for bus, z_ohm in self._mv_stars():
+        for bus, z_ohm in self._stars:
             star[bus] += 1.0 / z_ohm
         return conductance, star
 
     def _mv_earth(self) -> Iterator[str]:
         """Earth medium voltage below a delta winding, as an earthing transformer would."""
-        for number, (bus, z_ohm) in enumerate(self._mv_stars()):
+        for number, (bus, z_ohm) in enumerate(self._stars):
             # by z1, z2 and z0 OpenDSS would lose z0 in the digits of its own unit root
             z = np.full((3, 3), (z_ohm - _BLOCKED_OHM) / 3.0) + np.diag([_BLOCKED_OHM] * 3)
             yield (
                 f"new reactor.g{number} phases=3 bus1=b{bus}.1.2.3 "
                 f"rmatrix={_matrix(z.real)} xmatrix={_matrix(z.imag)}"
             )
-
-    def _mv_stars(self) -> Iterator[tuple[int, complex]]:
-        """Yield the buses with an earthed star-point, and its zero-sequence impedance [ohm]."""
-        earthing, net = self.earthing, self.model.net
-        for row in rows(net.trafo):
-            bus = int(row.lv_bus)
-            delta = "d" in str(row.vector_group)
-            if self.low[bus] or not delta or earthing.mv_neutral == "isolated":
-                continue
-            z_ohm = {
-                "solid": complex(1e-3, 0.0), "resistance": complex(3.0 * earthing.mv_ohm, 0.0),
-                "compensated": complex(1.0, self._coil_ohm(bus)),
-            }[earthing.mv_neutral]  # fmt: skip
-            if isfinite(z_ohm.imag):
-                yield bus, z_ohm
-
-    def _coil_ohm(self, bus: int) -> float:
-        """Return the zero-sequence reactance that the lines of this area need."""
-        model, area = self.model, self.model.buses[bus].area
-        mine = np.array([line.area == area for line in model.lines], dtype=bool)
-        length = model.net.line["length_km"].to_numpy(float)
-        c0_nf = float((self.lines.c0_nf_per_km * length)[mine].sum())
-        return 1e9 / (2 * np.pi * self.f_hz * c0_nf) if c0_nf > 0 else inf
 
     def _shunts(self) -> Iterator[str]:
         for number, row in enumerate(rows(self.model.net.shunt)):
