@@ -47,6 +47,11 @@ class Branches:
         self._shunts: dict[int, ComplexArray] = {}
         self._read(range(begin))
 
+    @property
+    def admittances(self) -> ComplexArray:
+        """Admittances ``[n, 8, 8]`` [S] in the order of ``nodes``, as they are now."""
+        return self._y
+
     def read(self, changed: Mapping[str, Iterable[int]]) -> None:
         """Take over the admittances of some branches as OpenDSS has them now."""
         for kind, numbers in changed.items():

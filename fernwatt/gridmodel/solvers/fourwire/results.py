@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,11 +16,23 @@ from fernwatt.gridmodel.solvers.fourwire.supply import Conductors as Interrupted
 from fernwatt.gridmodel.solvers.fourwire.supply import Supplied
 from fernwatt.gridmodel.solvers.state import BoolArray, BranchState, Conductors, GridState
 
-__all__ = ["Results"]
+__all__ = ["Results", "Shorted"]
 
 _SQRT3 = np.sqrt(3.0)
 _MEAN = np.full(3, 1.0 / 3.0)
 _POSITIVE = np.exp(2j * np.pi / 3.0 * np.arange(3)) / 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shorted:
+    """What short circuits change: currents ``[n, 8]`` [A] into the branches, and powers.
+
+    ``s_slack`` [VA] from the upstream grid; ``p_lost_w`` in short circuits at buses.
+    """
+
+    flows: ComplexArray
+    s_slack: complex
+    p_lost_w: float
 
 
 class Results:
@@ -73,31 +86,45 @@ class Results:
         return estimate
 
     def at_loads(self, v: ComplexArray) -> FloatArray:
-        """Return each load's voltage [pu] at node voltages ``v``."""
+        """Return each load's voltage [pu]; between phases the root of their mean square."""
         v_pn, _ = self._star(v[self._nodes])
-        return self._at_loads(v_pn, np.abs(v_pn).ravel()[self._at_phase])
+        v_terminal_v = np.abs(v_pn).ravel()[self._at_phase]
+        single: FloatArray = v_terminal_v.ravel()[self._load_at] / self._load_vn_v
+        if self._delta.any():
+            at = v_pn[self._circuit.load_bus[self._delta]]
+            squares = (np.abs(at - np.roll(at, 1, axis=1)) ** 2).mean(axis=1)
+            single[self._delta] = np.sqrt(squares / 3.0) / self._load_vn_v[self._delta]
+        return single
 
-    def state(
-        self, v: ComplexArray, loads: FloatArray, impedance: BoolArray
-    ) -> tuple[GridState, float]:
-        """Return the state at node voltages ``v`` with ``loads[2, n]`` [W, var].
+    def drawn(
+        self, v: ComplexArray, power: ComplexArray, impedance: BoolArray
+    ) -> tuple[ComplexArray, float]:
+        """Return what loads of ``power[n]`` [VA] draw, constant impedances less or more of it.
 
         And the least voltage [pu] at a load of constant power, 1 where there is none.
         """
-        v_pn, v_n = self._star(v[self._nodes])
-        v_bus_v = np.abs(v_pn)
-        v_terminal_v = v_bus_v.ravel()[self._at_phase]
-        at_loads = self._at_loads(v_pn, v_terminal_v)
-        power = loads[0] + 1j * loads[1]
+        at_loads = self.at_loads(v)
         if impedance.any():
             power = power * np.where(impedance, at_loads**2, 1.0)
         busy = (power != 0.0) & ~impedance
-        least_pu = float(at_loads.min(initial=1.0, where=busy))
+        return power, float(at_loads.min(initial=1.0, where=busy))
+
+    def state(
+        self, v: ComplexArray, power: ComplexArray, shorted: Shorted | None = None
+    ) -> GridState:
+        """Return the state at node voltages ``v`` with loads that draw ``power[n]`` [VA]."""
+        v_pn, v_n = self._star(v[self._nodes])
+        v_bus_v = np.abs(v_pn)
+        v_terminal_v = v_bus_v.ravel()[self._at_phase]
         ends = v[self.branches.nodes]
-        flows = self.branches.currents(ends)
+        flows = self.branches.currents(ends) if shorted is None else shorted.flows
         s = (ends * flows.conj()).reshape(-1, 2, 4).sum(axis=2)
         shunt_va, p_earth_w = self._shunt.power(v, v_pn)
-        s_slack = self._slack.power(v, flows, power, shunt_va)
+        if shorted is None:
+            s_slack = self._slack.power(v, flows, power, shunt_va)
+        else:
+            s_slack = shorted.s_slack
+            p_earth_w += shorted.p_lost_w
         by_terminal = self._by_terminal(power)
         i_a = np.abs(flows)
         dead = ~self._energised
@@ -134,22 +161,13 @@ class Results:
                 i_transformer=flows[trafo].reshape(-1, 2, 4),
                 i_tie=flows[self.branches.parts["tie"]].reshape(-1, 2, 4),
             ),
-        ), least_pu  # fmt: skip
+        )
 
     def _star(self, by_node: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
         """Return voltages to neutral ``[n, 3]``, and of the neutral (or star-point) ``[n]``."""
         phases = by_node[:, :3]
         v_n = np.where(self._low, by_node[:, 3], phases @ _MEAN)
         return phases - v_n[:, None], v_n
-
-    def _at_loads(self, v_pn: ComplexArray, v_terminal_v: FloatArray) -> FloatArray:
-        """Return each load's voltage [pu]; between phases the root of their mean square."""
-        single: FloatArray = v_terminal_v.ravel()[self._load_at] / self._load_vn_v
-        if self._delta.any():
-            at = v_pn[self._circuit.load_bus[self._delta]]
-            squares = (np.abs(at - np.roll(at, 1, axis=1)) ** 2).mean(axis=1)
-            single[self._delta] = np.sqrt(squares / 3.0) / self._load_vn_v[self._delta]
-        return single
 
     def _by_terminal(self, power: ComplexArray) -> ComplexArray:
         """Return the power of the loads by terminal and conductor, ``[n, 3]``."""

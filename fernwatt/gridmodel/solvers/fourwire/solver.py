@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,31 @@ from scipy.sparse import csr_array
 from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.linetypes import ComplexArray
 from fernwatt.gridmodel.model import FloatArray, GridModel
+from fernwatt.gridmodel.solvers.fourwire.branches import IntArray
 from fernwatt.gridmodel.solvers.fourwire.circuit import Circuit
 from fernwatt.gridmodel.solvers.fourwire.results import Results
-from fernwatt.gridmodel.solvers.fourwire.supply import Conductors
+from fernwatt.gridmodel.solvers.fourwire.supply import Conductors, Supplied
 from fernwatt.gridmodel.solvers.state import BoolArray, GridState, Trouble
 from fernwatt.gridmodel.taps import check_tap, tap_ratios
 
-__all__ = ["FourWireSolver"]
+__all__ = ["FourWireSolver", "Solution"]
 
 _LEAST_PU = 0.5
+_QUARTERS = 10
 _FEED_IN_PU = (0.8, 1.15)  # VDE-AR-N 4105:2011, U< and U>>
 _KINDS = {"line": "line.l", "transformer": "transformer.t", "tie": "line.s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Node voltages ``v[n_nodes + 1]`` [V], node 0 the earth; power of the loads ``[n]`` [VA].
+
+    ``asked``: at nominal voltage where a load is a constant impedance, ``power``: as drawn.
+    """
+
+    v: ComplexArray
+    asked: ComplexArray
+    power: ComplexArray
 
 
 class FourWireSolver:
@@ -37,11 +52,14 @@ class FourWireSolver:
     them that feeds in has a voltage outside of its protection's limits, all of them there stop.
 
     Each solution starts from the voltages without load, so it depends on nothing before it.
+    ``revision`` counts the changes of switches, damage, wiring and taps that took effect.
     """
 
     def __init__(self, model: GridModel, earthing: Earthing | None = None) -> None:
         self._model = model
-        self._trouble = Trouble(model, "the solution with constant impedances below half of it")
+        self._trouble = Trouble(
+            model, "what has constant impedances below half of it, or a part of all power"
+        )
         self._circuit = Circuit(model, earthing or Earthing())
         self._conductors = Conductors(model)
         self._open = {kind: np.zeros_like(now) for kind, now in self._conductors.open().items()}
@@ -62,6 +80,49 @@ class FourWireSolver:
         self._supplied = self._conductors.supplied()
         self._impedance = np.zeros(len(self._circuit.load_terminal), dtype=bool)
         self._pending = True
+        self.revision = 0
+
+    # -- what it is made of, for others that solve the same circuit ------------------------------
+
+    @property
+    def model(self) -> GridModel:
+        """The grid."""
+        return self._model
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit."""
+        return self._circuit
+
+    @property
+    def results(self) -> Results:
+        """What reads states out of node voltages; it has the branches' admittances."""
+        return self._results
+
+    @property
+    def conductors(self) -> Conductors:
+        """Poles and conductors as they are now."""
+        return self._conductors
+
+    @property
+    def impedance(self) -> BoolArray:
+        """Which of the circuit's loads are constant impedances."""
+        return self._impedance
+
+    @property
+    def supplied(self) -> Supplied:
+        """What the sources reach."""
+        return self._supplied
+
+    @property
+    def empty(self) -> ComplexArray:
+        """Node voltages [V] without load."""
+        return self._empty if self._start is None else self._start
+
+    @property
+    def wiring(self) -> IntArray:
+        """The phase, from 0, of each terminal's conductors ``[n_terminals, 3]``."""
+        return self._wiring
 
     # -- what changes ------------------------------------------------------------------------
 
@@ -118,6 +179,15 @@ class FourWireSolver:
 
     def solve(self, p_w: FloatArray, q_var: FloatArray) -> GridState:
         """Return the state for the power drawn, ``[n, 3]`` [W, var]; see ``Solver``."""
+        found = self.before(p_w, q_var)
+        return self._results.state(found.v, found.power)
+
+    def asked(self, p_w: FloatArray, q_var: FloatArray) -> ComplexArray:
+        """Return what is asked of each of the circuit's loads ``[n]`` [VA], none without supply.
+
+        Brings the circuit to the present state of switches, damage and taps. Raises ValueError
+        for numbers that are none.
+        """
         if not math.isfinite(p_w.sum() + q_var.sum()):
             row = int(np.argmin(np.isfinite(p_w + q_var).all(axis=1)))
             raise ValueError(
@@ -126,27 +196,47 @@ class FourWireSolver:
         if self._pending:
             self._apply()
         asked = self._at_loads @ p_w.ravel(), self._at_loads @ q_var.ravel()
-        loads = np.stack(asked) * ~self._dead
-        total = p_w.sum(axis=1)
+        power: ComplexArray = (asked[0] + 1j * asked[1]) * ~self._dead
+        return power
+
+    def before(self, p_w: FloatArray, q_var: FloatArray) -> Solution:
+        """Return the solution without short circuits by node, for ``p_w``, ``q_var`` as ``solve``.
+
+        Raises what ``solve`` raises.
+        """
+        loads, total = self.asked(p_w, q_var), p_w.sum(axis=1)
         v, converged = self._attempt(loads)
-        feeding = self._impedance & (loads[0] < 0.0)
+        feeding = self._impedance & (loads.real < 0.0)
         if feeding.any() and not (converged and self._within(v, feeding)):
             loads = np.where(feeding, 0.0, loads)
             v, converged = self._attempt(loads)
         if not converged:
-            raise self._trouble.error(total, self._results.estimate(v), "OpenDSS did not converge")
-        state, least_pu = self._results.state(v, loads, self._impedance)
+            estimate = self._estimate(v, loads)
+            raise self._trouble.error(total, estimate, "OpenDSS did not converge")
+        power, least_pu = self._results.drawn(v, loads, self._impedance)
         if least_pu < _LEAST_PU:
             raise self._trouble.error(total, self._results.estimate(v), "voltages collapse")
         self._trouble.solved(total)
-        return state
+        return Solution(v, loads, power)
 
-    def _attempt(self, loads: FloatArray) -> tuple[ComplexArray, bool]:
-        """Return the node voltages [V] for loads ``[2, n]`` [W, var], and whether they solve."""
+    def _attempt(self, loads: ComplexArray) -> tuple[ComplexArray, bool]:
+        """Return the node voltages [V] for loads ``[n]`` [VA], and whether they solve."""
         self._write(loads)
         self._voltages()[:] = self._start
         converged = self._solve_circuit()
         return self._voltages().copy(), converged
+
+    def _estimate(self, v: ComplexArray, loads: ComplexArray) -> FloatArray:
+        """Return voltages [pu] that OpenDSS ended at, else those of a part of the power."""
+        found = self._results.estimate(v)
+        for _ in range(_QUARTERS):
+            if np.isfinite(found).any():
+                break
+            loads = loads / 4.0
+            v, converged = self._attempt(loads)
+            if converged:
+                found = self._results.estimate(v)
+        return found
 
     def _within(self, v: ComplexArray, feeding: BoolArray) -> bool:
         """Tell whether what feeds in has a voltage at which its protection lets it."""
@@ -154,17 +244,17 @@ class FourWireSolver:
         pu = self._results.at_loads(v)[feeding]
         return bool(((pu > low_pu) & (pu < high_pu)).all())
 
-    def _write(self, loads: FloatArray) -> None:
-        """Set the loads' power.
+    def _write(self, loads: ComplexArray) -> None:
+        """Set the loads' power ``[n]`` [VA].
 
         Only constant impedances have to be in the system's matrix, which is costly to make anew;
         for constant power it keeps that of no load, whatever came before.
         """
-        if not loads.shape[1]:
+        if not len(loads):
             return
         flags = 0 if self._rebuild else SetterFlags.AvoidFullRecalc
-        self._circuit.loads._set_kW(loads[0] * 1e-3, flags)
-        self._circuit.loads._set_kvar(loads[1] * 1e-3, flags)
+        self._circuit.loads._set_kW(loads.real * 1e-3, flags)
+        self._circuit.loads._set_kvar(loads.imag * 1e-3, flags)
 
     def _solve_circuit(self) -> bool:
         solution = self._circuit.solution
@@ -204,7 +294,7 @@ class FourWireSolver:
             circuit.command(f"edit load.d{load} model={2 if impedance[load] else 1}")
         self._impedance = impedance
         self._rebuild = True
-        self._write(np.zeros((2, len(at_bus))))
+        self._write(np.zeros(len(at_bus), dtype=complex))
         self._voltages()[:] = self._empty
         self._solve_circuit()
         self._start = self._voltages().copy()
@@ -212,6 +302,7 @@ class FourWireSolver:
         self._results.branches.read(changed)
         self._results.magnetising(moved)
         self._results.supplied(self._supplied, self._wiring)
+        self.revision += 1
         self._pending = False
 
     def _move_taps(self) -> list[int]:

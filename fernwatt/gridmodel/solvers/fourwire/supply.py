@@ -70,12 +70,17 @@ class Conductors:
 
     def open(self) -> dict[str, BoolArray]:
         """Return the interrupted conductors of every element."""
+        out = self.switched()
+        out["line"][:, 0] |= self.broken
+        return out
+
+    def switched(self) -> dict[str, BoolArray]:
+        """Return the conductors of every element that switches interrupt."""
         counts = {"line": len(self._line), "transformer": len(self._trafo), "tie": len(self._tie)}
         out = {kind: np.zeros((n, 2, 4), dtype=bool) for kind, n in counts.items()}
         for switch in np.flatnonzero(~self.poles.all(axis=1)):
             kind, row, end = self._place[switch]
             out[kind][row, end, :3] |= ~self.poles[switch]
-        out["line"][:, 0] |= self.broken
         return out
 
     def supplied(self) -> Supplied:
