@@ -12,7 +12,7 @@ from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.connection import connect_customers
 from scenarios.assembly.field import with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
-from scenarios.assembly.grid import grid_params, grid_source
+from scenarios.assembly.grid import grid_params, grid_source, with_solver
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
@@ -26,9 +26,10 @@ __all__ = ["assemble"]
 
 def assemble(scenario: Scenario) -> RunPlan:
     """Return the plan of a run; raises ScenarioError for what cannot be put together."""
-    config = scenario.config
     source, lv = grid_source(scenario)
     model = load_grid(source, lv=lv, base_dir=scenario.base_dir)
+    scenario = with_solver(scenario, model)
+    config = scenario.config
     model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)

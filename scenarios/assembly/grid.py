@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from fernwatt.errors import Fault, ScenarioError
@@ -11,7 +12,7 @@ from scenarios.assembly.faults import grid_faults, grid_operations
 from scenarios.assembly.protection import protection_devices
 from scenarios.loader import Scenario
 
-__all__ = ["grid_params", "grid_source"]
+__all__ = ["grid_params", "grid_source", "with_solver"]
 
 
 def grid_source(scenario: Scenario) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -19,6 +20,16 @@ def grid_source(scenario: Scenario) -> tuple[dict[str, Any], list[dict[str, Any]
     grid = scenario.config.grid
     source = grid.source.model_dump(exclude_none=True)
     return source, [below.model_dump() for below in grid.lv]
+
+
+def with_solver(scenario: Scenario, model: GridModel) -> Scenario:
+    """Return the scenario with the solver that ``auto`` stands for in this grid."""
+    config = scenario.config
+    if config.grid.solver != "auto":
+        return scenario
+    low = any(item.customer and item.voltage_level == "lv" for item in model.terminals)
+    grid = config.grid.model_copy(update={"solver": "four-wire" if low else "balanced"})
+    return replace(scenario, config=config.model_copy(update={"grid": grid}))
 
 
 def grid_params(
@@ -37,6 +48,8 @@ def grid_params(
         "solver": config.grid.solver,
         "interval_ms": config.record.interval_s * 1000,
     }
+    if config.grid.on_divergence != "stop":
+        params["on_divergence"] = config.grid.on_divergence
     params |= _happenings(scenario, model)
     by_phase = config.grid.solver == "four-wire"
     if by_phase:

@@ -181,10 +181,16 @@ class Grid(Section):
     lv: list[LvGrid] = Field(
         default_factory=list, description="Low-voltage grids under a medium-voltage one."
     )
-    solver: Literal["balanced", "four-wire", "pandapower"] = Field(
-        default="balanced",
+    solver: Literal["auto", "balanced", "four-wire", "pandapower"] = Field(
+        default="auto",
         description="balanced: power-grid-model mirror; four-wire: phases and neutral, by "
-        "OpenDSS; pandapower: runpp, the reference.",
+        "OpenDSS; pandapower: runpp, the reference; auto: four-wire where customers in low "
+        "voltage are modelled, else balanced.",
+    )
+    on_divergence: Literal["stop", "shed"] = Field(
+        default="stop",
+        description="Where the power flow has no solution: stop ends the run with an error; shed "
+        "halves the worst feeder's power until there is one, and records it.",
     )
     phases: Phases = Field(
         default_factory=Phases, description="How customers are connected (solver four-wire)."
