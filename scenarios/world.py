@@ -63,10 +63,15 @@ _PLANT = (
 )
 
 
-def wires(coupling: str, *, real_time: bool) -> tuple[Wire, ...]:
+_SIGHT = (Wire("grid", "field", "seen"), Wire("grid", "field", "events"))
+"""What instruments and drives in the grid need; without any, nothing is sent."""
+
+
+def wires(coupling: str, *, real_time: bool, sight: bool = False) -> tuple[Wire, ...]:
     """Return all connections among our own simulators for a coupling mode.
 
     mosaik cannot run groups in real time, so there the deliveries are shifted by one tick.
+    ``sight``: the field has instruments or drives at lines, switches or transformers.
     """
     if coupling == "fused":
         cyber: tuple[Wire, ...] = (
@@ -86,7 +91,8 @@ def wires(coupling: str, *, real_time: bool) -> tuple[Wire, ...]:
             Wire("network", "units", "node_up", back),
         )
         sources = ("grid", "devices", "field", "units", "network")
-    return (*_PLANT, *cyber, *(Wire(name, "recorder", ROWS) for name in sources))
+    plant = (*_PLANT, *_SIGHT) if sight else _PLANT
+    return (*plant, *cyber, *(Wire(name, "recorder", ROWS) for name in sources))
 
 
 class World:
@@ -128,7 +134,12 @@ class World:
         else:
             for name in self._cyber:
                 await self._start(name)
-        for wire in wires(self._plan.coupling, real_time=self._plan.rt_factor is not None):
+        hung = self._plan.params["field"]
+        sight = any(hung.get(part) for part in ("watch", "desk")) or any(
+            actuator.get("tells") for actuator in hung.get("actuators", ())
+        )
+        real_time = self._plan.rt_factor is not None
+        for wire in wires(self._plan.coupling, real_time=real_time, sight=sight):
             self._connect(wire)
         await self._third_party()
 

@@ -10,10 +10,11 @@ import simbench
 
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.connection import connect_customers
-from scenarios.assembly.field import with_imperfections
+from scenarios.assembly.field import air_params, meter_params, with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
 from scenarios.assembly.grid import grid_params, grid_source, with_solver
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
+from scenarios.assembly.instruments import hang_instruments
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
 from scenarios.assembly.third_party import make_third_party
@@ -33,12 +34,16 @@ def assemble(scenario: Scenario) -> RunPlan:
     model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)
+    hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     network = make_network(config, model, hierarchy)
     seed, interval_ms = config.seed, config.record.interval_s * 1000
     network_params = {"spec": network, "seed": seed}
     units_params = {"spec": {"units": hierarchy.units}, "seed": seed}
     params = {
-        "grid": grid_params(scenario, model, phases) | lights.params(config, fleet.place),
+        "grid": grid_params(scenario, model, phases)
+        | lights.params(config, fleet.place)
+        | hung.grid
+        | meter_params(config, model),
         "devices": {
             "terminals": model.terminal_ids,
             "devices": fleet.devices,
@@ -49,7 +54,9 @@ def assemble(scenario: Scenario) -> RunPlan:
         },
         "field": with_imperfections(
             config, _field(model, fleet, hierarchy, seed, config.time.start)
-        ),
+        )
+        | hung.field
+        | (air_params(scenario, model) if config.field.sensors else {}),
         "network": network_params,
         "units": units_params,
         "cyber": {"network": network_params, "units": units_params},
@@ -65,7 +72,7 @@ def assemble(scenario: Scenario) -> RunPlan:
         processes=frozenset(config.orchestration.processes),
         params=params,
         grid=model.describe(),
-        topology=_topology(model, fleet, hierarchy, network) | lights.described(),
+        topology=_topology(model, fleet, hierarchy, network) | lights.described() | hung.topology,
         data_hash=_data_hash(scenario, model),
         third_party=make_third_party(scenario, model),
     )
@@ -81,6 +88,7 @@ def _field(
         "instruments": hierarchy.instruments,
         "actuators": hierarchy.actuators,
         "feeds": hierarchy.feeds,
+        "gauges": hierarchy.gauges,
         "seed": seed,
         "start": start,
         "drop": [],

@@ -12,6 +12,7 @@ from scenarios.schema.extras import Simulator
 from scenarios.schema.faults import FaultRates, GridFault, Operation
 from scenarios.schema.field import Imperfections
 from scenarios.schema.ict import Network, Services, Units
+from scenarios.schema.instruments import Crews
 from scenarios.schema.lighting import Lighting
 from scenarios.schema.protection import Protection
 from scenarios.schema.system import Grid, Orchestration, Record, Time, Weather
@@ -41,8 +42,10 @@ class ScenarioConfig(Section):
     units: Units = Field(default_factory=Units, description="Management units.")
     services: Services = Field(default_factory=Services, description="Services of the units.")
     field: Imperfections = Field(
-        default_factory=Imperfections, description="What is wrong in the field."
+        default_factory=Imperfections,
+        description="Instruments and drives in the field, and what is wrong there.",
     )
+    crews: Crews | None = Field(default=None, description="Crews; null: nobody works by hand.")
     lighting: Lighting = Field(default_factory=Lighting, description="Public lighting.")
     faults: list[GridFault] = Field(default_factory=list, description="Faults of the grid.")
     fault_rates: FaultRates | None = Field(
