@@ -40,6 +40,7 @@ __all__ = ["Fleet", "make_fleet"]
 
 FloatArray = NDArray[np.float64]
 _SLOTS_A_DAY = DAY_MS // SLOT_MS
+_NOTICE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _thermostats(scenario: Scenario, customers: list[str]) -> list[dict[str, Any
 def _appliances(scenario: Scenario, customers: list[str]) -> list[dict[str, Any]]:
     config = scenario.config
     wanted = config.devices.appliance
-    return appliances(
+    made = appliances(
         assign(wanted.share, customers, config.seed, "appliance"),
         clock=Clock(config.time.instant),
         end_ms=config.time.end_ms,
@@ -217,6 +218,9 @@ def _appliances(scenario: Scenario, customers: list[str]) -> list[dict[str, Any]
         cycles_per_week=wanted.cycles_per_week,
         flexibility_h=wanted.flexibility_h,
     )
+    if "appliance" in config.units.control:  # its owner puts the job in before
+        made = [device | {"notice_s": _NOTICE_S} for device in made]
+    return made
 
 
 def _generators(scenario: Scenario, model: GridModel, sky: Sky) -> list[dict[str, Any]]:

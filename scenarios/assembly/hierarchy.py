@@ -12,6 +12,7 @@ from typing import Any
 from fernwatt.gridmodel import Area, GridModel, Terminal
 from fernwatt.timebase import SLOT_MS
 from scenarios.assembly.fleet import Fleet
+from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
 from scenarios.schema import ScenarioConfig
 
 __all__ = ["Hierarchy", "House", "make_hierarchy"]
@@ -30,7 +31,6 @@ _HOSTS = {
     "tlgmu": "server",
     "provider": "cloud",
 }
-_INSTRUMENTS = {"ev": "charger", "battery": "battery", "pv": "pv"}
 Spec = dict[str, Any]
 Services = dict[str, Any]
 
@@ -49,7 +49,8 @@ class House:
 class Hierarchy:
     """All units, instruments and actuators; houses by low-voltage area; areas' parents.
 
-    ``feeds`` are what data providers hand to their units.
+    ``feeds`` are what data providers hand to their units, ``gauges`` read inside of devices,
+    ``plants`` are units of devices that belong to no house: unit, parent, terminal.
     """
 
     units: list[Spec] = field(default_factory=list)
@@ -58,6 +59,8 @@ class Hierarchy:
     houses: dict[str, list[House]] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     feeds: list[Spec] = field(default_factory=list)
+    gauges: list[Spec] = field(default_factory=list)
+    plants: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hierarchy:
@@ -78,6 +81,7 @@ def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hi
         builder.unit("mvgmu", name, name.partition("/")[2], _TOP, below[name], services)
     top = {"aggregation": builder.sums} | builder.forecast("tlgmu", PROVIDER)
     builder.unit("tlgmu", _TOP, "", "", sorted(below), top)
+    builder.plants({terminal.id: terminal for terminal in model.terminals})
     if config.services.forecast is not None:
         builder.provider()
     return builder.made
@@ -87,8 +91,9 @@ class _Builder:
     def __init__(self, config: ScenarioConfig, fleet: Fleet) -> None:
         self._config, self._fleet = config, fleet
         self._devices: dict[str, list[Spec]] = {}
+        wanted = {*ALWAYS, *config.units.control}
         for device in fleet.devices:
-            if device["id"].split("/")[0] in _INSTRUMENTS and _is_added(device, fleet):
+            if kind_of(device) in wanted and _is_added(device, fleet):
                 self._devices.setdefault(device["terminal"], []).append(device)
         metering = config.units.metering
         self.sums = {"period_s": metering.period_s, "spread_s": metering.spread_s}
@@ -125,6 +130,22 @@ class _Builder:
                 "services": dict(services),
             }
         )
+
+    def plants(self, terminals: Mapping[str, Terminal]) -> None:
+        """Add the units of generators that stand in no house, below their area's unit."""
+        units = {unit["id"]: unit for unit in self.made.units}
+        housed = {house.terminal for houses in self.made.houses.values() for house in houses}
+        for place in sorted(self._devices.keys() - housed, key=str.encode):
+            terminal = terminals[place]
+            names = [f"{kind}/{terminal.area}" for kind in ("lvgmu", "mvgmu")]
+            parent = next((name for name in names if name in units), _TOP)
+            for device in self._devices[place]:
+                if kind_of(device) not in PLANTS:
+                    continue  # of customers without a unit of their own
+                name = unit_name(device)
+                self._device_unit(name, device, terminal, parent)
+                units[parent]["children"].append(name)
+                self.made.plants.append((name, parent, place))
 
     def provider(self) -> None:
         """Add the unit of a data provider, beside the top, and what it is fed with."""
@@ -176,11 +197,9 @@ class _Builder:
         tail = terminal.id.partition("/")[2]
         meter, cmu = f"meter/{tail}", f"cmu/{tail}"
         devices = self._devices.get(terminal.id, [])
-        dmus = []
-        for device in devices:
-            kind = device["id"].split("/")[0]
-            dmus.append(f"dmu/{tail}/{kind}")
-            self._device_unit(dmus[-1], kind, device, terminal, cmu)
+        dmus = [unit_name(device) for device in devices]
+        for dmu, device in zip(dmus, devices, strict=True):
+            self._device_unit(dmu, device, terminal, cmu)
         services = self.forecast("cmu", substation)
         if self._steers:
             services["balancing"] = self._child_params(devices, dmus, meter, substation)
@@ -193,20 +212,23 @@ class _Builder:
         )  # fmt: skip
         return House(terminal.id, meter, cmu, tuple(dmus))
 
-    def _device_unit(
-        self, name: str, kind: str, device: Spec, terminal: Terminal, cmu: str
-    ) -> None:
-        instrument, actuators = f"{name}/instrument", {}
-        self._instrument(instrument, _INSTRUMENTS[kind], device["id"], terminal=terminal.id)
-        instruments: tuple[str, ...] = (instrument,)
-        if kind != "pv":
+    def _device_unit(self, name: str, device: Spec, terminal: Terminal, parent: str) -> None:
+        kind, actuators = kind_of(device), {}
+        outfit, target = OUTFITS[kind], device["id"]
+        instruments = [f"{name}/instrument"]
+        self._instrument(instruments[0], outfit.register, target, terminal=terminal.id)
+        if kind in self._config.units.control:
             actuator = f"{name}/actuator"
-            actuators["set_point"] = actuator
-            instruments = (instrument, actuator)
-            self.made.actuators.append({"id": actuator, "unit": name, "target": device["id"]})
+            actuators = dict.fromkeys(outfit.variables(device), actuator)
+            instruments.append(actuator)
+            self.made.actuators.append({"id": actuator, "unit": name, "target": target})
+            if outfit.gauge:
+                instruments.append(f"{name}/gauge")
+                gauge = {"id": instruments[-1], "kind": outfit.gauge}
+                self.made.gauges.append(gauge | {"target": target, "terminal": terminal.id})
         self.unit(
-            "dmu", name, terminal.area, cmu, [], {}, customer=terminal.customer,
-            instruments=instruments, actuators=actuators,
+            "dmu", name, terminal.area, parent, [], {}, customer=terminal.customer,
+            instruments=tuple(instruments), actuators=actuators,
         )  # fmt: skip
 
     def _instrument(self, name: str, kind: str, target: str, **more: Any) -> None:
@@ -261,13 +283,19 @@ class _Builder:
             "latitude_deg": round(latitude, 4),
             "longitude_deg": round(longitude, 4),
             "devices": [
-                self._known(device, dmu) for device, dmu in zip(devices, dmus, strict=True)
+                self._known(device, dmu)
+                for device, dmu in zip(devices, dmus, strict=True)
+                if self._is_planned(kind_of(device))
             ],
         }
 
+    def _is_planned(self, kind: str) -> bool:
+        """Tell whether balancing knows of a kind; all else is part of the house's load."""
+        return kind == "pv" or (kind in ALWAYS and kind in self._config.units.control)
+
     def _known(self, device: Spec, dmu: str) -> dict[str, Any]:
         """Return what a customer unit is told of a device: its name plate."""
-        kind = device["id"].split("/")[0]
+        kind = kind_of(device)
         plate: dict[str, Any] = {"kind": kind, "id": device["id"], "unit": dmu}
         if kind == "ev":
             plate |= {"p_max_w": device["p_max_w"], "p_min_w": device["p_min_w"]}

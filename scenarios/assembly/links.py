@@ -42,6 +42,9 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         for unit in hierarchy.units
         if unit["kind"] == "mvgmu"
     ]
+    for dmu, parent, _ in hierarchy.plants:
+        wan = _technologies(wanted, dmu.split("/")[1]).wan
+        links.append(_link(f"wan/{dmu.partition('/')[2]}", wan, dmu, parent))
     tops = [unit["id"] for unit in hierarchy.units if unit["kind"] == "tlgmu"]
     links += [
         _link(f"backbone/{unit['id']}", wanted.backbone, unit["id"], tops[0])
@@ -60,7 +63,7 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
 
 def _nodes(hierarchy: Hierarchy, battery_ms: int) -> list[Spec]:
     """Return a node for each unit; those in houses hang on the house's supply."""
-    at: dict[str, str] = {}
+    at = {dmu: terminal for dmu, _, terminal in hierarchy.plants}
     for houses in hierarchy.houses.values():
         for house in houses:
             at.update(dict.fromkeys((house.meter, house.cmu, *house.dmus), house.terminal))

@@ -68,6 +68,15 @@ class Metering(Section):
         return self
 
 
+Controlled = Literal[
+    "ev", "battery", "pv", "heat_pump", "fridge", "boiler", "appliance", "wind", "chp"
+]
+
+
+def _usually_controlled() -> list[Controlled]:
+    return ["ev", "battery"]
+
+
 class Units(Section):
     """Management units and their instruments."""
 
@@ -81,6 +90,18 @@ class Units(Section):
     hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu", "provider"], str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
     )
+    control: list[Controlled] = Field(
+        default_factory=_usually_controlled,
+        description="Kinds of devices whose management units can move them, and measure more than "
+        "energy. ev, battery and pv have a unit anyway, the others only if they are named.",
+    )
+
+    @field_validator("control")
+    @classmethod
+    def _each_once(cls, kinds: list[Controlled]) -> list[Controlled]:
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("a kind is named twice")
+        return kinds
 
     @field_validator("accuracy_class")
     @classmethod
