@@ -15,8 +15,7 @@ from fernwatt.gridmodel.harmonics.elements import Branches
 from fernwatt.gridmodel.linetypes import ComplexArray
 from fernwatt.gridmodel.model import FloatArray
 from fernwatt.gridmodel.raw import rows
-from fernwatt.gridmodel.solvers.fourwire.circuit import Circuit
-from fernwatt.gridmodel.solvers.fourwire.supply import Conductors
+from fernwatt.gridmodel.solvers.fourwire import FourWireSolver
 
 __all__ = ["ORDERS", "Above", "HarmonicNetwork", "Points"]
 
@@ -38,6 +37,7 @@ class Points:
 
     ``load`` is the solver's load that draws there, ``share`` the part of its power: loads between
     the phases of medium voltage have three points with a third each, and no zero sequence.
+    ``column`` is the phase, from 0.
     """
 
     phase: IntArray
@@ -51,37 +51,43 @@ class HarmonicNetwork:
     """A grid's admittances at ``orders``; ``refresh`` after whatever was switched or broken.
 
     The upstream grid's source has its impedance, with no voltage but the background's. What loads
-    are at harmonics is told with each solution. ``plain`` as for ``Branches``.
+    are at harmonics is told with each solution. ``plain`` as for ``Branches``. ``points`` are where
+    the solver's loads draw.
     """
 
     def __init__(
         self,
-        circuit: Circuit,
-        interrupted: Conductors,
+        solver: FourWireSolver,
         above: Above,
         *,
         orders: Sequence[int] = ORDERS,
         plain: bool = False,
     ) -> None:
-        self._circuit, self._interrupted = circuit, interrupted
+        self._solver, self._circuit = solver, solver.circuit
         self.orders = np.array(orders, dtype=float)
         self._above = above
-        self.branches = Branches(circuit, plain=plain)
-        low = circuit.low
+        self.branches = Branches(self._circuit, plain=plain)
+        low = self._circuit.low
         real = np.ones((len(low), 4), dtype=bool)
         real[:, 3] = low
         self._real = real.ravel()
         self._place = np.where(self._real, np.cumsum(self._real) - 1, -1)
         self._n = int(self._real.sum())
-        self.points = self._points()
-        self._grid: list[ComplexArray] = []
-        self._index = self._indices()
+        self._known = b""
         self.refresh()
 
     def refresh(self) -> None:
-        """Take over switches, conductors and taps as they are now."""
+        """Take over switches, conductors, wiring and taps as they are now."""
+        solver, trafo = self._solver, self._circuit.trafo
+        parts = (solver.conductors.poles, solver.conductors.broken, solver.wiring)
+        now = b"".join(part.tobytes() for part in (*parts, trafo.tap_hv, trafo.tap_lv))
+        if now == self._known:
+            return
+        self._known = now
+        self.points = self._points()
+        self._index = self._indices()
         self.branches.refresh()
-        self._y = [self.branches.admittances(h, self._interrupted) for h in self.orders]
+        self._y = [self.branches.admittances(h, solver.conductors) for h in self.orders]
         self._grid = [
             np.concatenate((y.ravel()[self._entries], self._standing(h)))
             for y, h in zip(self._y, self.orders, strict=True)
@@ -140,7 +146,9 @@ class HarmonicNetwork:
         for number, (bus, column) in enumerate(
             zip(circuit.load_bus.tolist(), circuit.load_column.tolist(), strict=True)
         ):
-            wires = [column] if column >= 0 else [0, 1, 2]
+            terminal = int(circuit.load_terminal[number])
+            wired = self._solver.wiring[terminal].tolist()
+            wires = [wired[column]] if column >= 0 else [0, 1, 2]
             for wire in wires:
                 phase.append(4 * bus + wire)
                 neutral.append(4 * bus + 3 if circuit.low[bus] else -1)
@@ -202,8 +210,7 @@ class HarmonicNetwork:
         across = np.eye(3, 4)
         if self._circuit.low[bus]:
             across[:, 3] = -1.0
-        block: ComplexArray = across.T @ y @ across
-        return block
+        return np.asarray(across.T @ y @ across)
 
     def _shunt_blocks(self, order: float) -> list[ComplexArray]:
         blocks = []

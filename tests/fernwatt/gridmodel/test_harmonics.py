@@ -58,7 +58,7 @@ def two_buses(tmp_path, loads=1, r=0.5, x=0.1, length_km=0.5, capacitor_var=0.0)
 
 def network(model, above=STIFF, orders=ORDERS, earthing=TT, *, plain=True):
     solver = FourWireSolver(model, earthing)
-    return HarmonicNetwork(solver.circuit, solver.conductors, above, orders=orders, plain=plain)
+    return HarmonicNetwork(solver, above, orders=orders, plain=plain)
 
 
 def drawn(net, phases):
@@ -94,7 +94,7 @@ def test_triplens_of_three_phases_add_up_in_the_neutral(tmp_path):
     model = two_buses(tmp_path)
     solver = FourWireSolver(model, TT)
     orders = np.array(ORDERS, dtype=float)
-    net = HarmonicNetwork(solver.circuit, solver.conductors, STIFF, plain=True)
+    net = HarmonicNetwork(solver, STIFF, plain=True)
     kinds = kinds_of(["ev"], orders)
     sources = HarmonicSources(net.points, kinds, orders, 50.0, np.zeros((1, 3, len(orders))))
     v1 = 230.0 * np.exp(-2j * pi / 3 * net.points.column)
@@ -147,7 +147,7 @@ def test_a_broken_neutral_leaves_triplens_no_way_back(tmp_path):
     model = two_buses(tmp_path)
     solver = FourWireSolver(model, TT)
     solver.set_conductor(0, 3, whole=False)
-    net = HarmonicNetwork(solver.circuit, solver.conductors, STIFF, orders=(3,), plain=True)
+    net = HarmonicNetwork(solver, STIFF, orders=(3,), plain=True)
     load_s = np.full((1, 3), 0.05 + 0j)
     v = net.solve(drawn(net, (2, 2, 2)), load_s)
     assert np.allclose(to_neutral(v)[0, 1], -2 / 0.05, rtol=1e-6)
@@ -191,7 +191,7 @@ def test_lines_at_a_harmonic_are_those_of_a_grid_of_that_frequency(tmp_path):
 # -- whole grids against OpenDSS ---------------------------------------------------------------
 
 
-def by_opendss(solver, above, p_w, q_var, shares):
+def by_opendss(solver, above, p_w, q_var, shares, folder):
     """Node voltages ``[orders, nodes]`` by OpenDSS's own harmonics mode, and the nodes' names."""
     circuit = solver.circuit
     dss, command = circuit.dss, circuit.command
@@ -214,6 +214,7 @@ def by_opendss(solver, above, p_w, q_var, shares):
     for number in range(len(circuit.model.transformers)):
         command(f"edit transformer.t{number} ppm=0")
     state = solver.solve(p_w, q_var)
+    command(f"set datapath={folder}")  # where it leaves the voltages of 50 Hz
     command("set neglectloady=yes")
     command("solve mode=snapshot")
     command("set mode=harmonics")
@@ -235,7 +236,7 @@ GRIDS = ["1-LV-rural1--0-sw", "1-LV-semiurb4--0-sw", "1-MV-semiurb--0-sw"]
 
 
 @pytest.mark.parametrize("source", GRIDS)
-def test_whole_grids_agree_with_opendss(source):
+def test_whole_grids_agree_with_opendss(source, tmp_path):
     model = load_grid({"simbench": source})
     rule = PhaseRule(single_phase_max_w=4600.0, unbalance=0.5)
     model = connect_phases(model, assign_phases(model, rule, 1, {}))
@@ -244,8 +245,8 @@ def test_whole_grids_agree_with_opendss(source):
     above = Impedance(0.3 + 1.5j)
     shares = np.exp(1j * orders) / orders
     p_w, q_var = uneven(model, np.random.default_rng(2))
-    state, theirs, names = by_opendss(solver, above, p_w, q_var, shares)
-    net = HarmonicNetwork(solver.circuit, solver.conductors, above, plain=True)
+    state, theirs, names = by_opendss(solver, above, p_w, q_var, shares, tmp_path)
+    net = HarmonicNetwork(solver, above, plain=True)
     points = net.points
     at = state.conductors.v_node_v.ravel()
     v1 = at[points.phase] - np.where(points.neutral >= 0, at[points.neutral], 0.0)
