@@ -26,7 +26,7 @@ def lighting_w(run: Run) -> pd.Series:
 def _hours(run: Run, *columns: str) -> pd.DataFrame:
     """Return columns of all segments times the length of their interval, summed by feeder."""
     frame = run.columns("lighting", "t_ms", "segment", *columns)
-    feeder = frame["segment"].astype(str).str.rpartition("/")[0]
+    feeder = frame["segment"].astype(str).str.rsplit("/", n=1).str[0]
     hours = run.hours(frame["t_ms"])
     return frame[list(columns)].mul(hours, axis=0).groupby(feeder.to_numpy()).sum()
 
