@@ -61,6 +61,7 @@ class Actuators:
         # until when each tap changer is busy, and where it will be then
         self._taps = {spec.id: (0, spec.position) for spec in specs if spec.step_ms}
         self._events = Sequencer("field")
+        self._ours: set[str] = set()
         self._crews, self._desk = crews, desk
         self._jobs: dict[str, tuple[ActuatorSpec, Command]] = {}
         self._waiting: list[tuple[int, int, ActuatorSpec, Command, str]] = []
@@ -81,7 +82,7 @@ class Actuators:
         """Take new commands, and what happened in the grid; carry out what is due."""
         outcome = Outcome()
         outcome.readings += self.positions.hear(t_ms, happened)
-        noticed = [] if self._desk is None else self._desk.hear(t_ms, happened)
+        noticed = [] if self._desk is None else self._desk.hear(t_ms, happened, self._ours)
         for command in (*commands, *noticed):
             spec = self._find(command)
             reason = self._refusal(spec, command)
@@ -150,6 +151,8 @@ class Actuators:
         if done:
             acted = Actuation(give(), cause, spec.target, action, told)
             outcome.actuations.append(acted)
+            if self._desk is not None:
+                self._ours.add(acted.id)
             ident, kind = acted.id, "actuated"
         else:
             ident, kind = give(), "actuation_failed"

@@ -1,13 +1,14 @@
 """The crews' desk: where anybody in charge orders work at any element of the grid by hand.
 
 Without services somebody notices faults all the same: with ``notice_ms`` every fault that has not
-gone out by then is repaired, as customers' calls and a patrol along the line would have it.
+gone out by then is repaired, as customers' calls and a patrol along the line would have it; then
+the switches that opened by themselves since it began are closed again, fuses replaced.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -65,6 +66,8 @@ class Desk:
         self.id, self._spec = spec.id, spec
         self._ids = Sequencer(f"{spec.id}/noticed")
         self._known: list[tuple[int, str, str, str]] = []
+        self._faults: set[str] = set()
+        self._opened: dict[str, str] = {}
 
     @property
     def due_ms(self) -> int | None:
@@ -83,21 +86,41 @@ class Desk:
             step_ms=int(element in spec.taps), steps=spec.taps.get(element, (0, 0)),
         )  # fmt: skip
 
-    def hear(self, t_ms: int, happened: Iterable[Event]) -> list[Command]:
-        """Take faults that begin and end; return orders for what is noticed by ``t_ms``."""
+    def hear(self, t_ms: int, happened: Iterable[Event], ours: Container[str]) -> list[Command]:
+        """Take what happens in the grid; return orders for what is noticed by ``t_ms``.
+
+        Switches that moved because of ``ours``, events of drives and crews, are left as they are.
+        """
         if self._spec.notice_ms < 0:
             return []
+        orders = []
         for event in happened:
-            if event.kind == "fault_begins":
+            if event.kind == "switch_opened" and event.cause not in ours and self._faults:
+                self._opened[event.element] = event.id
+            elif event.kind in ("switch_opened", "switch_closed"):
+                self._opened.pop(event.element, None)
+            elif event.kind == "fault_begins":
+                self._faults.add(event.value["fault"])
                 due_ms = t_ms + self._spec.notice_ms
                 heapq.heappush(self._known, (due_ms, event.value["fault"], event.element, event.id))
             elif event.kind in _OVER:
-                over = event.value["fault"]
-                self._known = [item for item in self._known if item[1] != over]
-                heapq.heapify(self._known)
-        orders = []
+                orders += self._end(t_ms, event)
         while self._known and self._known[0][0] <= t_ms:
             _, _, element, cause = heapq.heappop(self._known)
-            value = {"element": element, "work": "repair"}
-            orders.append(Command(self._ids(), cause, "", self.id, "crew", value, t_ms))
+            orders.append(self._order(t_ms, element, "repair", cause))
         return orders
+
+    def _end(self, t_ms: int, event: Event) -> list[Command]:
+        """Forget a fault; with the last one what is still open is to be closed."""
+        over = event.value["fault"]
+        self._faults.discard(over)
+        self._known = [item for item in self._known if item[1] != over]
+        heapq.heapify(self._known)
+        if self._faults or event.kind != "fault_repaired":
+            return []
+        opened, self._opened = self._opened, {}
+        return [self._order(t_ms, switch, "close", event.id) for switch in sorted(opened)]
+
+    def _order(self, t_ms: int, element: str, work: str, cause: str) -> Command:
+        value = {"element": element, "work": work}
+        return Command(self._ids(), cause, "", self.id, "crew", value, t_ms)

@@ -195,6 +195,7 @@ class GridSimulator(Adapter):
                 continue
             if order.action == "repair":
                 self._incidents.repair(now_ms * 1000, order.target, order.id)
+                self._incidents.play(now_ms * 1000)
                 continue
             if not order.target.startswith("switch/"):
                 continue  # a device's: both get all that actuators do

@@ -35,7 +35,6 @@ class Change:
 @dataclass(slots=True)
 class _Active:
     stage: Stage
-    cause: str = ""
     token: int = 0
     below: bool = False
 
@@ -55,6 +54,7 @@ class Faults:
     def __init__(self, specs: Sequence[FaultSpec]) -> None:
         self._specs = {spec.id: spec for spec in specs}
         self._active: dict[str, _Active] = {}
+        self._told: dict[str, str] = {}
         self._queue: list[_Due] = []
         self._number = 0
         for spec in specs:
@@ -97,12 +97,11 @@ class Faults:
 
     def explain(self, fault: str, event: str) -> None:
         """Remember the event that tells of a fault, as the cause of what follows from it."""
-        if fault in self._active:
-            self._active[fault].cause = event
+        self._told[fault] = event
 
     def cause(self, fault: str) -> str:
         """Return the last event that told of a fault, "" when there is none."""
-        return self._active[fault].cause if fault in self._active else ""
+        return self._told.get(fault, "")
 
     def repair(self, t_us: int, element: str) -> list[str]:
         """Repair all faults at ``element`` at ``t_us``; return their identifiers."""
@@ -132,8 +131,7 @@ class Faults:
             return None  # it went out, or was repaired, before it could become this
         stage = spec.stages[due.detail]
         before = active.stage.broken if active else ()
-        cause = active.cause if active else ""
-        self._active[due.fault] = _Active(stage, cause, (active.token + 1) if active else 0)
+        self._active[due.fault] = _Active(stage, (active.token + 1) if active else 0)
         if due.detail + 1 < len(spec.stages):
             following = spec.stages[due.detail + 1]
             self._put(spec.t_us + following.after_us, "stage", due.fault, due.detail + 1)

@@ -182,6 +182,24 @@ def test_somebody_notices_a_fault_that_stays_and_a_crew_repairs_it() -> None:
     assert actuators.due_ms is None
 
 
+def test_what_opened_by_itself_is_closed_after_the_repair_and_what_was_opened_stays() -> None:
+    actuators = build(drive(), drive(SWITCHES[1]), crews=1, notice_ms=60_000)
+    actuators.step(0, [], [moved("fault_begins", LINE, "", 0, {"fault": "fault/0"})])
+    first = actuators.step(100, [order(1, {"element": SWITCHES[0], "closed": False})])
+    (ours,) = first.actuations
+    actuators.step(101, [], [moved("switch_opened", SWITCHES[0], ours.id, 101),
+                             moved("switch_opened", SWITCHES[1], "relay#1", 101)])  # fmt: skip
+    acted = []
+    while (due := actuators.due_ms) is not None:
+        outcome = actuators.step(due, [])
+        acted += [(a.target, a.action) for a in outcome.actuations]
+        for actuation in outcome.actuations:
+            kind = {"repair": "fault_repaired", "close": "switch_closed"}[actuation.action]
+            event = moved(kind, actuation.target, actuation.id, due, {"fault": "fault/0"})
+            actuators.step(due + 1, [], [event])
+    assert acted == [(LINE, "repair"), (SWITCHES[1], "close")]
+
+
 def test_a_bad_desk_is_refused() -> None:
     with pytest.raises(ScenarioError) as caught:
         parse_desk(desk(repair_ms=-1, colour="red"))
