@@ -94,11 +94,11 @@ def _misplaced(
         yield Fault(f"{path}.bus", f"no bus {wanted.bus!r}", nearest(wanted.bus, buses))
     if wanted.at_h * HOUR_MS >= config.time.end_ms:
         yield Fault(f"{path}.at_h", f"{wanted.at_h:g} h is after the run's end", "lengthen the run")
-    breaks = [s for s in (wanted, *wanted.becomes) if s.kind == "broken-conductor"]
+    breaks = [stage for stage in (wanted, *wanted.becomes) if stage.torn]
     if breaks and config.grid.solver != "four-wire":
         hint = "write grid.solver: four-wire"
         yield Fault(f"{path}.kind", "single conductors need a solver that knows them", hint)
-    if wanted.line in lines and not lines[wanted.line] and any(3 in s.conductors for s in breaks):
+    if wanted.line in lines and not lines[wanted.line] and any(3 in stage.torn for stage in breaks):
         yield Fault(f"{path}.phases", f"{wanted.line} has three conductors, no neutral")
 
 
@@ -115,13 +115,13 @@ def _plain(wanted: GridFault, ident: str, element: str, low: bool) -> dict[str, 
 
 
 def _stage(wanted: FaultStage, after_s: float) -> dict[str, Any]:
-    broken = wanted.kind == "broken-conductor"
     return {
         "after_us": round(after_s * _US_PER_S),
-        "phases": [] if broken else wanted.conductors,
+        "phases": wanted.shorted,
         "ground": wanted.kind.endswith("ground"),
         "r_ohm": wanted.r_ohm,
-        "broken": wanted.conductors if broken else [],
+        "broken": wanted.torn,
+        "side": None if wanted.side is None else ("from", "to").index(wanted.side),
     }
 
 
@@ -173,10 +173,7 @@ def _draw(
         phases = sorted(rng.permutation(3)[:2].tolist())
     repair_h = rng.standard_exponential() * (rates.repaired_after_h or 0.0)
     r_ohm = rates.r_ohm[0] + (rates.r_ohm[1] - rates.r_ohm[0]) * r_share
-    stage = {
-        "after_us": 0, "phases": phases, "ground": kind.endswith("ground"), "r_ohm": float(r_ohm),
-        "broken": [],
-    }  # fmt: skip
+    stage = {"phases": phases, "ground": kind.endswith("ground"), "r_ohm": float(r_ohm)}
     return {
         "id": f"fault/{line.id.partition('/')[2]}/{number}", "t_us": t_us, "element": line.id,
         "position": float(position), "stages": [stage],

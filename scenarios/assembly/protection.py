@@ -7,14 +7,16 @@ Transformers into low voltage: high-voltage fuses. Low-voltage feeders: NH fuses
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
 from fernwatt.gridmodel.feeding import Feeding, feeding
 from fernwatt.gridmodel.linetypes import is_overhead
-from fernwatt.gridmodel.model import Switch
+from fernwatt.gridmodel.model import Switch, Transformer
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
 from scenarios.schema.protection import Protection
@@ -25,7 +27,10 @@ __all__ = ["protection_devices"]
 _LV_MAX_V = 1_000.0
 _PICKUP, _HIGH_SET = 1.3, 8.0  # of rated current
 _LEAST_S = 0.1
-_FUSE_BY_TRANSFORMER = 2.0  # holds its inrush; between the makers' tables for 10 to 24 kV
+_FUSE_BY_TRANSFORMER = 2.0  # holds its inrush
+_FEEDER_BY_TRANSFORMER = 0.8  # a feeder's fuse is smaller than what its transformer carries
+_FUSE_MARGIN = 1.4  # melting time of the upper fuse by that of the lower one
+_DYN = 2.0 / math.sqrt(3.0)  # two phases short-circuited below are more than their share above
 _EARTH_A = {"isolated": 1.0, "compensated": 1.0, "resistance": 40.0, "solid": 40.0}
 _EARTH_DEG = {"isolated": -90.0, "compensated": 0.0, "resistance": 0.0, "solid": -45.0}
 
@@ -38,7 +43,8 @@ def protection_devices(config: ScenarioConfig, model: GridModel) -> list[dict[st
     )
     if wanted:
         taken = {device["switch"] for device in own}
-        made = _Scheme(config, model).devices()
+        breakers = {device["switch"] for device in own if device["kind"] == "breaker"}
+        made = _Scheme(config, model, breakers).devices()
         own += [device for device in made if device["switch"] not in taken]
     _check_backups(own)
     return own
@@ -89,13 +95,14 @@ def _name(kind: str, switch: str) -> str:
 
 
 class _Scheme:
-    def __init__(self, config: ScenarioConfig, model: GridModel) -> None:
+    def __init__(self, config: ScenarioConfig, model: GridModel, own: Collection[str]) -> None:
         self._settings, self._earthing = config.protection, config.grid.earthing
-        self._model = model
+        self._model, self._own = model, own
         self._fed: Feeding = feeding(model)
         self._vn_v = {bus.id: bus.vn_v for bus in model.buses}
         self._lines = {line.id: line for line in model.lines}
         self._trafos = {trafo.id: trafo for trafo in model.transformers}
+        self._uk = dict(zip(self._trafos, model.net.trafo["vk_percent"] / 100.0, strict=True))
         self._overhead = {line.id for line in model.lines if is_overhead(line.std_type)}
 
     def devices(self) -> list[dict[str, Any]]:
@@ -120,7 +127,11 @@ class _Scheme:
             and self._vn_v[switch.bus] > _LV_MAX_V
             and not self._feeds_low(switch)
             and self._is_fed_at(switch)
-            and (switch.type == "CB" or (switch.kind == "line" and switch.bus in busbars))
+            and (
+                switch.type == "CB"
+                or switch.id in self._own
+                or (switch.kind == "line" and switch.bus in busbars)
+            )
         ]
 
     def _feeds_low(self, switch: Switch) -> bool:
@@ -209,15 +220,40 @@ class _Scheme:
             trafo = self._trafos.get(switch.element)
             if trafo is None or switch.bus != trafo.hv_bus or not self._feeds_low(switch):
                 continue
-            rated_a = trafo.sn_va / math.sqrt(3.0) / self._vn_v[trafo.hv_bus]
-            made.append(_fuse(switch, _at_least("HV ", _FUSE_BY_TRANSFORMER * rated_a)))
+            made.append(_fuse(switch, self._above(trafo)))
         return made
+
+    def _above(self, trafo: Transformer) -> str:
+        """Return the smallest fuse that holds the transformer and lets feeders' fuses go first."""
+        heads = [self._low_fuse(line, trafo) for line in self._heads(trafo.lv_bus)]
+        rated_a = trafo.sn_va / math.sqrt(3.0) / self._vn_v[trafo.hv_bus]
+        ratio = self._vn_v[trafo.lv_bus] / self._vn_v[trafo.hv_bus]
+        largest_a = rated_a / ratio / self._uk[trafo.id]
+        i_a = np.geomspace(0.05 * largest_a, largest_a, 60)
+        below_s = np.max([fuse_curve(name).melt_s(i_a) for name in heads], axis=0, initial=0.0)
+        names = [name for a, name in _ratings("HV ") if a >= _FUSE_BY_TRANSFORMER * rated_a]
+        for name in names:
+            above_s = fuse_curve(name).melt_s(i_a * ratio * _DYN)
+            if (above_s[np.isfinite(above_s)] > _FUSE_MARGIN * below_s[np.isfinite(above_s)]).all():
+                return name
+        return names[-1] if names else _ratings("HV ")[-1][1]
+
+    def _heads(self, bus: str) -> list[str]:
+        return [line for line in self._lines if self._fed.head.get(line) == bus]
+
+    def _low_fuse(self, line: str, trafo: Transformer | None) -> str:
+        limit_a = self._lines[line].max_i_a
+        if trafo is not None:
+            rated_a = trafo.sn_va / math.sqrt(3.0) / self._vn_v[trafo.lv_bus]
+            limit_a = min(limit_a, _FEEDER_BY_TRANSFORMER * rated_a)
+        return _at_most("NH-", limit_a)
 
     def _feeder_fuses(self) -> list[dict[str, Any]]:
         """Return NH fuses where low-voltage lines leave a busbar."""
         busbars = {area.bus for area in self._model.areas}
+        feeds = {trafo.lv_bus: trafo for trafo in self._trafos.values()}
         return [
-            _fuse(switch, _at_most("NH-", self._lines[switch.element].max_i_a))
+            _fuse(switch, self._low_fuse(switch.element, feeds.get(switch.bus)))
             for switch in self._model.switches
             if switch.kind == "line"
             and switch.bus in busbars
@@ -238,11 +274,6 @@ def _ratings(prefix: str) -> list[tuple[float, str]]:
         if name.startswith(prefix):
             by_rating.setdefault(fuse_curve(name).rated_a, name)
     return sorted(by_rating.items())
-
-
-def _at_least(prefix: str, i_a: float) -> str:
-    ratings = _ratings(prefix)
-    return next((name for rating, name in ratings if rating >= i_a), ratings[-1][1])
 
 
 def _at_most(prefix: str, i_a: float) -> str:

@@ -35,9 +35,20 @@ class FaultStage(Section):
     r_ohm: Annotated[float, Field(ge=0, le=1e6)] = Field(
         default=0.0, description="Resistance of the arc or of the way to earth [ohm]."
     )
+    broken: list[Annotated[int, Field(ge=1, le=4)]] = Field(
+        default_factory=list,
+        description="Conductors that are torn there besides, as one that lies on the ground.",
+    )
+    side: Literal["from", "to"] | None = Field(
+        default=None,
+        description="Which piece of a torn conductor touches, towards the line's from or to bus; "
+        "not given: the one with supply.",
+    )
 
     @model_validator(mode="after")
     def _phases_fit(self) -> Self:
+        if self.broken and self.kind == "broken-conductor":
+            raise ValueError("broken: of a broken conductor, phases says which")
         if self.phases is None:
             return self
         broken, wanted = self.kind == "broken-conductor", len(_PHASES[self.kind])
@@ -48,9 +59,19 @@ class FaultStage(Section):
         return self
 
     @property
-    def conductors(self) -> list[int]:
-        """The conductors concerned, from 0."""
-        return sorted(number - 1 for number in self.phases or _PHASES[self.kind])
+    def shorted(self) -> list[int]:
+        """The phases that touch something, from 0."""
+        return [] if self.kind == "broken-conductor" else self._conductors(self.phases)
+
+    @property
+    def torn(self) -> list[int]:
+        """The conductors that are interrupted, from 0; 3 is the neutral."""
+        broken = self.kind == "broken-conductor"
+        return self._conductors(self.phases if broken else self.broken or [])
+
+    def _conductors(self, given: list[int] | None) -> list[int]:
+        wanted = _PHASES[self.kind] if given is None else given
+        return sorted(number - 1 for number in wanted)
 
 
 class LaterStage(FaultStage):
@@ -92,7 +113,7 @@ class GridFault(FaultStage):
         if (self.line is None) == (self.bus is None):
             raise ValueError("give exactly one of line, bus")
         stages: list[FaultStage] = [self, *self.becomes]
-        breaks = any(stage.kind == "broken-conductor" for stage in stages)
+        breaks = any(stage.torn for stage in stages)
         if breaks and self.bus is not None:
             raise ValueError("bus: only lines have conductors that break")
         if breaks and self.lasts == "transient":

@@ -149,5 +149,5 @@ def _short(spec: FaultSpec, stage: Stage) -> Short:
 
     return Short(
         id=spec.id, line=spec.line, position=spec.position, bus=spec.bus, phases=stage.phases,
-        ground=stage.ground, r_ohm=stage.r_ohm,
+        ground=stage.ground, r_ohm=stage.r_ohm, side=stage.side,
     )  # fmt: skip

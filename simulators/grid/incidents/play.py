@@ -7,7 +7,7 @@ solved anew, and relays and arcs see the new state before anything else happens.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulators.grid.incidents.faults import Change, Faults
 from simulators.grid.incidents.specs import (
@@ -21,6 +21,9 @@ from simulators.grid.news import News
 from simulators.grid.plant import Plant
 from simulators.grid.protection import Protection, parse_devices
 from simulators.grid.seen import Places, parse_places
+
+if TYPE_CHECKING:
+    from simulators.grid.quality import Quality
 
 __all__ = ["Incidents", "make_incidents"]
 
@@ -53,6 +56,7 @@ class Incidents:
         self._watched = watched
         self._seen: list[dict[str, Any]] = []
         self.interruptions = Interruptions(plant)
+        self.quality: Quality | None = None
 
     @property
     def due_us(self) -> int | None:
@@ -95,6 +99,8 @@ class Incidents:
             self._plant.lights.tell(self._news)
         state = self._plant.state
         self.interruptions.see(t_us, cause)
+        if self.quality is not None:
+            self.quality.see(t_us, cause)
         if self._faults.shorts:
             self._faults.observe(t_us, self._plant.fault_currents())
         if self._protection is not None and self._places is not None:

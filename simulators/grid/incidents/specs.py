@@ -21,7 +21,9 @@ class Stage:
     """How a fault is from ``after_us`` after its beginning on.
 
     ``phases`` (0, 1, 2) are joined to each other, and to earth where ``ground``, over ``r_ohm``;
-    none: no short circuit. ``broken``: conductors (3: the neutral) that are interrupted.
+    none: no short circuit. ``broken``: conductors (3: the neutral) that are interrupted;
+    ``side``: which piece of them touches, towards the from (0) or the to bus (1), None for the
+    one with supply.
     """
 
     after_us: int
@@ -29,6 +31,7 @@ class Stage:
     ground: bool
     r_ohm: float
     broken: tuple[int, ...] = ()
+    side: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def _fault(item: Mapping[str, Any], lines: dict[str, int], buses: dict[str, int]
             bool(stage.get("ground", False)),
             float(stage.get("r_ohm", 0.0)),
             tuple(sorted(int(wire) for wire in stage.get("broken", ()))),
+            stage.get("side"),
         )
         for stage in item["stages"]
     )
@@ -146,6 +150,8 @@ def _wrong_stage(stage: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("phases", f"must be of 0, 1, 2, not {sorted(phases)}"))
     if len(phases) == 1 and not stage.get("ground"):
         found.append(("phases", "a single phase is no short circuit unless to ground"))
+    if stage.get("side") not in (None, 0, 1):
+        found.append(("side", f"must be 0 or 1, not {stage['side']}"))
     if not broken <= {0, 1, 2, _NEUTRAL}:
         found.append(("broken", f"must be of 0, 1, 2, 3, not {sorted(broken)}"))
     if not phases and not broken:
