@@ -189,6 +189,75 @@ _ALL = (
         """,
     ),
     _table(
+        "quality",
+        "voltage of ten minutes at each place of grid.quality (EN 50160)",
+        """
+        t_ms:i  start of the ten minutes
+        place:s  bus or connection point
+        v_1_v:f?  r.m.s. voltage of the bus's phase 1 to neutral (null: the place has it not)
+        v_2_v:f?  of phase 2
+        v_3_v:f?  of phase 3
+        thd_1_percent:f?  total harmonic distortion of phase 1, orders to 25 (null: not solved)
+        thd_2_percent:f?  of phase 2
+        thd_3_percent:f?  of phase 3
+        pst_1:f?  short-term flicker of phase 1
+        pst_2:f?  of phase 2
+        pst_3:f?  of phase 3
+        plt_1:f?  long-term flicker of phase 1 over the two hours that end (null: fewer, flagged)
+        plt_2:f?  of phase 2
+        plt_3:f?  of phase 3
+        u2_percent:f?  negative- by positive-sequence voltage, r.m.s. (null: not energised)
+        u0_percent:f?  zero- by positive-sequence voltage
+        hz_min:f  lowest mean frequency of ten seconds
+        hz_max:f  highest
+        flagged:b  whether a phase of the bus was outside of 0.9 to 1.1 pu at some instant
+        """,
+    ),
+    _table(
+        "harmonic",
+        "harmonic voltages at each place of grid.quality, at the end of each ten minutes",
+        """
+        t_ms:i  start of the ten minutes
+        place:s  bus or connection point
+        harmonic:i  order
+        u_1_percent:f?  phase 1 to neutral, by its fundamental (null: no such phase, no supply)
+        u_2_percent:f?  phase 2
+        u_3_percent:f?  phase 3
+        """,
+    ),
+    _table(
+        "harmonic_current",
+        "harmonic currents of low voltage, at the end of each ten minutes",
+        """
+        t_ms:i  start of the ten minutes
+        branch:s  line (from end) or transformer (low-voltage side)
+        i_1_a:f  all orders together, r.m.s., in phase 1
+        i_2_a:f  in phase 2
+        i_3_a:f  in phase 3
+        i_neutral_a:f  in the neutral
+        triplen_1_a:f  orders 3, 9, 15, 21 together in phase 1
+        triplen_2_a:f  in phase 2
+        triplen_3_a:f  in phase 3
+        triplen_neutral_a:f  in the neutral
+        """,
+    ),
+    _table(
+        "voltage_event",
+        "each dip, swell and interruption at the places of grid.quality, and each transient",
+        """
+        begin_us:i  when the voltage left its band
+        end_us:i  when it came back (the end of the run, where it lasted longer)
+        place:s  bus or connection point
+        kind:s  dip, swell, interruption, transient
+        extreme_pu:f  lowest voltage of a phase; of a swell the highest, of a transient its peak
+        phases:s  phases that passed the threshold
+        deep:b  whether a dip held an interruption
+        complete:b  whether it ended within the run
+        cause:s  event that brought it about
+        ended_by:s  event that ended it
+        """,
+    ),
+    _table(
         "device",
         "each device, mean power of the interval and content at its end",
         """

@@ -20,7 +20,6 @@ from simulators.grid.solutions import Solutions
 
 if TYPE_CHECKING:
     from fernwatt.gridmodel.faults import Short
-
     from simulators.grid.streetlight import StreetLight
 
 __all__ = ["Plant", "SupplyChange"]
@@ -218,6 +217,11 @@ class Plant:
     def asked(self) -> FloatArray:
         """What the terminals would draw with supply, ``[n, 3]`` [W]."""
         return self._p_w
+
+    @property
+    def asked_var(self) -> FloatArray:
+        """The reactive power to it, ``[n, 3]`` [var]."""
+        return self._q_var
 
     def fault_currents(self) -> dict[str, float]:
         """Return the largest phase current [A] of each short circuit, as last solved."""

@@ -26,6 +26,7 @@ from simulators.grid.intervals import Rows
 from simulators.grid.news import News
 from simulators.grid.outputs import scalar, state_payload, terminal_payload
 from simulators.grid.plant import Plant
+from simulators.grid.quality import make_quality
 from simulators.grid.shedding import Shedding
 from simulators.grid.solutions import Solutions
 from simulators.grid.streetlight import add_lighting, make_lighting
@@ -60,6 +61,9 @@ class GridSimulator(Adapter):
                 "watch",
                 "wiring",
                 "squares",
+                "quality",
+                "frequency",
+                "transients",
                 "seed",
                 "lighting",
                 "on_divergence",
@@ -137,6 +141,8 @@ class GridSimulator(Adapter):
         if params.get("squares"):
             self._plant.keep_squares()
         self._incidents = make_incidents(self._plant, self._news, params)
+        self._quality = make_quality(self._plant, self._news, solver, params)
+        self._incidents.quality = self._quality
         self._inputs = TerminalInputs(grid)
         self._rows_of = _places(grid)
         children = [
@@ -165,6 +171,8 @@ class GridSimulator(Adapter):
             return None
         if self.end_ms and now_ms >= self.end_ms:
             self._incidents.play(now_ms * 1000)
+            if self._quality is not None:
+                self._record_rows(self._quality.close(now_ms))
             self._tell_news()
             self._record_rows(plant.close(now_ms))
             self._record_rows(self._incidents.interruptions.close(now_ms))
@@ -174,12 +182,17 @@ class GridSimulator(Adapter):
             rows += self._incidents.interruptions.interval(now_ms)
         self._record_rows(rows)
         self._incidents.play(now_ms * 1000)
+        if self._quality is not None:
+            self._record_rows(self._quality.advance(now_ms))
+            self._quality.power(inputs.get(_EID, {}).get("power"))
         cause = self._operate_switches(now_ms, inputs)
         plant.draw(*self._inputs.update(inputs, _EID))
         self._incidents.settle(now_ms * 1000, cause)
         self._tell_news()
         due_us = self._incidents.due_us
-        dues = (plant.due_ms, self.end_ms or None, None if due_us is None else -(-due_us // 1000))
+        due_ms = None if due_us is None else -(-due_us // 1000)
+        quality_ms = None if self._quality is None else self._quality.due_ms(now_ms)
+        dues = (plant.due_ms, self.end_ms or None, due_ms, quality_ms)
         return min((t for t in dues if t is not None and t > now_ms), default=None)
 
     def _operate_switches(self, now_ms: int, inputs: Inputs) -> str:
@@ -250,7 +263,8 @@ class GridSimulator(Adapter):
             kind, row = self._rows_of[eid]
             return scalar(plant, kind, row, attr)
         if attr == "state":
-            return state_payload(plant)
+            told = state_payload(plant)
+            return told if self._quality is None else told | self._quality.state(plant.t_ms)
         if attr == "terminal":
             return terminal_payload(plant)
         state = plant.state

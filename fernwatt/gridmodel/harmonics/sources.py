@@ -69,7 +69,8 @@ class HarmonicSources:
             devices = drawn.devices[number][points.load]
             if np.isfinite(most_a).any():
                 share = np.minimum(share, most_a[:, None] * np.maximum(devices, 1.0))
-            share = np.minimum(share, most_percent[:, None] / 100.0 * size)
+            if np.isfinite(most_percent).any():
+                share = np.minimum(share, most_percent[:, None] / 100.0 * size)
             spread = np.deg2rad(kind.spectrum.spread_deg)[:, None]
             turn = spread * self._turn[number][points.load].T
             own = np.angle(kind.spectrum.share)[:, None]
