@@ -1,0 +1,121 @@
+"""The storm, end to end: what a fault sets off is in the tables, and adds up."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from analysis import Run
+from scenarios import load, run
+
+US_PER_H = 3.6e9
+
+
+@pytest.fixture(scope="module", name="storm")
+def fixture_storm(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The scenario as it is."""
+    folder = tmp_path_factory.mktemp("storm") / "run"
+    return Run(run(load("storm"), folder=folder, with_report=False).check().folder)
+
+
+def of_kind(storm: Run, *kinds: str) -> pd.DataFrame:
+    events = storm.events
+    return events[events["kind"].isin(kinds)]
+
+
+def elements(frame: pd.DataFrame) -> list[str]:
+    return sorted(frame["element"].astype(str))
+
+
+def test_each_fault_ends_as_the_description_says(storm: Run) -> None:
+    at_line = of_kind(storm, "fault_begins", "fault_goes_out", "fault_repaired")
+    fates = at_line.groupby("element", observed=True)["kind"].agg(list).to_dict()
+    assert fates == {
+        "line/mv1.101/line-38": ["fault_begins", "fault_goes_out"],
+        "line/mv1.101/line-39": ["fault_begins", "fault_goes_out"],
+        "line/mv1.101/line-69": ["fault_begins", "fault_repaired"],
+        "line/lv1.101-2/line-8": ["fault_begins", "fault_repaired"],
+    }
+    moved = storm.series("switch").groupby("switch", observed=True)["closed"].agg(list).to_dict()
+    assert moved == {
+        "switch/mv1.101/switch-89": [False, True],  # the recloser, once
+        "switch/mv1.101/switch-141": [False, True, False, True],  # in vain, and by hand
+        "switch/lv1.101-2/switch-5": [False, False, True],  # two links, and three new ones
+    }
+    done = storm.series("protection")["kind"].value_counts()
+    assert (done["lockout"], done["melted"]) == (1, 2)
+
+
+def test_interruptions_follow_the_switches_and_name_them(storm: Run) -> None:
+    found = storm.series("interruption")
+    fed = {terminal["id"]: terminal for terminal in storm.grid["terminals"]}
+    opened = of_kind(storm, "switch_opened").set_index("id")
+    assert set(found["cause"]) <= set(opened.index)
+    assert (opened.loc[found["cause"], "t_us"].to_numpy() == found["begin_us"].to_numpy()).all()
+    village = [ident for ident, terminal in fed.items() if terminal["area"] == "lv1.101"]
+    long = found[found["end_us"] - found["begin_us"] > 3_600_000_000]
+    assert set(village) <= set(long["terminal"])
+    assert set(long[long["customer"] != ""]["terminal"]) >= set(village)
+
+
+def test_interruptions_add_up_in_every_table(storm: Run) -> None:
+    found, by_area = storm.series("interruption"), storm.series("unsupplied")
+    lasted_h = (found["end_us"] - found["begin_us"]) / US_PER_H
+    customers = found["customer"].astype(str) != ""
+    assert by_area["customer_h"].sum() == pytest.approx(lasted_h[customers].sum(), rel=1e-9)
+    assert by_area["energy_wh"].sum() == pytest.approx(found["energy_wh"].sum(), rel=1e-9)
+    count = sum(bool(terminal["customer"]) for terminal in storm.grid["terminals"])
+    long = customers & (lasted_h > 0.05)
+    assert storm.kpis["saifi"]["value"] == pytest.approx(long.sum() / count)
+    assert storm.kpis["saidi_min"]["value"] == pytest.approx(60 * lasted_h[long].sum() / count)
+    lost, restored = (elements(of_kind(storm, f"supply_{what}")) for what in ("lost", "restored"))
+    assert lost == restored == sorted(found["terminal"].astype(str))
+
+
+def test_nodes_go_dark_when_their_battery_is_empty_and_are_back_with_the_supply(
+    storm: Run,
+) -> None:
+    found = storm.series("interruption")
+    lasting = found[found["end_us"] - found["begin_us"] > 60_000_000]
+    units = {unit["id"]: unit for unit in storm.topology["units"]}
+    terminal = {node["id"]: node["terminal"] for node in storm.topology["network"]["nodes"]}
+    events = storm.events[storm.events["source"] == "network"]
+    down = events[events["kind"] == "node_down"]
+    assert {terminal[node] for node in down["element"]} == set(lasting["terminal"]) & {
+        terminal[unit] for unit in units if terminal.get(unit)
+    }
+    begins = dict(zip(lasting["terminal"], lasting["begin_us"], strict=True))
+    for node, t_us in zip(down["element"], down["t_us"], strict=True):
+        assert 60_000_000 <= t_us - begins[terminal[node]] <= 60_001_000
+    assert elements(down) == elements(events[events["kind"] == "node_up"])
+    dark = storm.messages
+    sent_us = dark["t_send_us"].between(4_100_000_000, 8_600_000_000)
+    silent = [unit for unit in units if (terminal.get(unit) or "").startswith("terminal/lv1.101/")]
+    assert not dark[sent_us]["src"].isin(silent).any()
+
+
+def test_converters_leave_the_grid_with_their_supply(storm: Run) -> None:
+    tripped = of_kind(storm, "inverter_tripped")
+    reasons = [json.loads(value)["reason"] for value in tripped["value"]]
+    lost = of_kind(storm, "supply_lost")["element"].astype(str)
+    converters = [d for d in storm.topology["devices"] if d.get("inverter")]
+    expected = {d["id"] for d in converters if (lost == d["terminal"]).any()}
+    # one that had not come back yet when the supply went again had nothing to leave
+    assert set(tripped["element"][[reason == "supply" for reason in reasons]]) == expected
+    assert expected
+    device = storm.series("device")
+    hour = device[device["t_ms"].between(4_500_000, 8_000_000)]
+    dead = hour["terminal"].astype(str).str.startswith("terminal/lv1.101/")
+    assert (hour[dead]["p_w"] == 0).all()
+
+
+def test_what_is_true_is_recorded_and_every_event_has_its_cause(storm: Run) -> None:
+    truth = storm.series("truth")
+    faults = truth[truth["kind"].astype(str).str.startswith("fault_")]
+    assert len(faults) == 9
+    known = set(storm.events["id"])
+    assert set(faults["cause"]) <= known
+    grid = storm.events[storm.events["source"] == "grid"]
+    assert set(grid["cause"]) <= known | {""}
