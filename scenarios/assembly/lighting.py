@@ -126,7 +126,9 @@ class _Planner:
         elif spec["terminal"] in self._bus_of_terminal:
             self._wrong(whose, f"there is a {spec['terminal']} already", "take another name")
         else:
-            self.faults += _wrong_figures(design, path) or _refused(spec, path)
+            known = _wrong_figures(design, path)
+            places = {fault.path for fault in known}
+            self.faults += known + [f for f in _refused(spec, path) if f.path not in places]
             self.feeders[spec["id"]], self.bus_of[spec["id"]] = spec, bus
 
     def _fail(self) -> None:
