@@ -35,6 +35,7 @@ from simulators.devices.specs import (
     parse_devices,
 )
 from simulators.devices.static import CONTROL_MS, LoadFleet, PvFleet
+from simulators.devices.visits import Visits
 from simulators.devices.warmth import Warmth
 
 __all__ = ["DevicesCore"]
@@ -96,10 +97,9 @@ class DevicesCore:
         self._intervals = Intervals(specs, interval_ms)
         self._log = EventLog("devices")
         self._rows: list[Rows] = []
-        self._started: dict[int, str] = {}  # event that began the session at a charging point
+        self._visits = Visits(self.ev, [self.ids[row] for row in self.ev_rows], self._log)
         self._given: dict[tuple[str, int], str] = {}  # event that set the set-point in force
         self._why: dict[tuple[str, int], _Why] = {}
-        self._stored: list[float | None] = [None] * n
 
     # -- one step --------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class DevicesCore:
         self._why = {}
         if v_v is not None:
             self._v_v = v_v
-        self._visits(t_ms)
+        self._rows += self._visits.go(t_ms, self._given, self._why)
         self._supply(energised, supplies)
         self._expire(t_ms)
         for actuation in actuations:
@@ -203,15 +203,17 @@ class DevicesCore:
         return np.stack(columns, axis=1)
 
     def _contents(self) -> list[float | None]:
-        contents = list(self._stored)
-        for row, stored_wh in zip(self.battery_rows, self.battery.stored_wh.tolist(), strict=True):
-            contents[row] = stored_wh
-        for kind, group in self.groups.items():
-            for row, stored_wh in zip(
-                self._group_rows[kind], group.stored_wh.tolist(), strict=True
-            ):
-                contents[row] = stored_wh
-        return contents
+        stored: list[float | None] = [None] * len(self.ids)
+        held = [(self.battery_rows, self.battery.stored_wh.tolist())]
+        held += [
+            (self._group_rows[k], group.stored_wh.tolist()) for k, group in self.groups.items()
+        ]
+        if self.ev.knows_vehicles:
+            held.append((self.ev_rows, self.ev.contents_wh))
+        for rows, contents_wh in held:
+            for row, stored_wh in zip(rows.tolist(), contents_wh, strict=True):
+                stored[row] = stored_wh
+        return stored
 
     # -- the parts of a step ---------------------------------------------------------------
 
@@ -224,8 +226,8 @@ class DevicesCore:
         if span_ms == 0:
             return
         drawn = self.p_w * (span_ms / _MS_PER_H)
-        drawn[self.ev_rows] = self.ev.draw(span_ms)
         lost = np.zeros_like(drawn)
+        drawn[self.ev_rows], lost[self.ev_rows] = self.ev.draw(span_ms)
         drawn[self.battery_rows], lost[self.battery_rows] = self.battery.draw(t_ms, span_ms)
         for kind, group in self.groups.items():
             rows = self._group_rows[kind]
@@ -244,26 +246,6 @@ class DevicesCore:
             if columns is not None:
                 ids = [self.ids[row] for row in self._group_rows[kind]]
                 self._rows.append(("thermal", {"t_ms": begin_ms, "device": ids, **columns}))
-
-    def _visits(self, t_ms: int) -> None:
-        for row, number, missing_wh in self.ev.depart(t_ms):
-            visit = self.ev.sessions[number]
-            delivered_wh = visit.energy_wh - missing_wh
-            value: dict[str, Any] = {"session": visit.id, "requested_wh": visit.energy_wh,
-                     "delivered_wh": delivered_wh}  # fmt: skip
-            cause = self._started.pop(row)
-            ended = self._log.add(t_ms, "session_ended", self._ev_id(row), cause, value)
-            self._given.pop(("ev", row), None)
-            self._why["ev", row] = (ended, "session")
-            self._session_row(row, number, delivered_wh, complete=True)
-        for row, number in self.ev.arrive(t_ms):
-            visit = self.ev.sessions[number]
-            value = {"session": visit.id, "energy_wh": visit.energy_wh,
-                     "departure_ms": visit.departure_ms, "p_max_w": float(self.ev.p_max_w[row]),
-                     "p_min_w": float(self.ev.p_min_w[row])}  # fmt: skip
-            began = self._log.add(t_ms, "session_started", self._ev_id(row), "", value)
-            self._started[row] = began
-            self._why["ev", row] = (began, "session")
 
     def _supply(self, energised: BoolArray | None, supplies: Iterable[Supply]) -> None:
         new = self.energised.copy() if energised is None else energised
@@ -344,7 +326,7 @@ class DevicesCore:
             self.p_w[rows], self.q_var[rows] = fleet.p_w, fleet.q_var
         self._decide_groups(t_ms, live)
         decided = self.ev.decide(t_ms, live[self.ev_rows])
-        self._tell_ev(t_ms, decided)
+        self._visits.tell(t_ms, decided, self.p_w[self.ev_rows], self._why)
         self.p_w[self.ev_rows] = self.ev.p_w
         self.p_w[self.battery_rows] = 0.0
         net_w = np.bincount(self._terminal, weights=self.p_w, minlength=len(self.terminals))
@@ -395,17 +377,6 @@ class DevicesCore:
             device = self.ids[self._group_rows[kind][row]]
             self._log.add(t_ms, "power_changed", device, cause, value)
 
-    def _tell_ev(self, t_ms: int, decided: IntArray) -> None:
-        for row in decided.tolist():
-            power_w, device = float(self.ev.p_w[row]), self._ev_id(row)
-            if power_w == self.p_w[self.ev_rows[row]]:
-                continue
-            done = self.ev.session[row] >= 0 and self.ev.remaining_wh[row] == 0.0
-            by_itself = (self._started.get(row, ""), "complete" if done else "must-charge")
-            cause, reason = self._why.get(("ev", row), by_itself)
-            value = {"p_w": power_w, "reason": reason}
-            self._log.add(t_ms, "power_changed", device, cause, value)
-
     def _tell_batteries(self, t_ms: int, limited: IntArray, before: FloatArray) -> None:
         """Tell of powers that a set-point, a limit or the supply changed; loads change often."""
         told = {row for kind, row in self._why if kind == "battery"}
@@ -420,32 +391,14 @@ class DevicesCore:
             value = {"p_w": power_w, "reason": reason}
             self._log.add(t_ms, "power_changed", device, cause, value)
 
-    def _session_row(self, row: int, number: int, delivered_wh: float, *, complete: bool) -> None:
-        visit = self.ev.sessions[number]
-        columns = {
-            "session": [visit.id], "device": [self._ev_id(row)], "arrival_ms": [visit.arrival_ms],
-            "departure_ms": [visit.departure_ms], "requested_wh": [visit.energy_wh],
-            "delivered_wh": [delivered_wh], "complete": [complete],
-        }  # fmt: skip
-        self._rows.append(("session", columns))
-
     def _close(self, t_ms: int) -> None:
         """End the last interval; write the sessions of vehicles that leave now or later."""
         self._tell("battery", t_ms, self.battery.aged(t_ms))
         if self._intervals.is_open(t_ms):
             self._end_interval(t_ms)
-        for row in np.flatnonzero(self.ev.session >= 0).tolist():
-            number = int(self.ev.session[row])
-            visit = self.ev.sessions[number]
-            delivered_wh = visit.energy_wh - max(0.0, float(self.ev.remaining_wh[row]))
-            complete = visit.departure_ms <= t_ms
-            self._session_row(row, number, delivered_wh, complete=complete)
-            self.ev.session[row] = -1
+        self._rows += self._visits.close(t_ms)
 
     # -- where things are ------------------------------------------------------------------
-
-    def _ev_id(self, row: int) -> str:
-        return str(self.ids[self.ev_rows[row]])
 
     def _fleets(self) -> tuple[tuple[str, SetPoints], ...]:
         return (

@@ -12,6 +12,7 @@ from fernwatt.errors import SimulationError
 from fernwatt.messages import Actuation, Supply
 from fernwatt.timebase import Clock
 from simulators.devices.core import DevicesCore
+from simulators.devices.kinds import Kinds
 from simulators.devices.static import CONTROL_MS
 
 __all__ = ["DevicesSimulator"]
@@ -34,7 +35,15 @@ class DevicesSimulator(Adapter):
             ["power", "device", "terminal"],
             trigger=["actuate", "supply"],
             transient=["device_events", ROWS],
-            params=["terminals", "devices", "interval_ms", "start", "control_ms", "climate"],
+            params=[
+                "terminals",
+                "devices",
+                "interval_ms",
+                "start",
+                "control_ms",
+                "climate",
+                "by_kind",
+            ],
         )
     }
 
@@ -51,6 +60,9 @@ class DevicesSimulator(Adapter):
             control_ms=int(params.get("control_ms") or CONTROL_MS),
             climate=params.get("climate"),
         )
+        self._kinds: Kinds | None = None
+        if params.get("by_kind"):
+            self._kinds = Kinds(self._core.ids, params["devices"], params["terminals"])
         return [{"eid": _EID, "type": model_name}]
 
     def advance(self, t_ms: int, inputs: Inputs, max_advance: int) -> int | None:  # noqa: ARG002
@@ -69,7 +81,10 @@ class DevicesSimulator(Adapter):
     def output(self, eid: str, attr: str) -> Any:
         """Return ``power`` or ``device``."""
         if attr == "power":
-            return self._core.power()
+            told = self._core.power()
+            if self._kinds is not None:
+                told |= self._kinds.told(self._core.p_w, self._core.q_var)
+            return told
         if attr == "device":
             return self._core.device()
         return super().output(eid, attr)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from fernwatt.errors import Fault, ScenarioError
 from simulators.devices.checks import Checker
+from simulators.devices.ev_specs import EvSpec, SessionSpec, parse_ev
 from simulators.devices.heat_specs import (
     HeatPumpSpec,
     ThermostatSpec,
@@ -70,25 +70,6 @@ class PvSpec(DeviceSpec):
     p_w: FloatArray
     q_var: FloatArray
     inverter: InverterSpec | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSpec:
-    """One visit of a vehicle at a charging point; ``energy_wh`` is asked for at the socket."""
-
-    id: str
-    arrival_ms: int
-    departure_ms: int
-    energy_wh: float
-
-
-@dataclass(frozen=True, slots=True)
-class EvSpec(DeviceSpec):
-    """A charging point; it charges with 0 or with ``p_min_w`` to ``p_max_w``."""
-
-    p_max_w: float
-    p_min_w: float
-    sessions: tuple[SessionSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,35 +161,7 @@ def _pv(check: Checker, head: Head, slots: int) -> DeviceSpec:
     return PvSpec(*head, p_w, check.series("q_var", slots, default=0.0), inverter)
 
 
-def _ev(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG001 - one signature
-    p_max_w = check.number("p_max_w", above=0.0)
-    p_min_w = check.number("p_min_w", 0.0, least=0.0, most=p_max_w)
-    sessions = [
-        _session(child, head[0], number, p_max_w)
-        for number, child in enumerate(check.children("sessions"))
-    ]
-    order = sorted(sessions, key=lambda session: session.arrival_ms)
-    for before, after in pairwise(order):
-        if after.arrival_ms < before.departure_ms:
-            number = sessions.index(after)
-            check.fault(f"sessions[{number}].arrival_ms", f"{before.id} is still plugged in then")
-    return EvSpec(*head, p_max_w, p_min_w, tuple(order))
-
-
-def _session(check: Checker, device: str, number: int, p_max_w: float) -> SessionSpec:
-    name = check.text("id", f"session/{device.partition('/')[2]}/{number}")
-    arrival_ms = check.integer("arrival_ms", least=0)
-    departure_ms = check.integer("departure_ms")
-    energy_wh = check.number("energy_wh", above=0.0)
-    check.no_others()
-    if departure_ms <= arrival_ms:
-        check.fault("departure_ms", f"{departure_ms} is not after the arrival at {arrival_ms}")
-    elif energy_wh > (most := p_max_w * (departure_ms - arrival_ms) / 3.6e6) * (1 + 1e-9):
-        check.fault("energy_wh", f"{energy_wh:g} Wh is more than the session can take: {most:g} Wh")
-    return SessionSpec(name, arrival_ms, departure_ms, energy_wh)
-
-
-def _battery(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG001
+def _battery(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG001 - one signature
     capacity_wh = check.number("capacity_wh", above=0.0)
     reserve_wh = check.number("reserve_wh", 0.0, least=0.0, most=capacity_wh)
     return BatterySpec(
@@ -230,7 +183,7 @@ _PARSERS: dict[str, Callable[[Checker, Head, int], DeviceSpec]] = {
     "appliance": parse_appliance,
     "battery": _battery,
     "chp": parse_chp,
-    "ev": _ev,
+    "ev": parse_ev,
     "heat_pump": parse_heat_pump,
     "load": _load,
     "pv": _pv,
