@@ -28,6 +28,19 @@ LOSSES = f"""[
   {{kind: bypass, terminal: terminal/lv4.101/load-1, share: {SHARE!r}}},
   {{kind: message, terminal: terminal/lv4.101/load-2, share: 0.4377219533117}},
   {{kind: empty, terminal: terminal/lv4.101/load-3}}]"""
+MISS, RATE, AT = 0.27182818284590454, 31415.926535897932, 0.6180339887498949
+WIRED = {"terminal/lv4.101/load-4": [3, 1, 2], "terminal/lv4.101/load-5": [3, 2, 1]}
+WIRING = ", ".join(f"{{terminal: {name}, phases: {order}}}" for name, order in WIRED.items())
+INDICATORS = f"""[{{at: ['line/*'], phase_a: 30, minimum_ms: 1, miss_probability: {MISS!r},
+  false_per_year: {RATE!r}}}]"""
+FAULT = f"""[{{at_h: 0.3, line: line/lv4.101/line-12, position: {AT!r}, r_ohm: 0.0123456789,
+  kind: two-phase-ground}}]"""
+PLANT = [
+    "grid.solver=four-wire", f"field.wiring=[{WIRING}]", f"field.indicators={INDICATORS}",
+    "field.sensors=[{at: ['transformer/*'], end: 1, period_s: 300, clock_sd_s: 1}]",
+    "field.meters={by_phase: true, window_s: 600}", "field.drives={also: ['switch/lv4.101/*']}",
+    "field.actuators={failure_probability: 0.2}", "crews={notice_min: 5}", f"faults={FAULT}",
+]  # fmt: skip
 SMALL = [
     "units.history_days=1", "time.duration_h=1", "orchestration.coupling=separate",
     "services.balancing.mode=steering",
@@ -91,14 +104,19 @@ class Canary:
             return bool(np.isin(item, self.numbers).any())
         return False
 
+    def orders_in(self, item: Any) -> bool:
+        """Tell whether it is one of the true orders of phases."""
+        wired = [tuple(order) for order in WIRED.values()]
+        return isinstance(item, list | tuple) and len(item) == 3 and tuple(item) in wired
+
     def found_from(self, *roots: Any) -> list[Any]:
         return [item for item in reachable(*roots) if self.sits_in(item)]
 
 
 class Seen:
-    """A run with losses, its simulators, and every frame that a unit sent."""
+    """A run with secrets, its simulators, and every frame that a unit sent."""
 
-    def __init__(self, folder: Any, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Any, patch: pytest.MonkeyPatch, changes: Iterable[str]) -> None:
         self.simulators: dict[type, Any] = {}
         self.frames: list[Any] = []
         for kind in (UnitsSimulator, FieldSimulator):
@@ -111,7 +129,7 @@ class Seen:
             emit(simulator, eid, attr, item)
 
         patch.setattr(UnitsSimulator, "emit", watched)
-        scenario = load("street", [*SMALL, f"field.losses={LOSSES}"])
+        scenario = load("street", [*SMALL, *changes])
         self.folder = run(scenario, folder=folder, with_report=False).check().folder
 
     def _watched(self, kind: type, setup: Any) -> Any:
@@ -123,10 +141,15 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    patch = pytest.MonkeyPatch()
-    yield Seen(tmp_path_factory.mktemp("truth") / "losses", patch)
-    patch.undo()
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    with pytest.MonkeyPatch.context() as patch:
+        return Seen(tmp_path_factory.mktemp("truth") / "losses", patch, [f"field.losses={LOSSES}"])
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    with pytest.MonkeyPatch.context() as patch:
+        return Seen(tmp_path_factory.mktemp("truth") / "plant", patch, PLANT)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +186,40 @@ def test_no_service_and_no_frame_has_the_truth(seen: Seen, canary: Canary) -> No
     assert not any(isinstance(item, FieldSimulator) for item in everything)
     assert len(seen.frames) > 100
     assert [f.id for f in seen.frames if canary.in_bytes(f.payload)] == []
+
+
+def test_neither_wiring_nor_passages_nor_faults_are_known_to_a_unit(plant: Seen) -> None:
+    truth = Run(plant.folder).series("truth")
+    told = dict(iter(truth.groupby("kind")))
+    assert {"wiring", "passage_shown", "passage_missed", "false_passage", "fault_begins"} <= set(
+        told
+    )
+    assert {
+        row.element: json.loads(row.value)["phases"] for row in told["wiring"].itertuples()
+    } == (WIRED)
+    operations = [*told["false_passage"].itertuples(), *told["passage_missed"].itertuples()]
+    times = [json.loads(row.value)["t_us"] / 1000 for row in operations]
+    secret = Canary(
+        [MISS, 1 - MISS, RATE, AT, 0.0123456789, *(t for t in times if t != int(t))],
+        ["passage_missed", "passage_shown", "false_passage", "fault/000", "fault_begins", "wiring",
+        ],
+    )  # fmt: skip
+    everything = list(reachable(plant.simulators[UnitsSimulator]._core))
+    assert sum(isinstance(item, ManagementUnit) for item in everything) > 100
+    assert [item for item in everything if secret.sits_in(item)] == []
+    assert not any(isinstance(item, FieldSimulator) for item in everything)
+    # what meters tell of their conductors is in them, the order of the phases is not
+    stored = [item for item in everything if isinstance(item, dict) and "v_v" in item]
+    assert len(stored) > 300
+    assert [item for item in everything if secret.orders_in(item)] == []
+    assert len(plant.frames) > 100
+    assert [f.id for f in plant.frames if secret.in_bytes(f.payload)] == []
+    # and the search would find them where they are
+    field = plant.simulators[FieldSimulator]
+    assert secret.found_from(field._watch)
+    assert any(secret.orders_in(item) for item in reachable({"wiring": list(WIRED.values())}))
+    indications = Run(plant.folder).series("reading")
+    assert (indications["variable"] == "fault.passage").sum() > len(told["false_passage"])
 
 
 def test_the_search_finds_what_is_there(seen: Seen, canary: Canary) -> None:
