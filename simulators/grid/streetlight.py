@@ -33,8 +33,9 @@ __all__ = ["StreetLight", "add_lighting", "make_lighting"]
 _TURN = np.exp(-2j * np.pi / 3.0 * np.arange(3))
 _TOLERANCE_VA = 1e-3
 _ITERATIONS = 60
-_IMPEDANCE = 0.02
-"""How near to the square of the voltage a share is that comes of loads as impedances."""
+_IMPEDANCE = 0.15
+"""How near to the square of the voltage a share is that comes of loads as impedances: they are
+reckoned at the voltage before the fault, which is up to a few per cent above the nominal one."""
 _TRUTHS = {
     "stick": "contactor_sticks",
     "mend": "contactor_mended",
@@ -96,6 +97,8 @@ class StreetLight:
         self._truths: list[tuple[int, str, str, Any]] = []
         self._books = Books(lighting, interval_ms)
         self.unsettled = True
+        self.drawn_w = 0.0
+        """What all its terminals draw for lamps, as last settled."""
 
     # -- what happens to it ------------------------------------------------------------------
 
@@ -220,6 +223,7 @@ class StreetLight:
             wanted_va = self._lighting.draw(head_v) / share
             change_va = np.abs(wanted_va - self._asked_va).max(initial=0.0)
             if change_va < _TOLERANCE_VA:
+                self.drawn_w = float((self._asked_va * share).real.sum())
                 return state, head_v
             self._asked_va = wanted_va
         raise ConvergenceError("the grid's voltages and the lamps' power do not agree")
