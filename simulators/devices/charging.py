@@ -128,8 +128,11 @@ def stairs(vehicle: VehicleSpec, energy_wh: float, point_w: float, least_soc: fl
 
 
 def _nodes(vehicle: VehicleSpec, point_w: float, low: float, high: float) -> list[float]:
-    """Return where the curve bends: its points, and where the point's own limit ends."""
-    found = [vehicle.reserve_soc, *(soc for soc, _ in vehicle.curve)]
+    """Return where the curve bends: its points, and where the point's own limit ends.
+
+    Stairs begin on arrival and at the reserve as well.
+    """
+    found = [vehicle.arrival_soc, vehicle.reserve_soc, *(soc for soc, _ in vehicle.curve)]
     limit = point_w / vehicle.p_max_w
     for (soc, share), (next_soc, next_share) in pairwise(vehicle.curve):
         if (share - limit) * (next_share - limit) < 0:
