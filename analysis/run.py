@@ -18,7 +18,7 @@ from fernwatt.timebase import HOUR_MS, Clock
 
 __all__ = ["Run"]
 
-_TIMES = ("t_ms", "t_us", "t_sample_ms", "t_send_us", "arrival_ms")
+_TIMES = ("t_ms", "t_us", "t_sample_ms", "t_send_us", "arrival_ms", "begin_us")
 _TEXT = ("id", "cause", "value", "record")
 
 

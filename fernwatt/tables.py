@@ -80,7 +80,8 @@ _ALL = (
         p_import_w:f  active power drawn from the upstream grid
         q_import_var:f  reactive power drawn from the upstream grid
         p_terminals_w:f  active power that the terminals draw, as solved
-        p_loss_w:f  sum of the losses of all branches and shunts
+        p_loss_w:f  sum of the losses of all branches and shunts, and in arcs
+        p_unmet_w:f  asked for and not drawn: without supply, at a fault's voltage, or shed
         """,
     ),
     _table(
@@ -194,6 +195,7 @@ _ALL = (
         """
         t_ms:i  start of the ten minutes
         place:s  bus or connection point
+        nominal_v:f  nominal voltage to neutral
         v_1_v:f?  r.m.s. voltage of the bus's phase 1 to neutral (null: the place has it not)
         v_2_v:f?  of phase 2
         v_3_v:f?  of phase 3

@@ -20,8 +20,9 @@ _LUTHANDER = "Luthander et al., Applied Energy 142 (2015) 80-94, with storage"
 
 
 def system(run: Run) -> pd.DataFrame:
-    """Return import and losses [W] and length [h] of each interval, by ``t_ms``."""
-    frame = run.columns("system", "t_ms", "p_import_w", "p_terminals_w", "p_loss_w")
+    """Return the table ``system`` [W] and the length [h] of each interval, by ``t_ms``."""
+    columns = ("p_import_w", "p_terminals_w", "p_loss_w", "p_unmet_w")
+    frame = run.columns("system", "t_ms", *columns)
     return frame.assign(h=run.hours(frame["t_ms"])).set_index("t_ms")
 
 
@@ -98,8 +99,9 @@ def losses_percent(run: Run) -> Outcome:
 
 @kpi("1", "energy", Up.BAD)
 def energy_balance_gap(run: Run) -> Outcome:
-    """How far the books are from closing: |import - sum of all devices - public lighting -
-    losses|, summed over the intervals, of the energy that these exchange and the grid loses.
+    """How far the books are from closing: |import - sum of all devices - public lighting + what
+    of that was asked for and not drawn (without supply, in faults, shed) - losses|, summed over
+    the intervals, of the energy that these exchange and the grid loses.
     ``grid`` is the same between import, connection points as solved, and losses; ``devices`` that
     between connection points, devices and lighting; ``branches`` is what the losses of the
     branches lack of all losses (shunts). A sound run is below 1e-6. With simulators of others,
@@ -121,9 +123,9 @@ def energy_balance_gap(run: Run) -> Outcome:
     if scale <= 0.0:
         return nothing("no energy was exchanged")
     gaps = {
-        "all": both["p_import_w"] - both["p_w"] - both["p_loss_w"],
+        "all": both["p_import_w"] - both["p_w"] + both["p_unmet_w"] - both["p_loss_w"],
         "grid": both["p_import_w"] - both["p_terminals_w"] - both["p_loss_w"],
-        "devices": both["p_terminals_w"] - both["p_w"],
+        "devices": both["p_terminals_w"] - both["p_w"] + both["p_unmet_w"],
         "branches": both["p_loss_w"] - both["loss_w"],
     }
     if run.scenario.get("simulators"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
-from analysis.plot import communication, diagram, events, series
+from analysis.plot import communication, diagram, events, series, supply
 from analysis.plot.style import STYLE, Picture
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ class Plots:
     def storage(self) -> Picture:
         """Stored energy of the batteries [kWh], vehicles plugged in."""
         return self._draw(series.storage)
+
+    def supply(self) -> Picture:
+        """Customers without supply and dark nodes over time, around the faults."""
+        return self._draw(supply.supply)
 
     def latency(self) -> Picture:
         """Share of messages [%] within a delay [ms], by flow."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["timeline"]
 
-_KINDS, _MARKS = 14, 400
+_KINDS, _MARKS = 26, 400
 
 
 def timeline(run: Run) -> Picture:

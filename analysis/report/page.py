@@ -24,7 +24,8 @@ __all__ = ["render", "summary", "write"]
 GAP = 1e-6
 FAMILIES = {
     "energy": "Energy", "profile": "Power profile", "grid": "Grid",
-    "lighting": "Public lighting", "reliability": "Reliability", "vehicles": "Vehicles",
+    "lighting": "Public lighting", "reliability": "Reliability",
+    "quality": "Quality of supply", "vehicles": "Vehicles",
     "communication": "Communication", "services": "Services",
 }  # fmt: skip
 HEADLINES = (
@@ -32,6 +33,7 @@ HEADLINES = (
     "ev_not_served_percent", "delivery_percent", "message_delay_p95_ms",
     "distance_reduction_percent",
 )  # fmt: skip
+_INDICES = {"saifi", "saidi", "caidi", "maifi"}
 _TRAILS = ("peak_import_w", "message_delay_p99_ms", "messages_lost")
 
 
@@ -56,6 +58,8 @@ _CAPTIONS = {
         vehicles plugged in.""",
     "loading": """Highest loading at any moment of the interval, over all transformers and all lines
         [%]; dashed: 100 %, where near.""",
+    "supply": """Customers without supply, and nodes of the network without power. Dotted: a
+        fault begins.""",
     "requests": """Requests of the Data Interface whose outcome is known, by variable and result,
         the eight most frequent variables.""",
     "diagram": """Single-line diagram in the interval of the largest exchange with the upstream
@@ -75,6 +79,7 @@ _FIGURES = (  # section, method of run.plot, title, whether it takes the whole w
     ("grid", "voltage", "Voltage", False),
     ("grid", "loading", "Loading", False),
     ("grid", "storage", "State of charge", False),
+    ("grid", "supply", "Supply", True),
     ("grid", "diagram", "Grid at the peak", True),
     ("communication", "latency", "Latency", False),
     ("communication", "delay_parts", "Where the time goes", False),
@@ -170,6 +175,8 @@ def _headlines(run: Run) -> list[tuple[str, str]]:
 def title(name: str) -> str:
     """Return a KPI's name as words: its unit is told apart."""
     words = name.split("_")
+    if words[0] in _INDICES:
+        return words[0].upper()
     if words[-1] in {"w", "wh", "percent", "pu", "ms", "s"}:
         words = words[:-1]
     text = " ".join(words)
@@ -203,8 +210,12 @@ def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _figures(run: Run) -> dict[str, list[Figure]]:
+    from analysis.plot.supply import was_interrupted
+
     figures: dict[str, list[Figure]] = {}
     for section, name, heading, wide in _FIGURES:
+        if name == "supply" and not was_interrupted(run):
+            continue
         draw: Callable[[], Picture] = getattr(run.plot, name)
         figure = Figure(name, heading, " ".join(_CAPTIONS[name].split()), draw().svg(name), wide)
         figures.setdefault(section, []).append(figure)

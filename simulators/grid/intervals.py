@@ -40,7 +40,7 @@ class Intervals:
         self._branch_kinds = [kind for _, kind in branches]
         self._voltage = Extremes(len(model.buses))
         self._loading = Extremes(len(branches))
-        self._flows = Means(2 * len(branches) + 2 * len(model.terminals) + 4)
+        self._flows = Means(2 * len(branches) + 2 * len(model.terminals) + 5)
         self._start_ms = self._since_ms = 0
         self._state: GridState | None = None
         self._phases = PhaseIntervals(model)
@@ -58,14 +58,15 @@ class Intervals:
             rows += self._end(self.due_ms)
         return rows
 
-    def hold(self, t_ms: int, state: GridState) -> None:
-        """Let ``state`` hold from ``t_ms`` on."""
+    def hold(self, t_ms: int, state: GridState, p_unmet_w: float = 0.0) -> None:
+        """Let ``state`` hold from ``t_ms`` on; ``p_unmet_w`` was asked for and is not drawn."""
         if not self.interval_ms:
             return
         self._count(t_ms)
         self._state = state
         line, transformer = state.line, state.transformer
         system = (state.p_slack_w, state.q_slack_var, state.p_terminals_w.sum(), state.p_loss_w)
+        system = (*system, p_unmet_w)
         self._values = np.concatenate(
             (
                 line.p_from_w, transformer.p_from_w, line.p_to_w, transformer.p_to_w,
@@ -127,8 +128,8 @@ class Intervals:
                 "q_var": rest[n : 2 * n], "v_v": nullable(v_v),
             }),
             ("system", {
-                "t_ms": [start_ms], "p_import_w": rest[-4:-3], "q_import_var": rest[-3:-2],
-                "p_terminals_w": rest[-2:-1], "p_loss_w": rest[-1:],
+                "t_ms": [start_ms], "p_import_w": rest[-5:-4], "q_import_var": rest[-4:-3],
+                "p_terminals_w": rest[-3:-2], "p_loss_w": rest[-2:-1], "p_unmet_w": rest[-1:],
             }),
             *more,
         ]  # fmt: skip

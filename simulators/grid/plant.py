@@ -70,6 +70,7 @@ class Plant:
         self._changed = self._switched = True
         self._shorts: tuple[Short, ...] = ()
         self._state: GridState | None = None
+        self._asked_w = 0.0
         self._served: tuple[FloatArray, FloatArray] = (self._p_w, self._q_var)
 
     # -- what happens to it ----------------------------------------------------------------
@@ -169,7 +170,7 @@ class Plant:
             self._served = (p_w * served[:, None], q_var * served[:, None])
         power = np.concatenate((state.p_terminals_w, -state.transformer.p_to_w))
         self._registers.hold(self.t_ms, power)
-        self._intervals.hold(self.t_ms, state)
+        self._intervals.hold(self.t_ms, state, self._asked_w - float(state.p_terminals_w.sum()))
         if self._squares is not None:
             held: FloatArray = np.column_stack((self.voltage() ** 2, self.energised()))
             self._squares.hold(self.t_ms, held.ravel())
@@ -182,6 +183,7 @@ class Plant:
         """Return the state, and the power for which it is one, lamps included."""
 
         def solve(p_w: FloatArray, q_var: FloatArray) -> GridState:
+            self._asked_w = float(p_w.sum())
             return self._solutions.solve(p_w, q_var, self._shorts)
 
         if self.lights is None:

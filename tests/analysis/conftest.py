@@ -61,7 +61,7 @@ def record_grid(writer: RunWriter, seed: int) -> None:
         lost = el.sum() + trafo_loss[slot]
         writer.add("system", {
             "t_ms": t_ms, "p_import_w": p_w[slot].sum() + lost, "q_import_var": 0.0,
-            "p_terminals_w": p_w[slot].sum(), "p_loss_w": lost,
+            "p_terminals_w": p_w[slot].sum(), "p_loss_w": lost, "p_unmet_w": 0.0,
         })  # fmt: skip
         writer.add("terminal", {
             "t_ms": t_ms, "terminal": identifiers("terminal"), "p_w": p_w[slot], "q_var": 0.0,

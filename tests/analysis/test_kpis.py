@@ -47,7 +47,7 @@ def test_profile_and_energy_are_the_integrals_of_the_import(
     for number, power in enumerate(p_w):
         writer.add("system", {
             "t_ms": number * interval_ms, "p_import_w": power, "q_import_var": 0.0,
-            "p_terminals_w": power, "p_loss_w": 0.0,
+            "p_terminals_w": power, "p_loss_w": 0.0, "p_unmet_w": 0.0,
         })  # fmt: skip
     writer.close()
     run = Run(folder)
@@ -163,7 +163,7 @@ def test_the_books_of_a_consistent_run_close_and_one_watt_is_noticed(
     assert value(Run(folder), "energy_balance_gap") < 1e-12
     writer = blank(tmp_path / "run", duration_ms=900_000)
     writer.add("system", {"t_ms": 0, "p_import_w": 1001.0, "q_import_var": 0.0,
-                          "p_terminals_w": 990.0, "p_loss_w": 10.0})  # fmt: skip
+                          "p_terminals_w": 990.0, "p_loss_w": 10.0, "p_unmet_w": 0.0})  # fmt: skip
     writer.add("device", {
         "t_ms": 0, "device": "load/a", "kind": "load", "terminal": "t/a", "p_w": 990.0,
         "q_var": 0.0, "energy_wh": None, "loss_w": 0.0,
