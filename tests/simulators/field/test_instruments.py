@@ -219,3 +219,31 @@ def test_bad_instruments_are_all_named() -> None:
         "instruments[0].accuracy_class", "instruments[1].period_ms", "instruments[2].target",
         "instruments[3].kind", "instruments[4].colour", "instruments[5]", "instruments[6].history",
     ]  # fmt: skip
+
+
+# percentage error limits at unity power factor, by current as a share of the basic current:
+# class 0.5 IEC 62053-11:2003, classes 1 and 2 IEC 62053-21:2003 (tables of limits for
+# polyphase meters with balanced loads)
+LIMITS = {0.5: (1.0, 0.5), 1.0: (1.5, 1.0), 2.0: (2.5, 2.0)}
+
+
+@pytest.mark.parametrize("accuracy", sorted(LIMITS))
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.5, 1.0, 12.0])
+def test_errors_are_within_the_limits_of_the_standards_from_small_to_large_loads(
+    accuracy, share
+) -> None:
+    items = [meter(n, accuracy_class=accuracy, resolution_wh=0.0) for n in range(N)]
+    power_w = share * 3 * 230.0 * 5.0
+    worst = 0.0
+    for seed in range(6):
+        view, instruments = build(*items, seed=seed)
+        last = np.zeros(N)
+        for slot in range(8):
+            view.take_state(state(slot * SLOT_MS, power_w, power_w / 4 * slot))
+            got = values(instruments.sample(slot * SLOT_MS))
+            now = np.array([got[item["id"], "energy.import"] for item in items])
+            if slot:
+                worst = max(worst, float(np.abs((now - last) / (power_w / 4) - 1.0).max()))
+            last = now
+    limit = LIMITS[accuracy][share >= 0.1]
+    assert 0.5 * accuracy < 100 * worst <= limit
