@@ -85,10 +85,15 @@ def _text(path: Path) -> str:
         if path.stat().st_size > _MAX_BYTES:
             message = f"{path.name} is larger than {_MAX_BYTES} bytes"
             raise ScenarioError([Fault(PATH, message, "give it a larger step")])
-        return path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path.name} is no text: {error}"
+        data = path.read_bytes()
+    except OSError as error:
+        message = f"{path.name} cannot be read: {error}"
         raise ScenarioError([Fault(PATH, message, "EPW, TMY3, PVGIS or plain CSV")]) from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")  # names of places in EPW files
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 # -- formats with a place and a zone of their own ------------------------------------------------

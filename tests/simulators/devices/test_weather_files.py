@@ -179,6 +179,14 @@ def test_an_epw_year_is_taken_by_its_own_clock_in_any_year(tmp_path) -> None:
     assert truth.dhi.reshape(24, 12).mean(axis=1)[noon] == pytest.approx(dhi[noon])
 
 
+def test_names_of_places_may_have_letters_of_western_europe(tmp_path) -> None:
+    epw(tmp_path / "year.epw")
+    text = (tmp_path / "year.epw").read_text().replace("Somewhere", "Übersee-Süd", 1)
+    (tmp_path / "west.epw").write_bytes(text.replace("\n", "\r\n").encode("latin-1"))
+    plain, west = (read_weather(tmp_path / f"{name}.epw") for name in ("year", "west"))
+    assert np.array_equal(plain.columns["ghi"], west.columns["ghi"])
+
+
 def test_29_february_is_28_february_again_and_the_year_goes_round(tmp_path) -> None:
     epw(tmp_path / "year.epw")
     found = read_weather(tmp_path / "year.epw")
