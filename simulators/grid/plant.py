@@ -183,13 +183,14 @@ class Plant:
         """Return the state, and the power for which it is one, lamps included."""
 
         def solve(p_w: FloatArray, q_var: FloatArray) -> GridState:
-            self._asked_w = float(p_w.sum())
             return self._solutions.solve(p_w, q_var, self._shorts)
 
+        self._asked_w = float(self._p_w.sum())
         if self.lights is None:
             state = solve(self._p_w, self._q_var)
         else:
             state = self.lights.settle(self.t_ms, solve, self._p_w, self._q_var, cause)
+            self._asked_w += self.lights.drawn_w  # lamps get what they take
         return state, *self._solutions.drawn
 
     def close(self, t_ms: int) -> list[Rows]:

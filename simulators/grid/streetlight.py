@@ -147,8 +147,7 @@ class StreetLight:
         self._events += self._lighting.advance(t_ms)
         self.unsettled = False
         for _ in range(_ITERATIONS):
-            state, head_v = self._agree(solve, p_w, q_var)
-            drawn_va = self._lighting.draw(head_v)
+            state, head_v, drawn_va = self._agree(solve, p_w, q_var)
             flow, events = self._lighting.feed(t_ms, head_v, cause)
             self._events += events
             if np.array_equal(flow.s_va, drawn_va):
@@ -211,8 +210,11 @@ class StreetLight:
 
     def _agree(
         self, solve: Solve, p_w: FloatArray, q_var: FloatArray
-    ) -> tuple[GridState, ComplexArray]:
-        """Solve until the lamps that burn take what they are given; return state and voltages."""
+    ) -> tuple[GridState, ComplexArray, ComplexArray]:
+        """Solve until the lamps that burn take what they are given.
+
+        Return the state, the voltages at the heads and what the lamps take there.
+        """
         for _ in range(_ITERATIONS):
             asked_p_w, asked_q_var = p_w.copy(), q_var.copy()
             asked_p_w[self._at] += self._asked_va.real
@@ -220,11 +222,12 @@ class StreetLight:
             state = solve(asked_p_w, asked_q_var)
             head_v = self._heads(state)
             share = self._given(state, head_v, asked_p_w, asked_q_var)
-            wanted_va = self._lighting.draw(head_v) / share
+            drawn_va = self._lighting.draw(head_v)
+            wanted_va = drawn_va / share
             change_va = np.abs(wanted_va - self._asked_va).max(initial=0.0)
             if change_va < _TOLERANCE_VA:
                 self.drawn_w = float((self._asked_va * share).real.sum())
-                return state, head_v
+                return state, head_v, drawn_va
             self._asked_va = wanted_va
         raise ConvergenceError("the grid's voltages and the lamps' power do not agree")
 
