@@ -57,6 +57,7 @@ def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
         ("grid", "source", "file"),
         ("devices", "ev", "sessions", "file"),
         ("weather", "file"),
+        ("grid", "frequency", "file"),
     ):
         name = _get(tree, *path)
         if isinstance(name, str):

@@ -10,7 +10,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.kpis import energy, grid, lighting, messages, profile, reliability, services, vehicles
+from analysis.kpis import (
+    energy,
+    grid,
+    lighting,
+    messages,
+    profile,
+    quality,
+    reliability,
+    services,
+    vehicles,
+)
 from analysis.kpis.registry import KPIS, Kpi, Outcome, Up
 
 if TYPE_CHECKING:
@@ -19,7 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["KPIS", "Kpi", "Outcome", "Up", "compute", "write"]
 
 # in the order of the report
-_FAMILIES = (energy, profile, grid, lighting, reliability, vehicles, messages, services)
+_FAMILIES = (
+    energy,
+    profile,
+    grid,
+    lighting,
+    reliability,
+    quality,
+    vehicles,
+    messages,
+    services,
+)
 
 
 def compute(run: Run) -> dict[str, dict[str, Any]]:

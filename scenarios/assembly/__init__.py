@@ -17,6 +17,7 @@ from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.instruments import hang_instruments
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
+from scenarios.assembly.quality import solves_harmonics
 from scenarios.assembly.third_party import make_third_party
 from scenarios.loader import Scenario
 from scenarios.manifest import file_hash
@@ -51,7 +52,8 @@ def assemble(scenario: Scenario) -> RunPlan:
             "start": config.time.start,
             "control_ms": config.devices.control_s * 1000,
             "climate": fleet.climate,
-        },
+        }
+        | ({"by_kind": True} if solves_harmonics(config) else {}),
         "field": with_imperfections(
             config, _field(model, fleet, hierarchy, seed, config.time.start)
         )

@@ -10,6 +10,7 @@ from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
 from scenarios.assembly.faults import grid_faults, grid_operations
 from scenarios.assembly.protection import protection_devices
+from scenarios.assembly.quality import quality_params
 from scenarios.loader import Scenario
 
 __all__ = ["grid_params", "grid_source", "with_solver"]
@@ -60,7 +61,7 @@ def grid_params(
         params["upstream"] = config.grid.upstream.model_dump()
     if "protection" in params:
         params["seed"] = config.seed
-    return params
+    return params | quality_params(scenario, model)
 
 
 def _happenings(scenario: Scenario, model: GridModel) -> dict[str, list[dict[str, Any]]]:

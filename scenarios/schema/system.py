@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fernwatt.timebase import HOUR_MS, SLOT_MS
 from scenarios.schema.base import Positive, Section, Share
+from scenarios.schema.quality import Frequency, Quality, Transient, TransientRate
 
 __all__ = [
     "Earth",
@@ -201,6 +202,18 @@ class Grid(Section):
     )
     upstream: Upstream = Field(
         default_factory=Upstream, description="The grid above, as short circuits see it."
+    )
+    quality: Quality | None = Field(
+        default=None, description="Quality of supply that is recorded; null: none."
+    )
+    frequency: Frequency | None = Field(
+        default=None, description="The mains frequency; null: 50 Hz always."
+    )
+    transients: list[Transient] = Field(
+        default_factory=list, description="Transient overvoltages, one by one."
+    )
+    transient_rate: TransientRate = Field(
+        default_factory=TransientRate, description="Transient overvoltages that are drawn."
     )
 
 

@@ -232,8 +232,16 @@ def services(table: Any) -> Row:
     }  # fmt: skip
 
 
+def quality(table):
+    return dict.fromkeys(
+        ("en50160_percent", "thd_95_percent", "unbalance_95_percent", "voltage_events")
+    )
+
+
 @pytest.mark.parametrize(
-    "family", [energy, profile, grid, vehicles, communication, services], ids=lambda f: f.__name__
+    "family",
+    [energy, profile, grid, quality, vehicles, communication, services],
+    ids=lambda f: f.__name__,
 )
 def test_the_kpis_are_what_the_tables_say(kpis, table, family):
     for name, expected in family(table).items():
@@ -245,7 +253,7 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 
 
 def test_none_is_left_out(kpis, table):
-    families = (energy, profile, grid, vehicles, communication, services)
+    families = (energy, profile, grid, quality, vehicles, communication, services)
     looked_at = {name for family in families for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 

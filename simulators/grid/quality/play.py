@@ -253,7 +253,9 @@ def _distortion(
     if not isinstance(solver, FourWireSolver):
         hint = "write solver: four-wire, or harmonics: false"
         raise ScenarioError([Fault("grid.quality.harmonics", "need a solver by phases", hint)])
-    background = {int(k): float(v) for k, v in (wanted.get("background_percent") or {}).items()}
+    background = {
+        int(item["order"]): float(item["percent"]) for item in wanted.get("background") or ()
+    }
     return Distortion(
         solver,
         Upstream.of(params.get("upstream"), model),

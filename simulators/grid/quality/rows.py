@@ -47,7 +47,11 @@ def quality_rows(interval: Interval, places: Places, nominal_v: FloatArray) -> R
     """Return the interval's row of each place."""
     found, hz = interval.found, interval.hz
     at = places.bus
-    columns: dict[str, Any] = {"t_ms": interval.t_ms, "place": places.ids}
+    columns: dict[str, Any] = {
+        "t_ms": interval.t_ms,
+        "place": places.ids,
+        "nominal_v": nominal_v[at],
+    }
     by_phase = {
         "v_{}_v": found.u_pu * nominal_v[:, None],
         "thd_{}_percent": interval.thd,
