@@ -32,7 +32,7 @@ _FEEDER_BY_TRANSFORMER = 0.8  # a feeder's fuse is smaller than what its transfo
 _FUSE_MARGIN = 1.4  # melting time of the upper fuse by that of the lower one
 _DYN = 2.0 / math.sqrt(3.0)  # two phases short-circuited below are more than their share above
 _EARTH_A = {"isolated": 1.0, "compensated": 1.0, "resistance": 40.0, "solid": 40.0}
-_EARTH_DEG = {"isolated": -90.0, "compensated": 0.0, "resistance": 0.0, "solid": -45.0}
+_EARTH_DEG = {"isolated": 90.0, "compensated": 0.0, "resistance": 0.0, "solid": -45.0}
 
 
 def protection_devices(config: ScenarioConfig, model: GridModel) -> list[dict[str, Any]]:

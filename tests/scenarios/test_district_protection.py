@@ -30,8 +30,10 @@ KINDS = {
 class District:
     """The district's plant, its devices, and who is nearest to a line."""
 
-    def __init__(self) -> None:
-        scenario = load("district", ["protection.scheme=standard"])
+    def __init__(self, neutral: str = "compensated") -> None:
+        scenario = load(
+            "district", ["protection.scheme=standard", f"grid.earthing.mv_neutral={neutral}"]
+        )
         source, lv = grid_source(scenario)
         self.model: GridModel = load_grid(source, lv=lv)
         self.devices = protection_devices(scenario.config, self.model)
@@ -98,6 +100,14 @@ def test_a_fault_on_any_line_is_cleared_by_the_device_nearest_to_it(
     }
     assert len(lines) == 289
     assert wrong == {}
+
+
+@pytest.mark.parametrize("neutral", ["isolated", "compensated", "resistance", "solid"])
+def test_one_phase_to_earth_trips_its_own_feeder_whatever_the_neutral(neutral: str) -> None:
+    district = District(neutral)
+    for line in ("line/mv2.101/line-9", "line/mv2.101/line-40", "line/mv2.101/line-100"):
+        opened = district.opened(line, *KINDS["single-phase-ground"])
+        assert set(opened) == {district.nearest(line)}, line
 
 
 @pytest.mark.parametrize("kind", KINDS)
