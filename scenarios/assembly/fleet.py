@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel, load_profiles
-from fernwatt.timebase import DAY_MS, HOUR_MS, SLOT_MS, Clock
+from fernwatt.timebase import DAY_MS, SLOT_MS, Clock
 from scenarios.assembly.sky import Sky
 from scenarios.faults import nearest
 from scenarios.loader import Scenario
@@ -95,17 +95,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     devices += _appliances(scenario, customers)
     devices += _generators(scenario, model, sky)
     climate = _climate(weather) if heated and weather is not None else None
-    forecasts = _forecasts(scenario, sky)
-    return Fleet(devices, panels, history_w, sky.place, climate, forecasts)
-
-
-def _forecasts(scenario: Scenario, sky: Sky) -> tuple[dict[str, Any], ...]:
-    wanted = scenario.config.services.forecast
-    if wanted is None:
-        return ()
-    slots = HOUR_MS // SLOT_MS
-    step = wanted.step_s * 1000 // SLOT_MS
-    return tuple(sky.forecasts(wanted.every_h * slots, wanted.horizon_h * slots, step))
+    return Fleet(devices, panels, history_w, sky.place, climate, sky.forecasts())
 
 
 def _climate(weather: Weather) -> dict[str, FloatArray]:

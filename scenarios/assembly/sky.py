@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fernwatt.gridmodel import GridModel
-from fernwatt.timebase import SLOT_MS
+from fernwatt.timebase import HOUR_MS, SLOT_MS
 from scenarios.loader import Scenario
 from simulators.devices import Weather, make_weather, read_weather, weather_of, wind_speed
+from simulators.devices.weather import ForecastQuality
 
 __all__ = ["Sky"]
 
@@ -59,17 +60,24 @@ class Sky:
         mean = float(table.columns["wind"].mean())
         return course * (mean_m_s / mean) if mean else np.zeros_like(course)
 
-    def forecasts(self, every_slots: int, slots: int, step_slots: int) -> list[dict[str, Any]]:
-        """Return what a provider issues every ``every_slots``, each for ``slots`` ahead.
-
-        The last ones are shorter where a file ends.
-        """
+    def forecasts(self) -> tuple[dict[str, Any], ...]:
+        """Return what a provider issues during the run; the last are shorter where a file ends."""
+        wanted, seed = self._config.services.forecast, self._config.seed
+        if wanted is None:
+            return ()
+        an_hour = HOUR_MS // SLOT_MS
+        slots, step = wanted.horizon_h * an_hour, wanted.step_s * 1000 // SLOT_MS
+        quality = ForecastQuality(
+            (wanted.skill[0], wanted.skill[1]),
+            wanted.skill_h,
+            (wanted.error_c[0], wanted.error_c[1]),
+            wanted.error_c_per_h,
+        )
         weather = self._weather(slots)
-        products = []
-        for issued in range(0, self._slots, every_slots):
-            forecast = weather.forecast(issued, self._config.seed, slots)
-            products.append(forecast.product(slots, step_slots))
-        return products
+        return tuple(
+            weather.forecast(issued, seed, slots, quality).product(slots, step)
+            for issued in range(0, self._slots, wanted.every_h * an_hour)
+        )
 
     def _weather(self, beyond: int) -> Weather:
         config = self._config

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from scenarios.schema.base import Section, Share
+from scenarios.schema.base import Positive, Section, Share
 
 __all__ = ["Area", "Balancing", "Forecast", "Metering", "Network", "Services", "Units"]
 
@@ -159,6 +159,30 @@ class Forecast(Section):
     to: Literal["tlgmu", "mvgmu", "lvgmu", "cmu"] = Field(
         default="cmu", description="The lowest kind of unit that it is passed to."
     )
+    skill: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: [0.98, 0.55],
+        description="Correlation of its clouds with the true ones: at once, and far ahead.",
+    )
+    skill_h: Positive = Field(
+        default=18.0, description="How far ahead that has fallen to 1/e of the way [h]."
+    )
+    error_c: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] = (
+        Field(
+            default_factory=lambda: [0.5, 2.5],
+            description="Standard deviation of its temperature's error: at once, and at most [K].",
+        )
+    )
+    error_c_per_h: Annotated[float, Field(ge=0)] = Field(
+        default=0.06, description="How that grows with the time ahead [K/h]."
+    )
+
+    @model_validator(mode="after")
+    def _worse_far_ahead(self) -> Self:
+        if self.skill[0] < self.skill[1]:
+            raise ValueError("skill: larger far ahead than at once")
+        if self.error_c[0] > self.error_c[1]:
+            raise ValueError("error_c: larger at once than at most")
+        return self
 
 
 class Services(Section):

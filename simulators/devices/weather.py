@@ -34,6 +34,7 @@ __all__ = [
     "DEFAULT_LOCATION",
     "SUBSLOTS",
     "Forecast",
+    "ForecastQuality",
     "Weather",
     "make_weather",
     "plotting_positions",
@@ -48,9 +49,36 @@ _SPREAD = 0.7  # a + b of the Beta distribution: below 2 it is U-shaped
 _MEMORY_H, _WEIGHT = (30.0, 1.5), (0.6, 0.4)  # correlation time and variance share of z's parts
 _NOISE_MEMORY_H, _NOISE_C = 12.0, 1.5
 _DAY_AMPLITUDE_C, _WARMEST_H = 4.0, 15.0
-# correlation of a forecast with the truth: at once, in the long run, and how fast it falls
-_SKILL, _SKILL_LATE, _SKILL_H = 0.98, 0.55, 18.0
-_FORECAST_C, _FORECAST_C_PER_H, _FORECAST_LATE_C = 0.5, 0.06, 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastQuality:
+    """How good forecasts are; the figures are assumptions of the order of published errors.
+
+    ``skill`` is the correlation of their cloud process with the true one, at once and in the long
+    run, falling with ``skill_h``; ``error_c`` the standard deviation of their temperature's
+    error at once and at most, growing by ``error_c_per_h``.
+    """
+
+    skill: tuple[float, float] = (0.98, 0.55)
+    skill_h: float = 18.0
+    error_c: tuple[float, float] = (0.5, 2.5)
+    error_c_per_h: float = 0.06
+
+    def correlation(self, ahead_h: FloatArray) -> FloatArray:
+        """Return the correlation of the cloud processes, by the time ahead [h]."""
+        first, last = self.skill
+        skill: FloatArray = last + (first - last) * np.exp(-ahead_h / self.skill_h)
+        return skill
+
+    def spread_c(self, ahead_h: FloatArray) -> FloatArray:
+        """Return the standard deviation of the temperature's error [K]."""
+        first, most = self.error_c
+        spread: FloatArray = np.minimum(first + self.error_c_per_h * ahead_h, most)
+        return spread
+
+
+_USUAL = ForecastQuality()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +156,13 @@ class Weather:
         mean: FloatArray = self.ghi.reshape(-1, SUBSLOTS).mean(axis=1)
         return mean
 
-    def forecast(self, issued_slot: int, seed: int, slots: int | None = None) -> Forecast:
+    def forecast(
+        self,
+        issued_slot: int,
+        seed: int,
+        slots: int | None = None,
+        quality: ForecastQuality = _USUAL,
+    ) -> Forecast:
         """Return the forecast issued at the start of a slot, for ``slots`` (all) from there on.
 
         Its cloud process is correlated with the true one, less the further ahead, and is as
@@ -138,17 +172,16 @@ class Weather:
         if not 0 <= begin < self.slots:
             raise ValueError(f"slot {issued_slot} is not within the weather")
         end = self.slots if slots is None else min(begin + slots, self.slots)
-        ahead_h = _SLOT_H * np.arange(end - begin)
+        ahead_h: FloatArray = _SLOT_H * np.arange(end - begin, dtype=float)
         rng = stream(seed, "weather", f"forecast/{issued_slot}")
         normals = rng.standard_normal((len(ahead_h), 3))
         own = sum(
             weight**0.5 * _autoregression(normals[:, part], memory_h)
             for part, (weight, memory_h) in enumerate(zip(_WEIGHT, _MEMORY_H, strict=True))
         )
-        skill = _SKILL_LATE + (_SKILL - _SKILL_LATE) * np.exp(-ahead_h / _SKILL_H)
+        skill = quality.correlation(ahead_h)
         latent = np.asarray(skill * self.latent[begin:end] + np.sqrt(1 - skill**2) * own)
-        spread_c = np.minimum(_FORECAST_C + _FORECAST_C_PER_H * ahead_h, _FORECAST_LATE_C)
-        error_c = spread_c * _autoregression(normals[:, 2], _NOISE_MEMORY_H)
+        error_c = quality.spread_c(ahead_h) * _autoregression(normals[:, 2], _NOISE_MEMORY_H)
         if self.levels is None:
             clearness = _clearness(latent, self.cloudiness)
         else:

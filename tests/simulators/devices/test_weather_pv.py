@@ -12,6 +12,7 @@ import pytest
 
 from fernwatt.errors import ScenarioError
 from simulators.devices import PvSystem, make_weather, pv_power
+from simulators.devices.weather import ForecastQuality
 
 START = datetime(2016, 6, 1, 22, 0, tzinfo=UTC)
 
@@ -113,6 +114,20 @@ def test_a_forecasts_error_grows_as_it_says() -> None:
     assert skill[0] > 0.9
     assert np.mean(skill[-4:]) < 0.75
     assert np.mean(skill[:4]) > np.mean(skill[4:8]) > np.mean(skill[-8:])
+
+
+def test_a_perfect_forecast_is_the_truth_and_a_bad_one_is_as_bad_as_stated() -> None:
+    truth = weather()
+    perfect = ForecastQuality((1.0, 1.0), error_c=(0.0, 0.0), error_c_per_h=0.0)
+    said = truth.forecast(40, 7, quality=perfect)
+    assert said.clearness == pytest.approx(truth.clearness[40:], abs=1e-12)
+    assert np.array_equal(said.temperature_c, truth.temperature_c[40:])
+    assert said.ghi_w_m2 == pytest.approx(truth.ghi_slots[40:], abs=1e-9)
+    bad = ForecastQuality((0.5, 0.1), 6.0, (2.0, 4.0), 0.5)
+    errors = [weather(slots=1).forecast(0, seed, quality=bad).temperature_c for seed in range(400)]
+    assert np.std(errors) == pytest.approx(2.0, rel=0.12)
+    assert bad.spread_c(np.array([0.0, 2.0, 9.0])).tolist() == [2.0, 3.0, 4.0]
+    assert bad.correlation(np.array([0.0, 6.0])) == pytest.approx([0.5, 0.1 + 0.4 / np.e])
 
 
 def test_a_provider_sends_a_forecast_as_plain_values() -> None:
