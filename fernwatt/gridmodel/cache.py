@@ -26,7 +26,7 @@ from fernwatt.gridmodel.raw import COLUMNS, RawGrid
 __all__ = ["GridCache"]
 
 _PACKAGES = ("pandapower", "simbench", "pandas", "numpy")
-_MAKERS = ("raw.py", "sanitise.py", "sources.py", "cache.py")
+_MAKERS = ("raw.py", "checks.py", "joints.py", "sanitise.py", "sources.py", "cache.py")
 
 
 class GridCache:

@@ -15,7 +15,8 @@ __all__ = ["connect"]
 
 _HEAT_PUMP = ("Air_", "Soil_")
 _EV_CHARGER = ("HLS_", "APLS_")
-_GENERATORS = {"pv": "pv", "wind": "wind", "wp": "wind", "hydro": "hydro", "biomass": "biomass"}
+_GENERATORS = {"pv": "pv", "wind": "wind", "wp": "wind", "hydro": "hydro", "biomass": "biomass",
+               "storage": "storage"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ class RecordDevice:
     Its power at time t is ``p_w * profiles[p_profile][t]`` [W] and
     ``q_var * profiles[q_profile][t]`` [var], positive = drawn: ``p_w`` of a generator is
     negative, profiles are shares (of the same sign as in the source). A profile "" is constant 1.
-    ``kind``: load, heat-pump, ev-charger, pv, wind, hydro, biomass, generator.
+    ``kind``: load, heat-pump, ev-charger, pv, wind, hydro, biomass, storage, generator.
     """
 
     id: str

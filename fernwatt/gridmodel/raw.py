@@ -11,7 +11,16 @@ import pandas as pd
 
 from fernwatt.gridmodel.model import Profiles
 
-__all__ = ["COLUMNS", "NO_PROFILES", "REFERENCES", "ZERO_SEQUENCE", "RawGrid", "rows"]
+__all__ = [
+    "COLUMNS",
+    "NO_PROFILES",
+    "REFERENCES",
+    "SOURCE_COLUMNS",
+    "SOURCE_REFERENCES",
+    "ZERO_SEQUENCE",
+    "RawGrid",
+    "rows",
+]
 
 NO_PROFILES = Profiles(2016, (), np.empty((0, 0)))
 
@@ -58,6 +67,14 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "shunt": ("bus",),
 }
 """Columns that hold the index of a bus (``switch.element`` holds what its ``et`` says)."""
+
+SOURCE_COLUMNS = COLUMNS | {
+    "storage": {
+        "name": "s", "bus": "i", "p_mw": "f", "q_mvar": "f", "profile": "s", "subnet": "s",
+    },
+}  # fmt: skip
+SOURCE_REFERENCES = REFERENCES | {"storage": ("bus",)}
+"""The same of a source, whose storages become generators that draw."""
 
 
 @dataclass(frozen=True, slots=True)
