@@ -35,9 +35,14 @@ INDICATORS = f"""[{{at: ['line/*'], phase_a: 30, minimum_ms: 1, miss_probability
   false_per_year: {RATE!r}}}]"""
 FAULT = f"""[{{at_h: 0.3, line: line/lv4.101/line-12, position: {AT!r}, r_ohm: 0.0123456789,
   kind: two-phase-ground}}]"""
+LIGHTING = """{areas: all,
+  design: {switching: {mode: timetable, burns_from: "00:00", burns_until: "00:00"}},
+  failures: [{lamp: lighting/lv4.101/feeder-1/lamp-003, at_h: 0.4}],
+  stuck: [{feeder: lighting/lv4.101/feeder-1}]}"""
 PLANT = [
     "grid.solver=four-wire", f"field.wiring=[{WIRING}]", f"field.indicators={INDICATORS}",
-    "field.sensors=[{at: ['transformer/*'], end: 1, period_s: 300, clock_sd_s: 1}]",
+    "field.sensors=[{at: ['transformer/*', 'lighting/*'], end: 1, period_s: 300, clock_sd_s: 1}]",
+    f"lighting={LIGHTING}",
     "field.meters={by_phase: true, window_s: 600}", "field.drives={also: ['switch/lv4.101/*']}",
     "field.actuators={failure_probability: 0.2}", "crews={notice_min: 5}", f"faults={FAULT}",
 ]  # fmt: skip
@@ -188,21 +193,21 @@ def test_no_service_and_no_frame_has_the_truth(seen: Seen, canary: Canary) -> No
     assert [f.id for f in seen.frames if canary.in_bytes(f.payload)] == []
 
 
-def test_neither_wiring_nor_passages_nor_faults_are_known_to_a_unit(plant: Seen) -> None:
+def test_neither_wiring_nor_passages_nor_faults_nor_lamps_are_known_to_a_unit(plant: Seen) -> None:
     truth = Run(plant.folder).series("truth")
     told = dict(iter(truth.groupby("kind")))
-    assert {"wiring", "passage_shown", "passage_missed", "false_passage", "fault_begins"} <= set(
-        told
-    )
+    assert {"wiring", "passage_shown", "passage_missed", "false_passage", "fault_begins",
+            "lamp_failed", "contactor_sticks"} <= set(told)  # fmt: skip
     assert {
         row.element: json.loads(row.value)["phases"] for row in told["wiring"].itertuples()
     } == (WIRED)
     operations = [*told["false_passage"].itertuples(), *told["passage_missed"].itertuples()]
     times = [json.loads(row.value)["t_us"] / 1000 for row in operations]
+    (burnt_h,) = [json.loads(value)["burnt_h"] for value in told["lamp_failed"]["value"]]
     secret = Canary(
-        [MISS, 1 - MISS, RATE, AT, 0.0123456789, *(t for t in times if t != int(t))],
+        [MISS, 1 - MISS, RATE, AT, 0.0123456789, burnt_h, *(t for t in times if t != int(t))],
         ["passage_missed", "passage_shown", "false_passage", "fault/000", "fault_begins", "wiring",
-        ],
+         "lamp_failed", "/lamp-0", "contactor_sticks"],
     )  # fmt: skip
     everything = list(reachable(plant.simulators[UnitsSimulator]._core))
     assert sum(isinstance(item, ManagementUnit) for item in everything) > 100
@@ -219,6 +224,7 @@ def test_neither_wiring_nor_passages_nor_faults_are_known_to_a_unit(plant: Seen)
     assert secret.found_from(field._watch)
     assert any(secret.orders_in(item) for item in reachable({"wiring": list(WIRED.values())}))
     indications = Run(plant.folder).series("reading")
+    assert indications["instrument"].str.startswith("sensor/lv4.101/feeder-1/segment-").any()
     assert (indications["variable"] == "fault.passage").sum() > len(told["false_passage"])
 
 
