@@ -52,16 +52,12 @@ def grid_operations(config: ScenarioConfig, model: GridModel) -> list[dict[str, 
         for n, o in enumerate(config.operations)
         if o.switch not in set(known)
     ]
-    faults += [
-        Fault(f"operations[{n}].at_h", f"{o.at_h:g} h is after the run's end", "lengthen the run")
-        for n, o in enumerate(config.operations)
-        if o.at_h * HOUR_MS >= config.time.end_ms
-    ]
     if faults:
         raise ScenarioError(faults)
     return [
         {"t_us": round(o.at_h * _US_PER_H), "switch": o.switch, "closed": o.closed}
         for o in config.operations
+        if o.at_h * HOUR_MS < config.time.end_ms
     ]
 
 
@@ -75,7 +71,8 @@ def _named(config: ScenarioConfig, model: GridModel) -> list[dict[str, Any]]:
         faults += _misplaced(config, wanted, path, at_line, low)
         element = wanted.line or wanted.bus or ""
         is_low = {**at_line, **low}.get(element, False)
-        made.append(_plain(wanted, f"fault/{number:03}", element, is_low))
+        if wanted.at_h * HOUR_MS < config.time.end_ms:
+            made.append(_plain(wanted, f"fault/{number:03}", element, is_low))
     if faults:
         raise ScenarioError(faults)
     return made
@@ -92,8 +89,6 @@ def _misplaced(
         yield Fault(f"{path}.line", f"no line {wanted.line!r}", nearest(wanted.line, lines))
     if wanted.bus is not None and wanted.bus not in buses:
         yield Fault(f"{path}.bus", f"no bus {wanted.bus!r}", nearest(wanted.bus, buses))
-    if wanted.at_h * HOUR_MS >= config.time.end_ms:
-        yield Fault(f"{path}.at_h", f"{wanted.at_h:g} h is after the run's end", "lengthen the run")
     breaks = [stage for stage in (wanted, *wanted.becomes) if stage.torn]
     if breaks and config.grid.solver != "four-wire":
         hint = "write grid.solver: four-wire"

@@ -83,7 +83,7 @@ class LaterStage(FaultStage):
 class GridFault(FaultStage):
     """One fault, at a line or at a bus."""
 
-    at_h: _HOURS = Field(description="When it begins, after the start of the run [h].")
+    at_h: _HOURS = Field(description="When it begins [h]; after the run's end it does not.")
     line: str | None = Field(default=None, description="Where, as line/mv1.101/line-7.")
     bus: str | None = Field(default=None, description="Where, as bus/lv4.101/bus-12.")
     position: Share = Field(
