@@ -29,6 +29,7 @@ from simulators.grid.quality.rows import (
     current_rows,
     event_rows,
     harmonic_rows,
+    nullable,
     quality_rows,
     transient_rows,
 )
@@ -132,6 +133,7 @@ class Quality:
         self._transients = deque(transients)
         self._kinds: Mapping[str, Any] = {}
         self._rows: list[Rows] = []
+        self._sampled: dict[str, Any] | None = None
         row = {bus.id: number for number, bus in enumerate(plant.model.buses)}
         model = plant.model
         self._terminal_bus = np.array([row[t.bus] for t in model.terminals], dtype=int)
@@ -159,6 +161,8 @@ class Quality:
         """Return all rows up to ``t_ms``."""
         while self._recorder is not None and self._recorder.due_ms <= t_ms:
             self._rows += self._recorder.end(self._plant.state, self._drawn())
+            if self._recorder.last is not None:
+                self._sampled = self._sample(*self._recorder.last)
         while self._transients and self._transients[0][0] <= t_ms * 1000:
             t_us, bus, peak_pu = self._transients.popleft()
             value = {"peak_pu": peak_pu}
@@ -177,19 +181,21 @@ class Quality:
 
         ``quality`` is of the last interval: ``{thd_percent[n][3], u2_percent[n], u0_percent[n],
         pst[n][3], transformers: {...[k]}}`` by terminals (their own conductors) and transformers'
-        low-voltage sides; NaN where there is nothing to measure.
+        low-voltage sides; None where there is nothing to measure.
         """
         told: dict[str, Any] = {}
         if self._frequency is not None:
             told["frequency_hz"] = self._frequency.at(t_ms)
-        if self._recorder is not None and self._recorder.last is not None:
-            found, thd = self._recorder.last
-            wiring = None if self._wires is None else self._wires.wiring
-            told["quality"] = {
-                **_sampled(found, thd, self._terminal_bus, wiring),
-                "transformers": _sampled(found, thd, self._lv_bus, None),
-            }
+        if self._sampled is not None:
+            told["quality"] = self._sampled
         return told
+
+    def _sample(self, found: TenMinutes, thd: FloatArray) -> dict[str, Any]:
+        wiring = None if self._wires is None else self._wires.wiring
+        return {
+            **_sampled(found, thd, self._terminal_bus, wiring),
+            "transformers": _sampled(found, thd, self._lv_bus, None),
+        }
 
     def _drawn(self) -> KindsDrawn:
         n = len(self._terminal_bus)
@@ -197,16 +203,16 @@ class Quality:
         return KindsDrawn.of(self._kinds, n).with_rest(p_w, q_var)
 
 
-def _sampled(found: TenMinutes, thd: FloatArray, bus: Any, wiring: Any) -> dict[str, FloatArray]:
+def _sampled(found: TenMinutes, thd: FloatArray, bus: Any, wiring: Any) -> dict[str, Any]:
     pst = np.where(found.flagged[:, None], np.nan, found.pst)[bus]
     at = thd[bus]
     if wiring is not None:
         at, pst = (np.take_along_axis(values, wiring, axis=1) for values in (at, pst))
     return {
-        "thd_percent": at,
-        "pst": pst,
-        "u2_percent": found.u2_percent[bus],
-        "u0_percent": found.u0_percent[bus],
+        "thd_percent": nullable(at),
+        "pst": nullable(pst),
+        "u2_percent": nullable(found.u2_percent[bus]),
+        "u0_percent": nullable(found.u0_percent[bus]),
     }
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "current_rows",
     "event_rows",
     "harmonic_rows",
+    "nullable",
     "quality_rows",
     "transient_rows",
 ]
@@ -60,9 +61,9 @@ def quality_rows(interval: Interval, places: Places, nominal_v: FloatArray) -> R
     }
     for name, values in by_phase.items():
         shown = np.where(places.present, values[at], np.nan)
-        columns |= {name.format(k + 1): _nullable(shown[:, k]) for k in range(3)}
-    columns["u2_percent"] = _nullable(found.u2_percent[at])
-    columns["u0_percent"] = _nullable(found.u0_percent[at])
+        columns |= {name.format(k + 1): nullable(shown[:, k]) for k in range(3)}
+    columns["u2_percent"] = nullable(found.u2_percent[at])
+    columns["u0_percent"] = nullable(found.u0_percent[at])
     columns["hz_min"], columns["hz_max"] = float(hz.min()), float(hz.max())
     columns["flagged"] = found.flagged[at]
     return "quality", columns
@@ -78,7 +79,7 @@ def harmonic_rows(t_ms: int, places: Places, found: Distorted) -> Rows:
         "harmonic": np.repeat(found.orders.astype(np.int64), count),
     }
     for k in range(3):
-        columns[f"u_{k + 1}_percent"] = _nullable(shown[:, :, k].ravel())
+        columns[f"u_{k + 1}_percent"] = nullable(shown[:, :, k].ravel())
     return "harmonic", columns
 
 
@@ -126,7 +127,11 @@ def transient_rows(t_us: int, bus: str, peak_pu: float, cause: str) -> Rows:
     }  # fmt: skip
 
 
-def _nullable(values: FloatArray) -> Any:
-    if not np.isnan(values).any():
+def nullable(values: FloatArray) -> Any:
+    """Return ``values`` of any shape with None in place of NaN, as lists where there is some."""
+    unknown = np.isnan(values)
+    if not unknown.any():
         return values
-    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124
+    shown = values.astype(object)
+    shown[unknown] = None
+    return shown.tolist()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from math import inf
 
 import numpy as np
 import pytest
 
+from fernwatt.adapter import plain_value
 from fernwatt.errors import ScenarioError, SimulationError
 from fernwatt.gridmodel import load_grid
 from fernwatt.gridmodel.earthing import Earthing
@@ -278,6 +280,8 @@ def test_what_instruments_may_sample(tmp_path):
     assert (row["hz_min"], row["hz_max"]) == (pytest.approx(49.9), pytest.approx(50.0, abs=0.1))
     assert told["quality"]["u2_percent"][0] == row["u2_percent"][0]
     assert told["quality"]["pst"].shape == (1, 3)
+    assert told["quality"]["thd_percent"] == [[None] * 3]  # not solved
+    assert json.loads(json.dumps(plain_value(told), allow_nan=False))["quality"]["pst"]
 
 
 def test_nothing_is_there_unless_it_is_asked_for(tmp_path):
