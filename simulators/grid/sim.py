@@ -178,10 +178,10 @@ class GridSimulator(Adapter):
             self._record_rows(self._incidents.interruptions.close(now_ms))
             return None
         rows = plant.advance(now_ms)
+        self._incidents.play(now_ms * 1000)
         if rows:
             rows += self._incidents.interruptions.interval(now_ms)
         self._record_rows(rows)
-        self._incidents.play(now_ms * 1000)
         if self._quality is not None:
             self._record_rows(self._quality.advance(now_ms))
             self._quality.power(inputs.get(_EID, {}).get("power"))
