@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fernwatt.streams import stream
 from simulators.field.specs import InstrumentSpec
 
-__all__ = ["Accuracy", "Clocks", "Draws", "FloatArray", "Gaps", "IntArray"]
+__all__ = ["Accuracy", "Clocks", "Draws", "FloatArray", "Gaps", "IntArray", "rounded"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -137,3 +137,17 @@ class Clocks:
         due_ms = numbers * self._period_ms[rows]
         own_ms = np.rint((due_ms - self.offset_ms[rows]) / (1.0 + self.drift[rows]))
         return np.where(self._own[rows], own_ms, due_ms).astype(np.int64)
+
+
+def rounded(values: FloatArray, resolution: FloatArray) -> FloatArray:
+    """Return values in whole steps of the resolution (0: as they are)."""
+    step = np.where(resolution > 0, resolution, 1.0)
+    # by whole numbers of steps, so that 0.1 V gives 230.1 and no 230.10000000000002
+    per_unit = np.rint(1.0 / step)
+    fine = np.where(
+        (step < 1) & (np.abs(per_unit * step - 1) < 1e-9),
+        np.rint(values * per_unit) / per_unit,
+        np.rint(values / step) * step,
+    )
+    rounded: FloatArray = np.where(resolution > 0, fine, values)
+    return rounded

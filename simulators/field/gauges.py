@@ -104,7 +104,8 @@ class Gauges:
             row: [("", None)] for row in self._panels.values()
         }
         self._p_w: Sequence[float] | FloatArray = ()
-        self._warm: dict[str, tuple[float, float | None]] = {}
+        self._thermal: Mapping[str, Any] = {}
+        self._place: dict[str, int] = {}  # of each device in it
 
     @property
     def due_ms(self) -> int | None:
@@ -116,12 +117,9 @@ class Gauges:
         if not self._specs:
             return
         self._p_w = device["p_w"]
-        thermal = device.get("thermal")
-        if thermal:
-            tanks = list(thermal["tank_c"])
-            tanks += [None] * (len(thermal["ids"]) - len(tanks))
-            pairs = zip(thermal["temperature_c"], tanks, strict=True)
-            self._warm = dict(zip(thermal["ids"], pairs, strict=True))
+        self._thermal = device.get("thermal") or {}
+        if self._thermal and not self._place:
+            self._place = {name: place for place, name in enumerate(self._thermal["ids"])}
 
     def sample(self, t_ms: int, events: Iterable[Event], live: BoolArray) -> list[Reading]:
         """Return the readings of ``t_ms``; ``live[n]`` tells which terminals have supply."""
@@ -160,17 +158,23 @@ class Gauges:
             p_w = float(self._p_w[self._device[row]]) * self._gain[row]
             items = [("", "device.power", _stepped(p_w, _STEP_W), "W")]
         else:
-            seen = self._warm.get(spec.target, (None, None))
-            names = ("thermal.temperature", "tank.temperature")
             items = [
-                ("", name, _stepped(float(t_c) + self._off_c[row], _STEP_C), "degC")
-                for name, t_c in zip(names, seen, strict=True)
-                if t_c is not None
+                ("", variable, _stepped(t_c + self._off_c[row], _STEP_C), "degC")
+                for variable, t_c in self._temperatures(spec.target)
             ]
         return [
             Reading(self._ids[row](), cause, spec.id, variable, t_ms, t_ms, value, measure)
             for cause, variable, value, measure in items
         ]
+
+    def _temperatures(self, device: str) -> list[tuple[str, float]]:
+        place = self._place.get(device)
+        if place is None or not self._thermal:
+            return []
+        seen = [("thermal.temperature", float(self._thermal["temperature_c"][place]))]
+        if place < len(self._thermal["tank_c"]):
+            seen.append(("tank.temperature", float(self._thermal["tank_c"][place])))
+        return seen
 
 
 def _stepped(value: float, step: float) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Event, Reading
-from simulators.field.accuracy import Accuracy, Clocks, FloatArray, Gaps, IntArray
+from simulators.field.accuracy import Accuracy, Clocks, FloatArray, Gaps, IntArray, rounded
 from simulators.field.losses import Change, Losses
 from simulators.field.phases import Conductors, Windows
 from simulators.field.plantview import PlantView
@@ -162,13 +162,14 @@ class Instruments:
         numbers = np.array([channels.row_of[int(rows[k])] for k in places], dtype=np.int64)
         told = self._losses.told(channels.rows[numbers]) if self._losses else None
         seen = channels.read(numbers, told)
+        live = np.isfinite(seen[:, 0])
+        mean = np.where(live, seen[:, 0], 0.0).sum(axis=1) / np.maximum(live.sum(axis=1), 1)
+        volts = rounded(mean, channels.resolution_v[numbers]).tolist()
         records = {}
-        for k, number, values in zip(places, numbers.tolist(), seen, strict=True):
-            record = channels.record(number, values)
-            known = [v for v in record["v_v"] if v is not None]
-            if known:
-                mean, step = np.array([sum(known) / len(known)]), self._resolution_v[rows[[k]]]
-                columns[k][2] = float(_rounded(mean, step)[0])
+        for k, number, shown, record in zip(
+            places, numbers.tolist(), volts, channels.records(numbers, seen), strict=True
+        ):
+            columns[k][2] = shown
             if channels.specs[number].by_phase:
                 records[int(rows[k])] = record
         return records
@@ -195,7 +196,7 @@ class Instruments:
         shown_wh = _rolled(shown_wh, self._rollover_wh[rows])
         second_gain = self._accuracy.voltage_gain[rows] + noise[:, 2]
         place = np.where(metered, self._target[rows], 0)
-        voltage_v = _rounded(self._view.voltage_v[place] * second_gain, self._resolution_v[rows])
+        voltage_v = rounded(self._view.voltage_v[place] * second_gain, self._resolution_v[rows])
         content_wh = _cut(self._contents(rows) * second_gain, self._resolution_wh[rows])
         third = np.where(metered, voltage_v, content_wh)
         values: list[list[float]] = np.stack((*shown_wh, third), axis=1).tolist()
@@ -287,16 +288,3 @@ def _rolled(values: FloatArray, rollover: FloatArray) -> FloatArray:
     end = np.where(rollover > 0, rollover, 1.0)
     rolled: FloatArray = np.where(rollover > 0, np.mod(values, end), values)
     return rolled
-
-
-def _rounded(values: FloatArray, resolution: FloatArray) -> FloatArray:
-    step = np.where(resolution > 0, resolution, 1.0)
-    # by whole numbers of steps, so that 0.1 V gives 230.1 and no 230.10000000000002
-    per_unit = np.rint(1.0 / step)
-    fine = np.where(
-        (step < 1) & (np.abs(per_unit * step - 1) < 1e-9),
-        np.rint(values * per_unit) / per_unit,
-        np.rint(values / step) * step,
-    )
-    rounded: FloatArray = np.where(resolution > 0, fine, values)
-    return rounded

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fernwatt.messages import Reading
 from fernwatt.streams import stream
@@ -25,15 +26,17 @@ from simulators.field.accuracy import (
     FloatArray,
     Gaps,
     IntArray,
+    rounded,
 )
 from simulators.field.plantview import PlantView
 from simulators.field.specs import InstrumentSpec
 
-__all__ = ["Conductors", "Windows", "in_steps"]
+__all__ = ["Conductors", "Windows"]
 
 _V, _I, _P, _Q = range(4)
 _MS_PER_H = 3.6e6
-_STEPS = {_I: 0.001, _P: 0.1, _Q: 0.1}
+_NAMES = ("v_v", "i_a", "p_w", "q_var")
+_STEPS = np.array([0.0, 0.001, 0.1, 0.1])
 _SUPPLIED = 1.0 - 1e-9
 
 
@@ -88,14 +91,12 @@ class Conductors:
         shown: FloatArray = v_v * (self._gain[numbers, _V] + noise)
         return shown
 
-    def record(self, number: int, seen: FloatArray) -> dict[str, Any]:
-        """Return ``[4, 3]`` as a record, in whole steps; null where there is no voltage."""
-        steps = [float(self.resolution_v[number]), _STEPS[_I], _STEPS[_P], _STEPS[_Q]]
-        names = ("v_v", "i_a", "p_w", "q_var")
-        return {
-            name: [in_steps(value, step) for value in values]
-            for name, step, values in zip(names, steps, seen.tolist(), strict=True)
-        }
+    def records(self, numbers: IntArray, seen: FloatArray) -> list[dict[str, Any]]:
+        """Return ``[k, 4, 3]`` as records, in whole steps; null where there is no voltage."""
+        steps = np.broadcast_to(_STEPS, (len(seen), 4)).copy()
+        steps[:, _V] = self.resolution_v[numbers]
+        shown = _shown(rounded(seen, steps[:, :, None]))
+        return [dict(zip(_NAMES, values, strict=True)) for values in shown]
 
 
 class Windows:
@@ -140,22 +141,27 @@ class Windows:
         whole = (begun_ms >= 0) & (held[:, 3] >= hours * _SUPPLIED)
         whole &= ~self._gaps.missed(due) & ~muted(channels.rows[numbers])
         shown = channels.mean(numbers, np.sqrt(held[:, :3] / hours[:, None]))
+        steps = channels.resolution_v[numbers][:, None]
+        values = _shown(rounded(np.where(held[:, :3] > 0, shown, np.nan), steps))
         readings = []
         for k in np.flatnonzero(whole).tolist():
-            row, step = int(channels.rows[numbers[k]]), channels.resolution_v[numbers[k]]
-            values = [in_steps(v, step) if v > 0 else None for v in shown[k].tolist()]
-            spec, stamp = channels.specs[numbers[k]], int(stamps[k])
-            readings.append(
-                Reading(give(row), "", spec.id, "voltage.mean", t_ms, stamp, {"v_v": values}, "1")
-            )
+            spec, record = channels.specs[numbers[k]], {"v_v": values[k]}
+            name, stamp = give(int(channels.rows[numbers[k]])), int(stamps[k])
+            readings.append(Reading(name, "", spec.id, "voltage.mean", t_ms, stamp, record, "1"))
         return readings
 
 
-def in_steps(value: float, step: float) -> float | None:
-    """Return a value in whole steps (0: as it is), None for what is no number."""
-    if not np.isfinite(value):
-        return None
-    if step <= 0:
-        return value
-    digits = max(0, int(-np.floor(np.log10(step) + 1e-9)))
-    return round(round(value / step) * step, digits + 3) + 0.0
+def _shown(values: FloatArray) -> list[Any]:
+    """Return nested lists of values, null for what is no number."""
+    finite = np.isfinite(values).reshape(len(values), -1)
+    whole: NDArray[np.bool_] = np.asarray(finite.all(axis=1))
+    lists: list[Any] = (values + 0.0).tolist()
+    for k in np.flatnonzero(~whole).tolist():
+        lists[k] = _without_nan(lists[k])
+    return lists
+
+
+def _without_nan(item: Any) -> Any:
+    if isinstance(item, list):
+        return [_without_nan(part) for part in item]
+    return item if item == item else None  # noqa: PLR0124 - NaN is not equal to itself
