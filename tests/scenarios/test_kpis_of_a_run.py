@@ -17,9 +17,13 @@ import pytest
 from scenarios import load, run
 
 HALF_HOUR_MS, END_MS = 1_800_000, 8_100_000
+LIGHTING = """{areas: all,
+  design: {switching: {mode: timetable, burns_from: '15:40', burns_until: '16:50'}},
+  failures: [{lamp: lighting/lv4.101/feeder-1/lamp-009, at_h: 1}],
+  stuck: [{feeder: lighting/lv4.101/feeder-1, from_h: 1.5}]}"""
 SETTINGS = [
     "time.start='2016-04-20T15:00:00Z'", "time.duration_h=2.25", "record.interval_s=1800",
-    "units.history_days=1",
+    "units.history_days=1", f"lighting={LIGHTING}",
 ]  # fmt: skip
 
 Row = dict[str, Any]
@@ -232,6 +236,26 @@ def services(table: Any) -> Row:
     }  # fmt: skip
 
 
+def lighting(table: Any) -> Row:
+    """Return the KPIs of public lighting: on at 15:40, a lamp less from 16:00, stuck at 16:50."""
+    rows = table("lighting")
+    due_h, dark_h, lit_h = (wh(rows, name) for name in ("due", "dark", "lit"))
+    assert due_h == pytest.approx(32 * 70 / 60)
+    assert dark_h == pytest.approx(50 / 60)
+    assert lit_h == pytest.approx(32 * 20 / 60 + 31 * 75 / 60)
+    return {
+        "lighting_wh": wh(rows),
+        "lamp_availability_percent": 100 * (1 - dark_h / due_h),
+        "lamp_hours_unasked_h": 31 * 25 / 60,
+    }
+
+
+def reliability(table: Any) -> Row:
+    """Return the KPIs of continuity; here nobody is interrupted."""
+    assert table("interruption") == []
+    return {"saifi": 0, "saidi_min": 0, "maifi": 0, "energy_not_supplied_wh": 0, "caidi_min": None}
+
+
 def quality(table):
     return dict.fromkeys(
         ("en50160_percent", "thd_95_percent", "unbalance_95_percent", "voltage_events")
@@ -240,7 +264,7 @@ def quality(table):
 
 @pytest.mark.parametrize(
     "family",
-    [energy, profile, grid, quality, vehicles, communication, services],
+    [energy, profile, grid, lighting, reliability, quality, vehicles, communication, services],
     ids=lambda f: f.__name__,
 )
 def test_the_kpis_are_what_the_tables_say(kpis, table, family):
@@ -253,8 +277,8 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 
 
 def test_none_is_left_out(kpis, table):
-    families = (energy, profile, grid, quality, vehicles, communication, services)
-    looked_at = {name for family in families for name in family(table)}
+    families = (energy, profile, grid, lighting, reliability, quality, vehicles, communication)
+    looked_at = {name for family in (*families, services) for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 
 
@@ -276,7 +300,7 @@ def test_registers_of_the_meters_agree_with_the_intervals(table):
             moved[customer] += sign * end * row["value"]
     recorded: dict[str, float] = defaultdict(float)
     for row in table("terminal"):
-        if row["t_ms"] < until_ms:
+        if row["t_ms"] < until_ms and "/lighting-" not in row["terminal"]:  # they have no meter
             recorded[row["terminal"].removeprefix("terminal/")] += row["p_w"] * hours(row)
     assert moved.keys() == recorded.keys()
     for customer, energy_wh in recorded.items():
