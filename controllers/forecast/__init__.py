@@ -6,11 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from controllers.forecast.relay import VARIABLE, Relay
+from controllers.unit.catalogue import CATALOGUE
+from controllers.unit.policy import READ_WRITE
 from fernwatt.errors import Fault, ScenarioError
 
-__all__ = ["VARIABLE", "Relay", "make_service"]
+__all__ = ["VARIABLE", "Relay", "copy_policies", "make_service"]
 
 _KEYS = {"source", "every_s", "patience_s"}
+
+
+def copy_policies(stakeholder: str) -> dict[str, list[list[Any]]]:
+    """Return what a data provider lets a unit of ``stakeholder`` do: keep copies for others.
+
+    It is the unit's ``policies``, in their plain form.
+    """
+    declared = CATALOGUE.get(VARIABLE)
+    usual = declared.policy.plain() if declared is not None else []
+    return {VARIABLE: [[stakeholder, Relay.name, READ_WRITE, 0], *usual]}
 
 
 def make_service(

@@ -2,7 +2,8 @@
 
 The provider's forecasts are the readings of its feed; whoever subscribed is notified. Each unit
 on the way down subscribes at the one above by ``event`` and writes what comes to its own
-``weather.forecast``, where the next finds it. Notifications are not acknowledged: one that is
+``weather.forecast``, where the next finds it. They stay the provider's, whose policy lets the
+unit keep copies. Notifications are not acknowledged: one that is
 overdue is asked for by ``query``, and a subscription that failed is tried again.
 """
 

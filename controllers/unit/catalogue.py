@@ -2,7 +2,8 @@
 
 ``code`` is what stands for the name on the wire and is never given to another variable.
 ``owner`` says whose the data are by default: ``customer`` (who lives behind the unit; the unit's
-own stakeholder where nobody does), ``unit`` (the unit's stakeholder), ``operator``.
+own stakeholder where nobody does), ``unit`` (the unit's stakeholder), ``operator``, or a
+stakeholder by name, wherever the data are.
 ``grants`` is the owner's default policy; who is not in it has no access. ``field`` names the
 same thing in the standards of the field (COSEM OBIS code, IEC 61850 data object).
 """
@@ -16,9 +17,10 @@ from typing import Any
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant, Policy
 from fernwatt.timebase import DAY_MS
 
-__all__ = ["CATALOGUE", "OPERATOR", "Catalogue", "Variable"]
+__all__ = ["CATALOGUE", "OPERATOR", "WEATHER_PROVIDER", "Catalogue", "Variable"]
 
 OPERATOR = "operator"
+WEATHER_PROVIDER = "weather-provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,9 @@ CATALOGUE = Catalogue(
                  fields=_NEGOTIATED),
         Variable("balancing.update", 16, "any", "1", "unit", _BALANCING,
                  fields=_NEGOTIATED),
-        Variable("weather.forecast", 17, "record", "1", "unit", _FORECAST, 3 * DAY_MS,
-                 field="MMET", fields=("issued_ms", "start_ms", "step_ms", "ghi_w_per_m2",
-                                       "temperature_c")),
+        Variable("weather.forecast", 17, "record", "1", WEATHER_PROVIDER, _FORECAST,
+                 3 * DAY_MS, field="MMET",
+                 fields=("issued_ms", "start_ms", "step_ms", "ghi_w_per_m2", "temperature_c")),
         Variable("device.power", 18, "number", "W", "customer", field="MMXU.TotW"),
         Variable("thermal.temperature", 19, "number", "degC", "customer", field="STMP.Tmp"),
         Variable("tank.temperature", 20, "number", "degC", "customer", field="STMP.Tmp"),

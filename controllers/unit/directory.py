@@ -71,6 +71,8 @@ class Directory:
             return ""
         if declared.owner == "operator":
             return OPERATOR
+        if declared.owner not in {"customer", "unit"}:
+            return declared.owner
         return (entry.customer if declared.owner == "customer" else "") or entry.owner
 
     def below(self, unit: str) -> Iterable[Entry]:

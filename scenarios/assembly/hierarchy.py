@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from controllers.forecast import copy_policies
+from controllers.unit.catalogue import WEATHER_PROVIDER
 from fernwatt.gridmodel import Area, GridModel, Terminal
 from fernwatt.timebase import SLOT_MS
 from scenarios.assembly.fleet import Fleet
@@ -129,7 +131,13 @@ class _Builder:
                 "actuators": dict(actuators or {}),
                 "services": dict(services),
             }
+            | self._policies(services, owner or customer or OPERATOR)
         )
+
+    @staticmethod
+    def _policies(services: Mapping[str, Any], owner: str) -> Spec:
+        """Return the policies of a unit that are not the catalogue's."""
+        return {"policies": copy_policies(owner)} if "forecast" in services else {}
 
     def plants(self, terminals: Mapping[str, Terminal]) -> None:
         """Add the units of generators that stand in no house, below their area's unit."""
@@ -150,9 +158,7 @@ class _Builder:
     def provider(self) -> None:
         """Add the unit of a data provider, beside the top, and what it is fed with."""
         feed = f"{PROVIDER}/feed"
-        self.unit(
-            "provider", PROVIDER, "", "", [], {}, owner="weather-provider", instruments=(feed,)
-        )
+        self.unit("provider", PROVIDER, "", "", [], {}, owner=WEATHER_PROVIDER, instruments=(feed,))
         forecasts = self._fleet.forecasts
         self.made.feeds.append(
             {

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from controllers.forecast import copy_policies
 from controllers.unit import CATALOGUE, Loopback, UnitsCore
 from controllers.unit.codec import CborCodec
+from controllers.unit.policy import Policy
 from controllers.unit.service import Result
 from controllers.unit.wire import Notify
 from fernwatt.errors import ScenarioError
@@ -39,9 +41,11 @@ def world(every_h=6, **options):
               "instruments": ["feed"], "services": {}}]  # fmt: skip
     for level, (source, unit) in enumerate(pairwise(CHAIN), 1):
         service = {"source": source, "every_s": every_h * 3600.0, "patience_s": 60.0 * level}
-        customer = {"customer": "customer/a", "owner": "customer/a"} if unit[:3] == "cmu" else {}
-        units.append({"id": unit, "kind": unit.split("/")[0], "owner": "operator",
-                      "services": {"forecast": service}} | customer)  # fmt: skip
+        owner = "customer/a" if unit[:3] == "cmu" else "operator"
+        customer = owner.removeprefix("operator")
+        policies = copy_policies(owner)
+        units.append({"id": unit, "kind": unit.split("/")[0], "owner": owner, "customer": customer,
+                      "services": {"forecast": service}, "policies": policies})  # fmt: skip
     return Loopback(UnitsCore({"units": units}, 1), **options)
 
 
@@ -111,11 +115,30 @@ def test_it_is_the_providers_and_open_for_forecasts_and_balancing_alone() -> Non
     variable = CATALOGUE.get("weather.forecast")
     bus = world()
     assert bus.core.directory.owner(CHAIN[0], variable.name) == "weather-provider"
-    assert bus.core.directory.owner(CHAIN[-1], variable.name) == "customer/a"
+    assert {bus.core.directory.owner(unit, variable.name) for unit in CHAIN} == {"weather-provider"}
     rights = [variable.policy.allows(1, "anyone", name) for name in
               ("forecast", "balancing", "metering", "aggregation")]  # fmt: skip
     assert rights == [True, True, False, False]
     assert not variable.policy.allows(2, "anyone", "forecast")
+    here = Policy.from_plain(copy_policies("operator")[variable.name])
+    assert here.allows(2, "operator", "forecast")
+    assert not here.allows(2, "customer/a", "forecast")
+    assert here.allows(1, "customer/a", "forecast")
+
+
+def test_a_forged_forecast_from_below_is_refused() -> None:
+    bus = world()
+    bus.run(H, [reading(0, record(0))])
+    forger = bus.core.unit(CHAIN[-1]).context("forecast").data
+    for unit in CHAIN[:-1]:
+        forger.write("weather.forecast", unit, record(H, ghi_w_per_m2=[1000] * 48))
+    bus.poke()
+    bus.run(2 * H)
+    assert [kept(bus, unit) for unit in CHAIN] == [[record(0)]] * len(CHAIN)
+    refused = [e for e in bus.events if e.kind == "access_denied"]
+    assert {(e.element, e.value["stakeholder"]) for e in refused} == {
+        (unit, "customer/a") for unit in CHAIN[:-1]
+    }
 
 
 def test_two_days_by_the_hour_take_less_than_three_hundred_bytes() -> None:
