@@ -17,6 +17,7 @@ from scenarios.yamlsafe import PathKey, dotted
 __all__ = ["check_semantics"]
 
 Places = Mapping[PathKey, str]
+_GRID_FILE = ("grid", "source", "file")
 _SHARED = {"han": True, "wan": False, "backbone": False}
 """Whether a part of the network is a shared medium; meters may have either."""
 
@@ -36,7 +37,7 @@ def check_semantics(
         if fault:
             faults.append(fault)
         else:
-            files[name] = below(base, name) or base
+            files |= _inputs(name, below(base, name) or base)
     if config is not None:
         faults += _connections(config, places)
     return faults, files
@@ -54,7 +55,7 @@ def _get(tree: Any, *path: str | int) -> Any:
 
 def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
     for path in (
-        ("grid", "source", "file"),
+        _GRID_FILE,
         ("devices", "ev", "sessions", "file"),
         ("weather", "file"),
         ("grid", "frequency", "file"),
@@ -70,13 +71,21 @@ def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
                 yield ("simulators", simulator, "params", key), value.removeprefix(FILE)
 
 
+def _inputs(name: str, path: Path) -> dict[str, Path]:
+    """Return the input files that a path stands for: itself, or those in the folder."""
+    if path.is_file():
+        return {name: path}
+    inside = (item for item in path.iterdir() if item.is_file() and item.name[0] != ".")
+    return {f"{name}/{item.name}": item for item in sorted(inside)}
+
+
 def _file_fault(path: PathKey, name: str, places: Places, base: Path) -> Fault | None:
     where = place_of(path, places)
     target = below(base, name)
     if target is None:
         hint = "copy the file below the scenario's folder"
         return Fault(dotted(path), f"{name} lies outside the scenario's folder", hint, where)
-    if not target.is_file():
+    if not target.is_file() and not (path == _GRID_FILE and target.is_dir()):
         known = [p.relative_to(base).as_posix() for p in base.glob("*") if p.is_file()]
         return Fault(dotted(path), f"no file {name}", nearest(name, known), where)
     return None

@@ -19,6 +19,7 @@ from fernwatt.errors import Fault
 from fernwatt.gridmodel.raw import SOURCE_COLUMNS, ZERO_SEQUENCE, rows
 
 __all__ = [
+    "UNSUPPORTED",
     "impossible",
     "in_service",
     "named",
@@ -30,7 +31,7 @@ __all__ = [
 Tables = Mapping[str, pd.DataFrame]
 BoolArray = npt.NDArray[np.bool_]
 
-_UNSUPPORTED = (
+UNSUPPORTED = (
     "gen", "trafo3w", "impedance", "ward", "xward", "dcline", "motor", "asymmetric_load",
     "asymmetric_sgen", "svc", "tcsc", "ssc", "vsc", "vsc_stacked", "vsc_bipolar", "bus_dc",
     "line_dc", "load_dc", "source_dc",
@@ -59,7 +60,7 @@ _NAMED = 5
 def unsupported(tables: Tables, place: str) -> list[Fault]:
     """Return a fault for each kind of element in service that the solvers have not."""
     faults = []
-    for name in _UNSUPPORTED:
+    for name in UNSUPPORTED:
         table = tables.get(name)
         used = [] if table is None else list(table.index[in_service(table)])
         if used:

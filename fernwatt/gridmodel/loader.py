@@ -28,9 +28,9 @@ def load_grid(
     """Return the sanitised grid that ``source`` names, with the grids ``lv`` attached.
 
     ``source`` is ``{"simbench": code}``, ``{"pandapower": name}`` (see ``sources.BUILT_IN``) or
-    ``{"file": path}`` (pandapower JSON below ``base_dir``). Each of ``lv`` is a source with
-    ``"at"``: name or index of the load of ``source`` that it replaces. ``cache`` keeps SimBench's
-    and pandapower's own grids in the user's cache folder.
+    ``{"file": path}`` (pandapower JSON below ``base_dir``, or a folder of its tables). Each of
+    ``lv`` is a source with ``"at"``: name or index of the load of ``source`` that it replaces.
+    ``cache`` keeps SimBench's and pandapower's own grids in the user's cache folder.
 
     Raises ScenarioError with the path in the scenario, such as ``grid.lv[0].at``.
     """

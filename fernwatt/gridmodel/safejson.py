@@ -17,7 +17,7 @@ import pandas as pd
 
 from fernwatt.errors import Fault, ScenarioError
 
-__all__ = ["MAX_BYTES", "path_below", "read_network"]
+__all__ = ["MAX_BYTES", "path_below", "read_network", "read_table"]
 
 MAX_BYTES = 64 * 2**20
 _MAX_DEPTH = 40
@@ -40,11 +40,13 @@ _SUFFIXES = frozenset({".json"})
 
 
 def path_below(base_dir: Path, name: str, place: str) -> Path:
-    """Return the file ``name`` below ``base_dir``; ScenarioError where it leads elsewhere."""
+    """Return file or folder ``name`` below ``base_dir``; ScenarioError where it is elsewhere."""
     base = base_dir.resolve()
     path = (base / name).resolve()
     if not path.is_relative_to(base):
         raise ScenarioError([Fault(place, f"{name} leads out of the scenario's folder")])
+    if path.is_dir():
+        return path
     if path.suffix.lower() not in _SUFFIXES:
         hint = "write it with pandapower.to_json; pickles and spreadsheets are not read"
         raise ScenarioError([Fault(place, f"{name} is not a .json file", hint)])
@@ -76,6 +78,16 @@ def read_network(path: Path, place: str) -> tuple[dict[str, pd.DataFrame], float
     if type(f_hz) not in (int, float) or not 10 <= f_hz <= 400:
         raise ScenarioError([Fault(f"{place}.f_hz", f"{f_hz!r} is no mains frequency")])
     return tables, float(f_hz)
+
+
+def read_table(path: Path, place: str) -> pd.DataFrame:
+    """Return the table in a JSON file of its own; ScenarioError unless it is plain data."""
+    document = _document(path, place)
+    faults: list[Fault] = []
+    _walk(document, place, faults, 0)
+    if faults:
+        raise ScenarioError(faults)
+    return _table({"_object": document}, place)
 
 
 def _document(path: Path, place: str) -> Any:

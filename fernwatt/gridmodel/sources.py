@@ -13,6 +13,7 @@ import pandas as pd
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel.cache import GridCache
+from fernwatt.gridmodel.folder import read_folder
 from fernwatt.gridmodel.model import Profiles
 from fernwatt.gridmodel.raw import RawGrid
 from fernwatt.gridmodel.safejson import path_below, read_network
@@ -62,7 +63,8 @@ def read_source(source: Mapping[str, Any], place: str, base_dir: Path, cache: Gr
 
 
 def _file(name: str, place: str, base_dir: Path) -> RawGrid:
-    tables, f_hz = read_network(path_below(base_dir, name, place), place)
+    path = path_below(base_dir, name, place)
+    tables, f_hz = (read_folder if path.is_dir() else read_network)(path, place)
     return sanitise(tables, f_hz, place)
 
 

@@ -109,7 +109,9 @@ class GridSource(Section):
         default=None, description="Name of a network built into pandapower."
     )
     file: str | None = Field(
-        default=None, description="pandapower JSON, a path below the scenario's folder."
+        default=None,
+        description="pandapower JSON, or a folder with its tables as CSV or JSON; a path below the "
+        "scenario's folder.",
     )
 
     @model_validator(mode="after")

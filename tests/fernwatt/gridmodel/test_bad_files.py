@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fernwatt.errors import ConvergenceError, ScenarioError
 from fernwatt.gridmodel import load_grid
 from fernwatt.gridmodel.build import build
-from fernwatt.gridmodel.checks import _UNSUPPORTED
+from fernwatt.gridmodel.checks import UNSUPPORTED
 from fernwatt.gridmodel.raw import SOURCE_COLUMNS
 from fernwatt.gridmodel.sanitise import sanitise
 from fernwatt.gridmodel.solvers import BalancedSolver
@@ -200,7 +200,7 @@ def test_every_elements_table_of_pandapower_is_taken_or_refused():
     empty = pp.create_empty_network()
     tables = {name for name in empty if hasattr(empty[name], "columns")}
     elements = {name for name in tables if not name.startswith(("res_", "_"))}
-    assert elements - set(SOURCE_COLUMNS) - set(_UNSUPPORTED) - silent == set()
+    assert elements - set(SOURCE_COLUMNS) - set(UNSUPPORTED) - silent == set()
 
 
 def test_many_rows_with_the_same_fault_are_told_in_a_few_lines(tmp_path):
