@@ -57,6 +57,7 @@ def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
     for path in (
         _GRID_FILE,
         ("devices", "ev", "sessions", "file"),
+        ("devices", "household", "profiles", "file"),
         ("weather", "file"),
         ("grid", "frequency", "file"),
     ):

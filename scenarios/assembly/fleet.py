@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fernwatt.errors import Fault, ScenarioError
-from fernwatt.gridmodel import GridModel, load_profiles
+from fernwatt.gridmodel import GridModel
 from fernwatt.timebase import DAY_MS, SLOT_MS, Clock
+from scenarios.assembly.households import make_households, to_milliwatts
 from scenarios.assembly.sky import Sky
 from scenarios.faults import nearest
 from scenarios.loader import Scenario
-from scenarios.schema.devices import Chp, WindTurbine
+from scenarios.schema.devices import Chp, Photovoltaics, WindTurbine
+from scenarios.schema.vehicles import ElectricVehicles
 from simulators.devices import (
     HeatPumpPlan,
     PvSystem,
+    VehiclePlan,
     Weather,
     appliances,
     assign,
     boilers,
+    cars,
     charging_points,
     fridges,
     heat_pumps,
@@ -30,10 +34,8 @@ from simulators.devices import (
     on_one_phase,
     pv_systems,
     read_sessions,
-    refine,
     roofs,
     turbine_power,
-    vary,
 )
 
 __all__ = ["Fleet", "make_fleet"]
@@ -66,19 +68,19 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     config = scenario.config
     slots, before = config.time.end_ms // SLOT_MS, config.units.history_days * _SLOTS_A_DAY
     sky = Sky(scenario, model)
-    devices, history_w = _record(scenario, model, slots, before)
+    devices, history_w = make_households(scenario, model, slots, before)
     customers = sorted((t.id for t in model.terminals if t.customer), key=str.encode)
     wanted, seed = config.devices, config.seed
     nominal_v = _nominal_voltages(model)
     roofed = assign(wanted.pv.share, customers, seed, "pv")
     low, high = wanted.pv.p_rated_w
-    panels = roofs(roofed, seed, p_rated_w=(low, high))
+    panels = roofs(roofed, seed, p_rated_w=(low, high), **_roof(wanted.pv))
     heated = assign(wanted.heat_pump.share, customers, seed, "heat_pump")
     needs_weather = roofed or heated or wanted.chp
     weather = sky.weather if needs_weather else None
     if roofed and weather is not None:
         devices += [
-            _to_milliwatts(system) | _inverter(scenario, panels[system["id"]], nominal_v, system)
+            to_milliwatts(system) | _inverter(scenario, panels[system["id"]], nominal_v, system)
             for system in pv_systems(roofed, panels, weather)
         ]
     devices += _vehicles(scenario, assign(wanted.ev.share, customers, seed, "ev"))
@@ -113,49 +115,6 @@ def _heat_pumps(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str,
     plan = HeatPumpPlan(**(given | pairs))
     clock = Clock(config.time.instant)
     return heat_pumps(owners, plan, clock=clock, end_ms=config.time.end_ms, seed=config.seed)
-
-
-def _record(
-    scenario: Scenario, model: GridModel, slots: int, before: int
-) -> tuple[list[dict[str, Any]], dict[str, FloatArray]]:
-    """Return the record's own devices with their course, and each terminal's history."""
-    config = scenario.config
-    start_slot = round(config.time.instant.timestamp() * 1000) // SLOT_MS
-    after = -(start_slot + slots) % _SLOTS_A_DAY  # whole days, so that longer runs begin alike
-    table = load_profiles(model, config.time.instant, slots + after, before=before)
-    total = before + slots
-    first = (start_slot - before) % _SLOTS_A_DAY
-    customers = {terminal.id for terminal in model.terminals if terminal.customer}
-    flat = np.ones(total + after)
-    devices: list[dict[str, Any]] = []
-    history_w: dict[str, FloatArray] = {}
-    for record in model.record_devices:
-        p_w = record.p_w * (table[record.p_profile] if record.p_profile else flat)
-        q_var = record.q_var * (table[record.q_profile] if record.q_profile else flat)
-        if record.kind == "load" and record.terminal in customers:
-            p_w, q_var = vary(
-                p_w, q_var, seed=config.seed, customer=record.terminal,
-                variation=config.devices.household.variation, first_slot=first,
-            )  # fmt: skip
-        device: dict[str, Any] = {
-            "id": record.id,
-            "kind": "pv" if record.kind == "pv" else "load",
-            "terminal": record.terminal,
-            "p_w": p_w[before:total],
-            "q_var": q_var[before:total],
-        }
-        device = _to_milliwatts(device)
-        step_s = config.devices.household.resample_s
-        if step_s is not None and record.kind == "load" and record.terminal in customers:
-            device["p_w"], device["q_var"] = refine(
-                device["p_w"], device["q_var"], seed=config.seed, customer=record.terminal,
-                steps=SLOT_MS // (step_s * 1000),
-            )  # fmt: skip
-            device["step_s"] = step_s
-        devices.append(device)
-        held = history_w.setdefault(record.terminal, np.zeros(before))
-        held += p_w[:before]
-    return devices, history_w
 
 
 def _nominal_voltages(model: GridModel) -> dict[str, float]:
@@ -242,7 +201,7 @@ def _plant(plant: WindTurbine | Chp, kind: str, number: int) -> dict[str, Any]:
 
 def _turbine(plant: WindTurbine, number: int, sky: Sky) -> dict[str, Any]:
     power_w = turbine_power(sky.wind(plant.mean_m_s), plant.p_rated_w)
-    return _to_milliwatts(_plant(plant, "wind", number) | {"p_w": power_w})
+    return to_milliwatts(_plant(plant, "wind", number) | {"p_w": power_w})
 
 
 def _chp(plant: Chp, number: int, weather: Weather) -> dict[str, Any]:
@@ -268,31 +227,57 @@ def _battery_details(scenario: Scenario) -> dict[str, float]:
     return {name: value for name, value in details.items() if value}
 
 
-def _to_milliwatts(device: dict[str, Any]) -> dict[str, Any]:
-    """Round a device's course: the last bits of libraries differ between their versions.
-
-    A register that falls on the other side of a watt-hour changes a message's length, and from
-    there on all that shares the line with it.
-    """
-    courses = {key: np.round(device[key], 3) for key in ("p_w", "q_var") if key in device}
-    return device | courses
-
-
 def _vehicles(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, Any]]:
     config = scenario.config
     wanted, clock, end_ms = config.devices.ev, Clock(config.time.instant), config.time.end_ms
+    plan = _vehicle_plan(wanted)
+    known = None if plan is None else cars(owners, plan, wanted.p_max_w, config.seed)
     sessions = None
     if wanted.sessions.file is not None:
-        path = scenario.files[wanted.sessions.file]
-        limits = dict.fromkeys(owners, wanted.p_max_w)
-        sessions = read_sessions(path, clock=clock, end_ms=end_ms, p_max_w=limits)
+        sessions = read_sessions(
+            scenario.files[wanted.sessions.file],
+            clock=clock,
+            end_ms=end_ms,
+            p_max_w=dict.fromkeys(owners, wanted.p_max_w),
+            zone=wanted.sessions.zone,
+            cars=known,
+        )
     points = charging_points(
         owners,
         clock=clock,
         end_ms=end_ms,
         seed=config.seed,
         p_max_w=wanted.p_max_w,
-        p_min_w=wanted.p_min_w,
+        p_min_w=wanted.least_w,
         sessions=sessions,
+        vehicles=known,
+        p_discharge_w=wanted.v2g.p_max_w if wanted.v2g is not None else 0.0,
     )
     return on_one_phase(points, config.seed) if wanted.phases == 1 else points
+
+
+def _vehicle_plan(wanted: ElectricVehicles) -> VehiclePlan | None:
+    if wanted.vehicle is None:
+        return None
+    low, high = wanted.vehicle.capacity_wh
+    plan = VehiclePlan(
+        capacity_wh=(low, high),
+        full_soc=wanted.vehicle.full_soc,
+        curve=tuple((soc, share) for soc, share in wanted.vehicle.curve),
+        charge_efficiency=wanted.vehicle.charge_efficiency,
+    )
+    if wanted.v2g is None:
+        return plan
+    back = wanted.v2g
+    return replace(plan, discharge_efficiency=back.efficiency, reserve_soc=back.reserve_soc)
+
+
+def _roof(wanted: Photovoltaics) -> dict[str, Any]:
+    """Return what a scenario says of its roofs beyond their rating."""
+    given: dict[str, Any] = {"dc_ratio": wanted.dc_ratio, "curve": wanted.inverter_curve}
+    fixed = {"tilt_deg": wanted.tilt_deg, "azimuth_deg": wanted.azimuth_deg}
+    given |= {name: value for name, value in fixed.items() if value is not None}
+    if wanted.area_m2 is not None:
+        low, high = wanted.area_m2
+        given |= {"area_m2": (low, high), "module_efficiency": wanted.module_efficiency}
+    return given

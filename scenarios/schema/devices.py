@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from scenarios.schema.base import Positive, Section, Share
+from scenarios.schema.base import Positive, Section, Share, Zone
+from scenarios.schema.vehicles import ElectricVehicles
 
 __all__ = [
     "Appliances",
@@ -15,13 +16,12 @@ __all__ = [
     "Boilers",
     "Chp",
     "Devices",
-    "ElectricVehicles",
     "Fridges",
     "HeatPumps",
     "Household",
     "Inverter",
     "Photovoltaics",
-    "Sessions",
+    "Profiles",
     "WindTurbine",
 ]
 
@@ -35,8 +35,31 @@ def _divides_a_slot(seconds: int) -> int:
 ControlPeriod = Annotated[int, Field(ge=10, le=900), AfterValidator(_divides_a_slot)]
 
 
+class Profiles(Section):
+    """Loads of the user's: a CSV with a column time, and one for each course."""
+
+    file: str = Field(
+        description="CSV: first column time (the beginning of each step, ISO 8601), then one "
+        "column for each course; a path below the scenario's folder. Steps of 15 min or a part."
+    )
+    zone: Zone | None = Field(
+        default=None, description="Time zone of times that have none: Z, +01:00 or Europe/Berlin."
+    )
+    unit: Literal["W", "kW", "Wh", "kWh"] = Field(
+        default="W", description="Of the courses: mean power, or energy, of each step."
+    )
+    column_of: dict[str, str] = Field(
+        default_factory=dict,
+        description="Column by terminal. A column that is named like a terminal is its without "
+        "this; other terminals keep the grid's own profile.",
+    )
+    cos_phi: Annotated[float, Field(gt=0.5, le=1)] = Field(
+        default=0.95, description="Power factor, under-excited."
+    )
+
+
 class Household(Section):
-    """Household loads, from the grid's own profiles."""
+    """Household loads, from the grid's own profiles or a file's."""
 
     variation: Share = Field(
         default=0.2, description="How much each customer differs from the standard shape, 0 to 1."
@@ -45,6 +68,9 @@ class Household(Section):
         default=None,
         description="Resample their quarter-hours to this step [s], divides 900, by a seeded model "
         "that keeps each quarter-hour's energy. null: constant within them.",
+    )
+    profiles: Profiles | None = Field(
+        default=None, description="Courses of the user's, terminal by terminal. null: none."
     )
 
 
@@ -117,6 +143,28 @@ class Photovoltaics(Section):
         max_length=2,
         description="Smallest and largest rating [W]; drawn evenly.",
     )
+    area_m2: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
+        default=None,
+        description="Smallest and largest area of the modules [m²], drawn evenly, instead of "
+        "ratings: the rating is area x efficiency x 1000 W/m² / dc_ratio.",
+    )
+    module_efficiency: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        default=0.2, description="Efficiency of the modules at standard conditions, with area_m2."
+    )
+    dc_ratio: Annotated[float, Field(gt=0, le=5)] = Field(
+        default=1.2, description="The modules' power at standard conditions over the rating."
+    )
+    tilt_deg: Annotated[float, Field(ge=0, le=90)] | None = Field(
+        default=None, description="Elevation of the modules, 0 is flat; null: drawn, 20 to 45 °."
+    )
+    azimuth_deg: Annotated[float, Field(ge=0, lt=360)] | None = Field(
+        default=None,
+        description="Where they face, clockwise from north; null: drawn, east to west.",
+    )
+    inverter_curve: Literal["constant", "pvwatts"] = Field(
+        default="constant",
+        description="Efficiency of inverters: 0.96 always, or falling at part load as in PVWatts.",
+    )
     inverter: Inverter | None = Field(
         default=None,
         description="Grid support: Q(U), cos phi(P), P(U), tripping. null: follows the sun alone.",
@@ -126,42 +174,8 @@ class Photovoltaics(Section):
     def _ordered(self) -> Self:
         if self.p_rated_w[0] > self.p_rated_w[1]:
             raise ValueError("p_rated_w: the smallest comes first")
-        return self
-
-
-class Sessions(Section):
-    """Where charging sessions come from: drawn, or a table of the user's."""
-
-    file: str | None = Field(
-        default=None,
-        description="CSV with columns device, arrival, departure, energy_wh; a path below the "
-        "scenario's folder. null: drawn from published home-charging statistics.",
-    )
-
-
-class ElectricVehicles(Section):
-    """Charging points at home."""
-
-    share: Share = Field(
-        default=0.0, description="Share of the customers that have a charging point."
-    )
-    p_max_w: Annotated[float, Field(gt=0, le=400_000)] = Field(
-        default=11000.0, description="Largest charging power [W]."
-    )
-    p_min_w: Annotated[float, Field(ge=0)] = Field(
-        default=0.0, description="Smallest charging power when not zero [W]."
-    )
-    phases: Literal[1, 3] = Field(
-        default=3,
-        description="3: balanced; 1: on one phase, drawn for each point (the customer's, where "
-        "that is connected to one alone).",
-    )
-    sessions: Sessions = Field(default_factory=Sessions, description="When they charge what.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.p_min_w > self.p_max_w:
-            raise ValueError("p_min_w: larger than p_max_w")
+        if self.area_m2 is not None and self.area_m2[0] > self.area_m2[1]:
+            raise ValueError("area_m2: the smallest comes first")
         return self
 
 

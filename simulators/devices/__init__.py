@@ -22,13 +22,16 @@ from simulators.devices.homes import (
     heat_pumps,
     hot_water,
 )
+from simulators.devices.profile_files import ProfileTable, read_profiles
 from simulators.devices.profiles import vary
 from simulators.devices.pv import PvSystem, pv_power
 from simulators.devices.resample import refine
-from simulators.devices.sessions import SessionStatistics, read_sessions, sample_sessions
+from simulators.devices.session_files import read_sessions
+from simulators.devices.sessions import SessionStatistics, sample_sessions
 from simulators.devices.sim import DevicesSimulator
 from simulators.devices.specs import parse_devices
-from simulators.devices.weather import Forecast, Weather, make_weather
+from simulators.devices.vehicles import VehiclePlan, cars
+from simulators.devices.weather import Forecast, ForecastQuality, Weather, make_weather
 from simulators.devices.weather_course import weather_of
 from simulators.devices.weather_files import read_weather
 from simulators.devices.wind import turbine_power, wind_speed
@@ -37,13 +40,17 @@ __all__ = [
     "DevicesCore",
     "DevicesSimulator",
     "Forecast",
+    "ForecastQuality",
     "HeatPumpPlan",
+    "ProfileTable",
     "PvSystem",
     "SessionStatistics",
+    "VehiclePlan",
     "Weather",
     "appliances",
     "assign",
     "boilers",
+    "cars",
     "charging_points",
     "fridges",
     "heat_pumps",
@@ -55,6 +62,7 @@ __all__ = [
     "parse_devices",
     "pv_power",
     "pv_systems",
+    "read_profiles",
     "read_sessions",
     "read_weather",
     "refine",

@@ -11,7 +11,7 @@ from simulators.devices.charging import Stairs, VehicleSpec, flat, stairs
 from simulators.devices.checks import Checker
 from simulators.devices.specbase import DeviceSpec, Head
 
-__all__ = ["LEVEL", "EvSpec", "SessionSpec", "parse_ev", "parse_vehicle"]
+__all__ = ["LEVEL", "EvSpec", "SessionSpec", "parse_ev", "parse_session"]
 
 _ROUNDING = 1 + 1e-9
 LEVEL = ((0.0, 1.0),)
@@ -59,7 +59,7 @@ def parse_ev(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG
     p_min_w = check.number("p_min_w", 0.0, least=0.0, most=p_max_w)
     p_discharge_w = check.number("p_discharge_w", 0.0, least=0.0)
     sessions = [
-        _session(child, head[0], number, p_max_w)
+        parse_session(child, head[0], number, p_max_w)
         for number, child in enumerate(check.children("sessions"))
     ]
     order = sorted(sessions, key=lambda session: session.arrival_ms)
@@ -70,13 +70,14 @@ def parse_ev(check: Checker, head: Head, slots: int) -> DeviceSpec:  # noqa: ARG
     return EvSpec(*head, p_max_w, p_min_w, p_discharge_w, tuple(order))
 
 
-def _session(check: Checker, device: str, number: int, p_max_w: float) -> SessionSpec:
+def parse_session(check: Checker, device: str, number: int, p_max_w: float) -> SessionSpec:
+    """Return the session ``number`` of a device; it must be feasible at full power."""
     name = check.text("id", f"session/{device.partition('/')[2]}/{number}")
     arrival_ms = check.integer("arrival_ms", least=0)
     departure_ms = check.integer("departure_ms")
     energy_wh = check.number("energy_wh", above=0.0)
     child, before = check.child("vehicle"), len(check.faults)
-    vehicle = None if child is None else parse_vehicle(child, p_max_w)
+    vehicle = None if child is None else _vehicle(child, p_max_w)
     check.no_others()
     way = flat(energy_wh, p_max_w)
     if len(check.faults) > before:
@@ -96,7 +97,7 @@ def _session(check: Checker, device: str, number: int, p_max_w: float) -> Sessio
     return SessionSpec(name, arrival_ms, departure_ms, energy_wh, way, vehicle)
 
 
-def parse_vehicle(check: Checker, point_w: float) -> VehicleSpec:
+def _vehicle(check: Checker, point_w: float) -> VehicleSpec:
     """Return a vehicle at a point of ``point_w``."""
     made = VehicleSpec(
         check.number("capacity_wh", above=0.0),

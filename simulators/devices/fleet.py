@@ -11,6 +11,7 @@ from fernwatt.streams import stream
 from fernwatt.timebase import Clock
 from simulators.devices.pv import PvSystem, pv_power
 from simulators.devices.sessions import SessionStatistics, sample_sessions
+from simulators.devices.vehicles import Car
 from simulators.devices.weather import Weather
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
 
 _AZIMUTH_STEP_DEG, _TILT_STEP_DEG = 15.0, 5.0
 _AZIMUTHS_DEG, _TILTS_DEG = (90.0, 270.0), (20.0, 45.0)
-_ROUND_W = 100.0
+_ROUND_W, _STANDARD_W_M2 = 100.0, 1000.0
 Spec = dict[str, Any]
 
 
@@ -56,23 +57,37 @@ def households(profiles: Mapping[str, tuple[Any, Any]]) -> list[Spec]:
 
 
 def roofs(
-    owners: Mapping[str, str], seed: int, *, p_rated_w: tuple[float, float], **given: float
+    owners: Mapping[str, str],
+    seed: int,
+    *,
+    p_rated_w: tuple[float, float],
+    area_m2: tuple[float, float] | None = None,
+    module_efficiency: float = 0.2,
+    **given: Any,
 ) -> dict[str, PvSystem]:
     """Return a PV system for each device of ``assign``: rating, azimuth and tilt are drawn.
 
     Uniform between the limits of ``p_rated_w``, between east and west by 15°, between 20° and
-    45° of tilt by 5°. ``given`` fixes fields of ``PvSystem`` for all.
+    45° of tilt by 5°. With ``area_m2`` the area is drawn instead, and the rating is what modules of
+    ``module_efficiency`` give at standard conditions divided by ``dc_ratio``. ``given`` fixes
+    fields of ``PvSystem`` for all.
     """
     drawn = {}
     for device in owners:
         low, high, turn = stream(seed, "devices", f"{device}/roof").random(3)
-        rated_w = p_rated_w[0] + low * (p_rated_w[1] - p_rated_w[0])
         system = PvSystem(
-            p_rated_w=max(_ROUND_W * round(rated_w / _ROUND_W), p_rated_w[0]),
+            p_rated_w=1.0,
             tilt_deg=_stepped(high, _TILTS_DEG, _TILT_STEP_DEG),
             azimuth_deg=_stepped(turn, _AZIMUTHS_DEG, _AZIMUTH_STEP_DEG),
         )
-        drawn[device] = replace(system, **given)
+        system = replace(system, **given)
+        if area_m2 is None:
+            rated_w = p_rated_w[0] + low * (p_rated_w[1] - p_rated_w[0])
+            rated_w = max(_ROUND_W * round(rated_w / _ROUND_W), p_rated_w[0])
+        else:
+            modules_m2 = area_m2[0] + low * (area_m2[1] - area_m2[0])
+            rated_w = modules_m2 * module_efficiency * _STANDARD_W_M2 / system.dc_ratio
+        drawn[device] = replace(system, p_rated_w=rated_w)
     return drawn
 
 
@@ -97,19 +112,24 @@ def charging_points(
     p_min_w: float = 0.0,
     statistics: SessionStatistics | None = None,
     sessions: Mapping[str, list[dict[str, Any]]] | None = None,
+    vehicles: Mapping[str, Car] | None = None,
+    p_discharge_w: float = 0.0,
 ) -> list[Spec]:
     """Return the specifications of charging points, with drawn sessions or the ``sessions`` given.
 
-    Raises ScenarioError for statistics that cannot be.
+    ``vehicles`` come to draw sessions, of which nothing is known otherwise. Raises ScenarioError
+    for statistics that cannot be.
     """
     what = statistics or SessionStatistics()
     what.check("devices.ev.sessions")
+    gives = {"p_discharge_w": p_discharge_w} if p_discharge_w else {}
     return [
         {
             "id": device, "kind": "ev", "terminal": terminal,
-            "p_max_w": p_max_w, "p_min_w": p_min_w,
+            "p_max_w": p_max_w, "p_min_w": p_min_w, **gives,
             "sessions": list(sessions.get(device, ())) if sessions is not None else sample_sessions(
-                device, p_max_w, clock=clock, end_ms=end_ms, seed=seed, statistics=what
+                device, p_max_w, clock=clock, end_ms=end_ms, seed=seed, statistics=what,
+                car=vehicles[device] if vehicles else None,
             ),
         }
         for device, terminal in owners.items()

@@ -1,11 +1,13 @@
 """PV systems: from the weather to the power of each, worked out once for the whole run.
 
 Plane of array by Hay and Davies with the ground's albedo; cell temperature by Faiman; DC power by
-PVWatts (temperature coefficient, constant losses); the inverter has a constant efficiency and
-clips at its rated power. Systems of the same orientation share the plane-of-array calculation.
+PVWatts (temperature coefficient, constant losses); the inverter has a constant efficiency, or that
+of PVWatts, and clips at its rated power. Systems of the same orientation share the plane-of-array
+calculation.
 
 References: pvlib's documentation of ``get_total_irradiance``, ``temperature.faiman``,
-``pvsystem.pvwatts_dc``; A. P. Dobos, PVWatts Version 5 Manual, NREL/TP-6A20-62641 (2014).
+``pvsystem.pvwatts_dc``, ``inverter.pvwatts``; A. P. Dobos, PVWatts Version 5 Manual,
+NREL/TP-6A20-62641 (2014).
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class PvSystem:
 
     ``azimuth_deg`` is clockwise from north (180 faces south), ``dc_ratio`` the modules' power at
     standard conditions divided by ``p_rated_w``, ``losses`` the share of DC power lost to wiring,
-    soiling and mismatch, ``gamma_per_c`` the modules' temperature coefficient.
+    soiling and mismatch, ``gamma_per_c`` the modules' temperature coefficient [1/K].
+    ``efficiency`` is the inverter's: always (``curve`` is ``constant``), or its nominal one, which
+    falls at part load (``pvwatts``).
     """
 
     p_rated_w: float
@@ -41,6 +45,7 @@ class PvSystem:
     losses: float = 0.14
     efficiency: float = 0.96
     gamma_per_c: float = -0.004
+    curve: str = "constant"
 
 
 def pv_power(weather: Weather, systems: Sequence[PvSystem]) -> FloatArray:
@@ -69,7 +74,10 @@ def pv_power(weather: Weather, systems: Sequence[PvSystem]) -> FloatArray:
 def _ac_power(system: PvSystem, poa: FloatArray, cell_c: FloatArray) -> FloatArray:
     heat = 1.0 + system.gamma_per_c * (cell_c - _STANDARD_C)
     dc_w = system.p_rated_w * system.dc_ratio * (poa / _STANDARD_W_M2) * heat
-    ac_w: FloatArray = np.clip(
-        dc_w * (1.0 - system.losses) * system.efficiency, 0.0, system.p_rated_w
-    )
+    dc_w = dc_w * (1.0 - system.losses)
+    if system.curve == "pvwatts":
+        limit_w = system.p_rated_w / system.efficiency
+        curved_w: FloatArray = pvlib.inverter.pvwatts(dc_w, limit_w, system.efficiency)
+        return curved_w
+    ac_w: FloatArray = np.clip(dc_w * system.efficiency, 0.0, system.p_rated_w)
     return ac_w

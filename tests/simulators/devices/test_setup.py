@@ -12,7 +12,9 @@ from fernwatt.timebase import Clock
 from simulators.devices import (
     DevicesCore,
     SessionStatistics,
+    VehiclePlan,
     assign,
+    cars,
     charging_points,
     make_weather,
     on_one_phase,
@@ -188,3 +190,82 @@ def test_every_fault_of_every_device_is_told_with_its_path() -> None:
         "devices[4].sessions[0].energy_wh", "devices[5].terminal", "devices[5].colour",
         "devices[6].kind", "devices[8].id",
     ]  # fmt: skip
+
+
+LOCAL = "device,arrival,departure,energy_wh\nev/lv1/a,2016-04-20T18:30,2016-04-21T06:00,5000\n"
+POINT = {"ev/lv1/a": 11_000.0}
+
+
+def test_a_session_without_a_zone_needs_a_stated_one(tmp_path) -> None:
+    path = tmp_path / "sessions.csv"
+    path.write_text(LOCAL)
+    given_ = {"clock": CLOCK, "end_ms": DAY_MS, "p_max_w": POINT}
+    with pytest.raises(ScenarioError, match="has no time zone") as caught:
+        read_sessions(path, **given_)
+    assert [(f.path, f.where) for f in caught.value.faults] == [
+        ("arrival", "sessions.csv:2"), ("departure", "sessions.csv:2")
+    ]  # fmt: skip
+    for zone, hours in (("Z", 8.5), ("+02:00", 6.5), ("Europe/Berlin", 6.5)):
+        found = read_sessions(path, zone=zone, **given_)["ev/lv1/a"]
+        assert found[0]["arrival_ms"] == hours * 3.6e6
+
+
+def known(**given_):
+    return cars(["ev/lv1/a"], VehiclePlan(capacity_wh=(50_000.0, 50_000.0), **given_), 11_000.0, 1)
+
+
+CAR_HEAD = "device,arrival,departure,energy_wh,capacity_wh,arrival_soc\n"
+CAR_ROW = "ev/lv1/a,2016-04-20T12:00Z,2016-04-20T{}:00Z,{},{},{}\n"
+
+
+def test_a_file_may_tell_of_batteries(tmp_path) -> None:
+    path = tmp_path / "sessions.csv"
+    path.write_text(CAR_HEAD + CAR_ROW.format(14, 10_000, 40_000, 0.25))
+    given_ = {"clock": CLOCK, "end_ms": DAY_MS, "p_max_w": POINT}
+    vehicle = read_sessions(path, cars=known(), **given_)["ev/lv1/a"][0]["vehicle"]
+    assert (vehicle["capacity_wh"], vehicle["arrival_soc"]) == (40_000.0, 0.25)
+    path.write_text(CAR_HEAD + CAR_ROW.format(18, 10_000, "", ""))
+    vehicle = read_sessions(path, cars=known(), **given_)["ev/lv1/a"][0]["vehicle"]
+    assert vehicle["arrival_soc"] == pytest.approx(1 - 9_000 / 50_000)
+    with pytest.raises(ScenarioError, match="belong to known vehicles"):
+        read_sessions(path, **given_)
+
+
+@pytest.mark.parametrize(
+    ("row", "path", "message"),
+    [
+        (CAR_ROW.format(22, 40_000, 40_000, 0.25), "energy_wh", "more than the battery can take"),
+        (CAR_ROW.format(22, 60_000, 40_000, ""), "energy_wh", "the empty battery can take"),
+        (CAR_ROW.format(14, 12_000, 40_000, 0.73), "energy_wh", "the session can take"),
+        (CAR_ROW.format(14, 1_000, -40_000, 0.25), "capacity_wh", "must be a positive number"),
+        (CAR_ROW.format(14, 1_000, "nan", 0.25), "capacity_wh", "must be a positive number"),
+        (CAR_ROW.format(14, 1_000, 40_000, 1.25), "arrival_soc", "must be at least 0 and at most"),
+    ],
+)
+def test_a_battery_that_cannot_be_is_named_with_its_row(tmp_path, row, path, message) -> None:
+    file = tmp_path / "sessions.csv"
+    file.write_text(CAR_HEAD + CAR_ROW.format(12, 1, 40_000, 0.25).replace("12:00Z", "11:00Z", 1)
+                    + row)  # fmt: skip
+    with pytest.raises(ScenarioError, match=message) as caught:
+        read_sessions(file, cars=known(), clock=CLOCK, end_ms=DAY_MS, p_max_w=POINT)
+    assert [(f.path, f.where) for f in caught.value.faults] == [(path, "sessions.csv:3")]
+
+
+def test_drawn_sessions_of_known_vehicles_are_feasible() -> None:
+    owners = assign(1.0, CUSTOMERS[:200], 1, "ev")
+    plan = VehiclePlan(capacity_wh=(20_000.0, 80_000.0), full_soc=0.9)
+    fleet = cars(owners, plan, 3_700.0, 1)
+    given_ = {"clock": CLOCK, "seed": 1, "p_max_w": 3_700.0, "vehicles": fleet}
+    specs = charging_points(owners, end_ms=3 * DAY_MS, p_discharge_w=3_000.0, **given_)
+    devices = parse_devices(specs, CUSTOMERS, 0)
+    visits = [visit for device in devices for visit in device.sessions]
+    assert len(visits) > 200
+    assert all(v.vehicle.target_soc(v.energy_wh) == pytest.approx(0.9) for v in visits)
+    assert min(v.vehicle.arrival_soc for v in visits) >= 0.05 - 1e-9
+    assert len({v.vehicle.capacity_wh for v in visits}) > 100
+    # who comes when does not depend on what is known of the vehicles
+    plain = charging_points(owners, end_ms=3 * DAY_MS, clock=CLOCK, seed=1, p_max_w=3_700.0)
+    times = [[(s["arrival_ms"], s["departure_ms"]) for s in p["sessions"]] for p in plain]
+    same = [[(s["arrival_ms"], s["departure_ms"]) for s in p["sessions"]] for p in specs]
+    shared = [set(a) & set(b) for a, b in zip(times, same, strict=True)]
+    assert sum(map(len, shared)) > 0.95 * sum(map(len, times))
