@@ -217,6 +217,11 @@ class Plant:
         return [] if shedding is None else shedding.news(t_us)
 
     @property
+    def by_phase(self) -> bool:
+        """Whether poles of a switch move one by one: where the solutions tell the phases."""
+        return self._solutions.by_phase
+
+    @property
     def asked(self) -> FloatArray:
         """What the terminals would draw with supply, ``[n, 3]`` [W]."""
         return self._p_w

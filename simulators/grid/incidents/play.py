@@ -105,7 +105,6 @@ class Incidents:
             self._faults.observe(t_us, self._plant.fault_currents())
         if self._protection is not None and self._places is not None:
             self._protection.observe(t_us, *self._places.phasors(state), cause)
-
         if self._watched is not None:
             self._seen.append({"t_us": t_us, "cause": cause, **self._snapshot(self._watched)})
 
@@ -132,10 +131,9 @@ class Incidents:
         self._news.acted(outcome.events)
         cause = ""
         for order in outcome.operations:
-            if self._plant.operate(order.switch, order.closed, order.phases):
-                cause = self._news.moved(
-                    order.t_us, order.cause, order.switch, order.closed, order.phases
-                )
+            poles = order.phases if self._plant.by_phase else (0, 1, 2)
+            if self._plant.operate(order.switch, order.closed, poles):
+                cause = self._news.moved(order.t_us, order.cause, order.switch, order.closed, poles)
         return cause
 
     def _change_faults(self, t_us: int) -> str:
