@@ -231,3 +231,20 @@ def test_a_kind_named_twice_is_a_fault():
     with pytest.raises(ScenarioError, match="named twice"):
         load("street", ["units.control=[pv, pv]"])
     assert json.dumps(load("street").config.units.control) == '["ev", "battery"]'
+
+
+@pytest.mark.slow
+def test_fused_and_processes_of_their_own_give_the_same_tables(tmp_path):
+    def tables(name, *changes):
+        more = ["time.duration_h=2", "services.forecast={every_h: 1}",
+                "services.balancing.mode=steering", *changes]  # fmt: skip
+        scenario = load("street", [*SMALL, CONTROL, *more])
+        done = run(scenario, folder=tmp_path / name, with_report=False).check()
+        files = sorted(done.folder.rglob("*.parquet"))
+        return {path.relative_to(done.folder): path.read_bytes() for path in files}
+
+    separate = tables("separate", "orchestration.coupling=separate")
+    assert len(separate) > 10
+    assert tables("fused", "orchestration.coupling=fused") == separate
+    own = "orchestration.processes=[devices, field, units]"
+    assert tables("processes", "orchestration.coupling=separate", own) == separate
