@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pvlib
 import pytest
+from scipy.stats import spearmanr
 
 from fernwatt.errors import ScenarioError
 from simulators.devices import PvSystem, make_weather, pv_power
@@ -114,6 +115,12 @@ def test_a_forecasts_error_grows_as_it_says() -> None:
     assert skill[0] > 0.9
     assert np.mean(skill[-4:]) < 0.75
     assert np.mean(skill[:4]) > np.mean(skill[4:8]) > np.mean(skill[-8:])
+    # the clouds' Gaussian processes: of these, Pearson follows from Spearman
+    ranks = np.array([spearmanr(said[:, k], was[:, k])[0] for k in range(0, 192, 12)])
+    correlation = 2 * np.sin(np.pi / 6 * ranks)
+    wanted = 0.55 + 0.43 * np.exp(-ahead_h[::12] / 18.0)
+    assert correlation == pytest.approx(wanted, abs=0.12)
+    assert correlation.mean() == pytest.approx(wanted.mean(), abs=0.03)
 
 
 def test_a_perfect_forecast_is_the_truth_and_a_bad_one_is_as_bad_as_stated() -> None:
