@@ -187,3 +187,44 @@ def test_interruptions_add_up(stage: Any) -> None:
     energy = sum(float(block["energy_wh"].sum()) for block in tables["unsupplied"])
     assert energy == pytest.approx(missed, rel=1e-12)
     assert energy > 0
+
+
+BEHIND = "line/mv1.101/line-70"
+MIDDLE = next(s.id for s in HIGH.switches if s.element == BEHIND and s.bus == RURAL.head[BEHIND])
+
+
+def terminals_behind(line: str) -> set[str]:
+    return {t.id for t in HIGH.terminals if line in RURAL.path(t.bus)}
+
+
+def test_a_sectionaliser_counts_and_opens_while_the_recloser_is_open(stage: Any) -> None:
+    guard = relay(HIGH_HEAD, 400.0, 0.1, dead_ms=[300, 2000])
+    counts = {"kind": "sectionaliser", "id": "sectionaliser/1", "switch": MIDDLE,
+              "pickup_a": 400.0, "counts": 2}  # fmt: skip
+    play = stage(HIGH, {"faults": [fault("line/mv1.101/line-71")], "protection": [guard, counts]})
+    play.play(60.0)
+    moved = [(e.t_us / 1e6, e.element) for e in play.events if e.kind.startswith("switch_")]
+    # 0.1 s of the relay and 60 ms to open; 0.3 s dead, 80 ms to close; the same again; the
+    # sectionaliser 0.1 s after the second interruption; 2 s dead, 80 ms to close
+    assert moved == [
+        (1.16, HIGH_HEAD), (1.54, HIGH_HEAD), (1.7, HIGH_HEAD), (1.8, MIDDLE), (3.78, HIGH_HEAD),
+    ]  # fmt: skip
+    assert ("reclaimed", f"breaker/{HIGH_HEAD}") in play.kinds("reclaimed")
+    live = play.plant.energised()
+    dead = {t.id for t, on in zip(HIGH.terminals, live, strict=True) if not on}
+    assert dead == terminals_behind(BEHIND)
+
+
+def test_a_sectionaliser_without_voltage_opens_and_closes_again_by_itself(stage: Any) -> None:
+    guard = relay(HIGH_HEAD, 400.0, 0.1, dead_ms=[3000])
+    waits = {"kind": "sectionaliser", "id": "sectionaliser/1", "switch": MIDDLE, "mode": "voltage",
+             "delay_ms": 500, "close_after_ms": 7000}  # fmt: skip
+    item = fault(OVERHEAD, transient=True)
+    play = stage(HIGH, {"faults": [item], "protection": [guard, waits]})
+    play.play(60.0)
+    moved = [(e.t_us / 1e6, e.element) for e in play.events if e.kind.startswith("switch_")]
+    # the short circuit before it takes all voltage from 1 s on
+    assert moved == [
+        (1.16, HIGH_HEAD), (1.5, MIDDLE), (4.24, HIGH_HEAD), (11.24, MIDDLE),
+    ]  # fmt: skip
+    assert play.plant.energised().all()
