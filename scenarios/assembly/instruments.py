@@ -49,8 +49,7 @@ def hang_instruments(
     ``lighting`` are its feeders with their ``segments``. Raises ScenarioError with every place
     that the grid has not.
     """
-    segments = [segment["id"] for feeder in lighting for segment in feeder["segments"]]
-    hanger = _Hanger(config, model, hierarchy, segments)
+    hanger = _Hanger(config, model, hierarchy, list(lighting))
     hanger.hang()
     if hanger.faults:
         raise ScenarioError(hanger.faults)
@@ -63,7 +62,7 @@ class _Hanger:
         config: ScenarioConfig,
         model: GridModel,
         hierarchy: Hierarchy,
-        segments: Iterable[str],
+        lighting: Sequence[Spec],
     ) -> None:
         self._config, self._model, self._hierarchy = config, model, hierarchy
         self._units = {unit["id"]: unit for unit in hierarchy.units}
@@ -74,7 +73,9 @@ class _Hanger:
         self._area |= {transformer.id: transformer.area for transformer in model.transformers}
         self._ends = set(self._area)
         self._area |= {switch.id: switch.area for switch in model.switches}
+        segments = [segment["id"] for feeder in lighting for segment in feeder["segments"]]
         self._area |= {segment: segment.split("/")[1] for segment in segments}
+        self._lighting = lighting
         self._places: dict[str, Spec] = {}
         self.faults: list[Fault] = []
         self.hung = Hung()
@@ -201,6 +202,8 @@ class _Hanger:
 
     def _crews(self, wanted: Crews) -> None:
         places = ground(self._model)
+        bus_of = {terminal.id: terminal.bus for terminal in self._model.terminals}
+        places |= {feeder["id"]: places[bus_of[feeder["terminal"]]] for feeder in self._lighting}
         buses = {bus.id for bus in self._model.buses}
         depot = wanted.depot or self._busbar()
         if depot not in buses:

@@ -77,11 +77,13 @@ class Desk:
     def spec(self, command: Command) -> ActuatorSpec | None:
         """Return who carries out an order, None for an element that nobody knows."""
         spec, element = self._spec, element_of(command)
-        if element not in spec.places:
+        whole = element.rpartition("/")[0]  # a lamp is where its feeder is
+        place_m = spec.places.get(element) or spec.places.get(whole)
+        if place_m is None:
             return None
         work = command.value.get("work")
         return ActuatorSpec(
-            spec.id, spec.unit, element, by="crew", place_m=spec.places[element],
+            spec.id, spec.unit, element, by="crew", place_m=place_m,
             work_ms=spec.repair_ms if work == "repair" else spec.switch_ms,
             step_ms=int(element in spec.taps), steps=spec.taps.get(element, (0, 0)),
         )  # fmt: skip

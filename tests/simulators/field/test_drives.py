@@ -167,6 +167,16 @@ def test_repairs_take_their_time_and_come_after_switching() -> None:
     ]  # fmt: skip
 
 
+def test_a_crew_finds_a_lamp_at_its_feeder() -> None:
+    feeder = "lighting/lv1/main-street"
+    actuators = build(crews=1, places={feeder: [0.0, 2_000.0]})
+    lamp = {"element": f"{feeder}/lamp-003", "work": "repair"}
+    actuators.step(0, [order(1, lamp, "crew", DESK, "tlgmu/top")])
+    actuators.step(200_000, [])
+    (acted,) = actuators.step(200_000 + 3_600_000, []).actuations
+    assert (acted.target, acted.action) == (lamp["element"], "repair")
+
+
 def test_somebody_notices_a_fault_that_stays_and_a_crew_repairs_it() -> None:
     actuators = build(crews=1, notice_ms=900_000)
     begins = [moved("fault_begins", LINE, "", 0, {"fault": f"fault/{n}"}) for n in range(2)]
