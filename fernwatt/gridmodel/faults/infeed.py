@@ -15,9 +15,9 @@ from fernwatt.gridmodel.solvers.state import BoolArray
 __all__ = ["Infeed"]
 
 _TURN = np.exp(2j * np.pi / 3.0 * np.arange(3))
-_CLOSE = 1e-10
-_ROUNDS = 60
-_UNDAMPED = 15
+_CLOSE = 1e-9
+_QUICK = (12, 1.0)  # rounds, and how much of the step each takes
+_PATIENT = (60, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Converters:
         many = np.searchsorted(bridges.load[bridges.single :: 3], three) if len(three) else three
         vn_three = bridges.vn_v[bridges.single :: 3][many] / np.sqrt(3.0)
         self._vn_v = np.concatenate((bridges.vn_v[self._single], vn_three))
+        self._rated_a = np.abs(self._s) / self._vn_v
         self._on = np.ones(len(self._s), dtype=bool)
         self.i = np.zeros(len(self._s), dtype=complex)
 
@@ -86,30 +87,41 @@ class Converters:
         """Return the voltages at which currents and voltages agree; ``solve`` gives v for i.
 
         Each round takes the currents that the voltages of the last one ask for. When they agree,
-        those below the cut-off voltage stop, for good, and it goes on. Those that have not come
-        to rest after all rounds stop as well: no converter stays synchronous there.
+        those below the cut-off voltage stop, for good, and it goes on. Where they do not come to
+        rest, nothing but their own current holds the angle: those below the cut-off voltage stop,
+        else those that move most, as a converter does that loses its synchronism.
         """
         self._on[:] = True
         self.i = self.wanted(v)
         while True:
-            v, moved = self._agree(solve)
-            low = np.abs(self.at(v)) < self._rule.cut_off_pu * self._vn_v
-            stop: BoolArray = self._on & (moved if moved.any() else low)
+            v, moved = self._agree(solve, *_QUICK)
+            stop = self._below(v)
+            if moved.any():
+                stop &= moved > _CLOSE
+                if not stop.any():
+                    v, moved = self._agree(solve, *_PATIENT)
+                    stop = moved > 0.5 * moved.max() if moved.any() else self._below(v)
             if not stop.any():
                 return v
             self._on &= ~stop
             self.i[stop] = 0.0
 
+    def _below(self, v: ComplexArray) -> BoolArray:
+        below: BoolArray = self._on & (np.abs(self.at(v)) < self._rule.cut_off_pu * self._vn_v)
+        return below
+
     def _agree(
-        self, solve: Callable[[ComplexArray], ComplexArray]
-    ) -> tuple[ComplexArray, BoolArray]:
-        tolerance: FloatArray = _CLOSE * np.abs(self._s) / self._vn_v
+        self, solve: Callable[[ComplexArray], ComplexArray], rounds: int, step: float
+    ) -> tuple[ComplexArray, FloatArray]:
+        """Return the voltages after the last round, and by how much currents still move [pu]."""
         v = solve(self.i)
-        for number in range(_ROUNDS):
+        for _ in range(rounds):
             change = self.wanted(v) - self.i
-            moved: BoolArray = np.abs(change) > tolerance
-            if not moved.any():
+            moved = np.abs(change) / self._rated_a
+            if not (moved > _CLOSE).any():
                 break
-            self.i += change * (1.0 if number < _UNDAMPED else 0.4)
+            self.i += step * change
             v = solve(self.i)
-        return v, moved
+        else:
+            return v, moved
+        return v, np.zeros(len(self.i))

@@ -84,9 +84,10 @@ class Places:
             return short.side
         broken = self._solver.conductors.broken[short.line, :3]
         torn = [phase for phase in short.phases if broken[phase]]
+        if not torn:
+            return 0
         first = int(self._model.net.line["from_bus"].iloc[short.line])
-        live = self._solver.supplied.live[first]
-        return 1 if torn and not any(live[phase] for phase in torn) else 0
+        return 0 if self._solver.supplied.live[first, torn].any() else 1
 
     def _span(self, line: int) -> Span:
         circuit, conductors = self._solver.circuit, self._solver.conductors

@@ -122,7 +122,7 @@ class Circuit:
     def line_matrices(self, line: int) -> tuple[ComplexArray, FloatArray]:
         """Return a line's impedance [ohm] and capacitance [F] by conductor, each ``[w, w]``."""
         wires = 4 if self.lines.four_wire[line] else 3
-        length_km = float(self.model.net.line["length_km"].iloc[line])
+        length_km = self.model.lines[line].length_m * 1e-3
         c = _capacitances(self.lines.c_nf_per_km[line], self.lines.c0_nf_per_km[line], wires)
         return self.lines.z_ohm_per_km[line, :wires, :wires] * length_km, c * 1e-9 * length_km
 
