@@ -21,7 +21,7 @@ import pvlib
 from simulators.devices.specs import FloatArray
 from simulators.devices.weather import SUBSLOTS, Weather
 
-__all__ = ["PvSystem", "pv_power"]
+__all__ = ["PvSystem", "ac_power", "cell_temperature", "plane_of_array", "pv_power"]
 
 _ALBEDO, _WIND_M_S = 0.2, 1.5
 _STANDARD_W_M2, _STANDARD_C = 1000.0, 25.0
@@ -54,24 +54,42 @@ def pv_power(weather: Weather, systems: Sequence[PvSystem]) -> FloatArray:
     groups: dict[tuple[float, float], list[int]] = {}
     for number, system in enumerate(systems):
         groups.setdefault((system.tilt_deg, system.azimuth_deg), []).append(number)
-    temperature_c = np.repeat(weather.temperature_c, SUBSLOTS)
-    wind_m_s = _WIND_M_S if weather.wind_m_s is None else np.repeat(weather.wind_m_s, SUBSLOTS)
     extra = pvlib.irradiance.get_extra_radiation(weather.times).to_numpy()
     for (tilt_deg, azimuth_deg), members in sorted(groups.items()):
-        poa = pvlib.irradiance.get_total_irradiance(
-            tilt_deg, azimuth_deg, weather.solar_zenith_deg, weather.solar_azimuth_deg,
-            weather.dni, weather.ghi, weather.dhi, dni_extra=extra, albedo=_ALBEDO,
-            model="haydavies",
-        )["poa_global"]  # fmt: skip
-        poa = np.maximum(np.nan_to_num(np.asarray(poa)), 0.0)
-        cell_c = pvlib.temperature.faiman(poa, temperature_c, wind_m_s)
+        poa = plane_of_array(weather, tilt_deg, azimuth_deg, extra)
+        cell_c = cell_temperature(weather, poa)
         for number in members:
-            fine_w = _ac_power(systems[number], poa, cell_c)
+            fine_w = ac_power(systems[number], poa, cell_c)
             power_w[number] = -fine_w.reshape(-1, SUBSLOTS).mean(axis=1)
     return power_w + 0.0  # no negative zeros at night
 
 
-def _ac_power(system: PvSystem, poa: FloatArray, cell_c: FloatArray) -> FloatArray:
+def plane_of_array(
+    weather: Weather, tilt_deg: float, azimuth_deg: float, extra: FloatArray | None = None
+) -> FloatArray:
+    """Return the irradiance of a plane at ``weather.times`` [W/m²], ``extra`` is that of space."""
+    if extra is None:
+        extra = pvlib.irradiance.get_extra_radiation(weather.times).to_numpy()
+    poa = pvlib.irradiance.get_total_irradiance(
+        tilt_deg, azimuth_deg, weather.solar_zenith_deg, weather.solar_azimuth_deg,
+        weather.dni, weather.ghi, weather.dhi, dni_extra=extra, albedo=_ALBEDO,
+        model="haydavies",
+    )["poa_global"]  # fmt: skip
+    lit: FloatArray = np.maximum(np.nan_to_num(np.asarray(poa)), 0.0)
+    return lit
+
+
+def cell_temperature(weather: Weather, poa: FloatArray) -> FloatArray:
+    """Return the temperature of cells under ``poa`` at ``weather.times`` [°C]."""
+    wind_m_s = _WIND_M_S if weather.wind_m_s is None else np.repeat(weather.wind_m_s, SUBSLOTS)
+    cell_c: FloatArray = pvlib.temperature.faiman(
+        poa, np.repeat(weather.temperature_c, SUBSLOTS), wind_m_s
+    )
+    return cell_c
+
+
+def ac_power(system: PvSystem, poa: FloatArray, cell_c: FloatArray) -> FloatArray:
+    """Return the power of a system under ``poa`` at cells of ``cell_c`` [W], not negative."""
     heat = 1.0 + system.gamma_per_c * (cell_c - _STANDARD_C)
     dc_w = system.p_rated_w * system.dc_ratio * (poa / _STANDARD_W_M2) * heat
     dc_w = dc_w * (1.0 - system.losses)
