@@ -354,7 +354,7 @@ _ALL = (
         t_ms:i  time
         id:s  row
         cause:s  what made it happen (empty: the scenario)
-        kind:s  loss_begins, loss_ends, register (true registers of a meter with losses)
+        kind:s  loss_begins, register, wiring, passage_missed, fault_begins, lamp_failed and so on
         element:s  what it is true of
         value:s  details as JSON
         """,
