@@ -17,8 +17,9 @@ _HZ = Annotated[float, Field(ge=_LEAST_HZ, le=_MOST_HZ)]
 _PEAK = Annotated[float, Field(gt=1, le=20)]
 _PAIR = Annotated[list[_SECONDS], Field(min_length=2, max_length=2)]
 Kind = Literal[
-    "load", "pv", "ev", "battery", "heat_pump", "thermostat", "appliance", "chp", "wind", "lighting"
-]
+    "load", "pv", "ev", "battery", "heat_pump", "thermostat", "appliance", "chp", "wind",
+    "lighting", "discharge_lamp",
+]  # fmt: skip
 Spectrum = Literal[
     "linear", "household", "inverter", "charger", "drive", "motor", "led", "discharge", "rectifier",
     "six-pulse", "twelve-pulse",

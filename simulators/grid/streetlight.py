@@ -15,12 +15,13 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fernwatt.errors import ConvergenceError, SimulationError
 from fernwatt.gridmodel import GridModel
 from fernwatt.gridmodel.model import FloatArray
 from fernwatt.gridmodel.points import add_points
-from fernwatt.gridmodel.solvers import GridState
+from fernwatt.gridmodel.solvers import BoolArray, GridState
 from fernwatt.messages import Actuation, Event
 from fernwatt.phasors import ComplexArray
 from simulators.grid.intervals import Rows
@@ -166,6 +167,17 @@ class StreetLight:
         """When something happens by itself, or rows are due; None for never."""
         dues = [due for due in (self._next(), self._books.due_ms) if due is not None]
         return min(dues, default=None)
+
+    @property
+    def feeds(self) -> tuple[NDArray[np.int64], ComplexArray, BoolArray, FloatArray]:
+        """What lamps draw: the feeders' rows of terminals ``[f]``, and ``[f, 3]`` [VA].
+
+        And whether all its luminaires are LED ones, and how many there are, ``[f]``.
+        """
+        feeders = self._lighting.feeders
+        led = [all(segment.lamp.name == "led" for segment in f.segments) for f in feeders]
+        count = np.array([feeder.count for feeder in feeders], dtype=float)
+        return self._at, self._asked_va, np.array(led, dtype=bool), count
 
     @property
     def segment_ids(self) -> list[str]:

@@ -69,6 +69,8 @@ class Incidents:
     def play(self, t_us: int) -> None:
         """Let happen, one instant after the other, what is due up to ``t_us``."""
         while (due := self.due_us) is not None and due <= t_us:
+            if self.quality is not None:
+                self.quality.until(due)
             cause = self._protect(due)
             cause = self._change_faults(due) or cause
             cause = self._operate_by_plan(due) or cause

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from fernwatt.gridmodel.linetypes import ComplexArray
 from fernwatt.gridmodel.model import FloatArray
 from fernwatt.gridmodel.solvers import FourWireSolver, GridState
 from fernwatt.streams import stream
+
+if TYPE_CHECKING:
+    from simulators.grid.streetlight import StreetLight
 
 __all__ = ["Distorted", "Distortion", "KindsDrawn"]
 
@@ -56,6 +59,21 @@ class KindsDrawn:
             np.concatenate(
                 (self.devices, np.stack((some & draws.any(axis=1), some & ~draws.all(axis=1))))
             ),
+        )
+
+    def with_lamps(self, lights: StreetLight) -> KindsDrawn:
+        """Return it with what public lighting draws."""
+        at, drawn_va, led, count = lights.feeds
+        shape = self.p_w.shape[1:]
+        lamps, luminaires = np.zeros((2, *shape), dtype=complex), np.zeros((2, shape[0]))
+        for number, kind in enumerate((led, ~led)):
+            np.add.at(lamps[number], at[kind], drawn_va[kind])
+            np.add.at(luminaires[number], at[kind], count[kind])
+        return KindsDrawn(
+            [*self.kinds, "lighting", "discharge_lamp"],
+            np.concatenate((self.p_w, lamps.real)),
+            np.concatenate((self.q_var, lamps.imag)),
+            np.concatenate((self.devices, luminaires)),
         )
 
 

@@ -157,12 +157,16 @@ class Quality:
         change = None if self._frequency is None else self._frequency.next_ms(t_ms)
         return min([*dues, *(() if change is None else (change,))], default=None)
 
-    def advance(self, t_ms: int) -> list[Rows]:
-        """Return all rows up to ``t_ms``."""
-        while self._recorder is not None and self._recorder.due_ms <= t_ms:
+    def until(self, t_us: int) -> None:
+        """End the intervals that end up to ``t_us``, before anything happens then."""
+        while self._recorder is not None and self._recorder.due_ms * 1000 <= t_us:
             self._rows += self._recorder.end(self._plant.state, self._drawn())
             if self._recorder.last is not None:
                 self._sampled = self._sample(*self._recorder.last)
+
+    def advance(self, t_ms: int) -> list[Rows]:
+        """Return all rows up to ``t_ms``."""
+        self.until(t_ms * 1000)
         while self._transients and self._transients[0][0] <= t_ms * 1000:
             t_us, bus, peak_pu = self._transients.popleft()
             value = {"peak_pu": peak_pu}
@@ -200,7 +204,9 @@ class Quality:
     def _drawn(self) -> KindsDrawn:
         n = len(self._terminal_bus)
         p_w, q_var = self._plant.asked, self._plant.asked_var
-        return KindsDrawn.of(self._kinds, n).with_rest(p_w, q_var)
+        drawn = KindsDrawn.of(self._kinds, n).with_rest(p_w, q_var)
+        lights = self._plant.lights
+        return drawn if lights is None else drawn.with_lamps(lights)
 
 
 def _sampled(found: TenMinutes, thd: FloatArray, bus: Any, wiring: Any) -> dict[str, Any]:

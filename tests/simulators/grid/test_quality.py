@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from math import inf
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -233,6 +234,20 @@ def test_what_no_device_tells_is_a_load_or_an_inverter():
     assert every.p_w[1].tolist() == [[0, 0, 0], [300, 0, 0]]
     assert every.p_w[2].tolist() == [[0, 0, 0], [0, 0, -300]]
     assert every.devices[1:].tolist() == [[0, 1], [0, 1]]
+
+
+def test_lamps_are_devices_too():
+    nothing = KindsDrawn.of({}, 3).with_rest(np.zeros((3, 3)), np.zeros((3, 3)))
+    lights = SimpleNamespace(feeds=(
+        np.array([2, 2, 0]), np.array([[1j, 0, 0], [3, 0, 0], [0, 5, 0]]),
+        np.array([True, True, False]), np.array([4.0, 6.0, 8.0]),
+    ))  # fmt: skip
+    drawn = nothing.with_lamps(lights)
+    assert drawn.kinds[-2:] == ["lighting", "discharge_lamp"]
+    assert drawn.p_w[-2].tolist() == [[0, 0, 0], [0, 0, 0], [3, 0, 0]]
+    assert drawn.q_var[-2].sum() == 1
+    assert drawn.p_w[-1].tolist() == [[0, 5, 0], [0, 0, 0], [0, 0, 0]]
+    assert drawn.devices[-2:].tolist() == [[0, 0, 10], [8, 0, 0]]
 
 
 def test_kinds_of_another_shape_are_refused():
