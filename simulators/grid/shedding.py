@@ -16,7 +16,7 @@ from fernwatt.gridmodel.solvers import BoolArray, GridState
 __all__ = ["Shedding", "feeders"]
 
 _LEAST = 1.0 / 16.0
-_PATIENCE = 8
+_PATIENCE = 16
 _US_PER_H = 3_600_000_000.0
 
 Attempt = Callable[[FloatArray, FloatArray], GridState]
@@ -29,7 +29,7 @@ class Shedding:
     After a failed attempt one feeder gets half of what it had, all its terminals alike, what they
     feed in as well; at less than a sixteenth it gets nothing. It is the feeder of the worst
     bus that the solver names; where nothing is left of that one, the one with most power left.
-    After eight attempts two at a time are halved, after eight more four, and so on. Every solution
+    After 16 attempts two at a time are halved, after 16 more four, and so on. Every solution
     begins with everything whole, so it depends on power and switches alone, and what was shed is
     back with the first solution that needs no shedding.
     """

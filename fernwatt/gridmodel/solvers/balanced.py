@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from power_grid_model import CalculationMethod, PowerGridModel, initialize_array
+from power_grid_model import PowerGridModel, initialize_array
 from power_grid_model.errors import PowerGridError
 from power_grid_model_io.converters import PandaPowerConverter
 
@@ -20,6 +20,7 @@ _SQRT3 = np.sqrt(3.0)
 _BRANCH = ["p_from", "q_from", "p_to", "q_to", "i_from", "i_to"]
 _TOLERANCE = 1e-8
 _ITERATIONS = 30
+_QUARTERS = 10
 
 
 class BalancedSolver:
@@ -30,7 +31,7 @@ class BalancedSolver:
 
     def __init__(self, model: GridModel) -> None:
         self._model = model
-        self._trouble = Trouble(model)
+        self._trouble = Trouble(model, "the solution for a part of all power")
         self._n = len(model.terminals)
         data, ids = _converted(model)
         self._pgm = PowerGridModel(data, system_frequency=float(model.net.f_hz))
@@ -73,17 +74,11 @@ class BalancedSolver:
         if self._taps:
             self._pgm.update(update_data={"transformer": self._moved()})
             self._taps = {}
-        if self._n:
-            self._pgm.update(update_data=self._update)
         try:
-            result = self._pgm.calculate_power_flow(
-                error_tolerance=_TOLERANCE,
-                max_iterations=_ITERATIONS,
-                output_component_types=self._output,
-            )
+            result = self._calculate()
         except PowerGridError as error:
             reason = str(error).strip().split("\n")[0]
-            raise self._trouble.error(p, self._estimate(), reason) from error
+            raise self._trouble.error(p, self._estimate(p, q), reason) from error
         state = self._state(result, p, q)
         if not math.isfinite(result["node"]["u_pu"].sum()):
             raise self._trouble.error(p, state.vm_pu, "voltages that are no numbers")
@@ -100,17 +95,26 @@ class BalancedSolver:
         row = int(np.argmin(np.isfinite(p_w) & np.isfinite(q_var)))
         return f"{self._model.terminals[row].id} draws {p_w[row]} W, {q_var[row]} var"
 
-    def _estimate(self) -> FloatArray | None:
-        """Return voltages of the linear approximation, which exists where the true ones do not."""
-        try:
-            result = self._pgm.calculate_power_flow(
-                calculation_method=CalculationMethod.linear,
-                output_component_types=["node"],
-            )
-        except PowerGridError:
-            return None
-        node = result["node"]
-        return np.where(node["energized"] == 1, node["u_pu"], np.nan)
+    def _calculate(self) -> Any:
+        if self._n:
+            self._pgm.update(update_data=self._update)
+        return self._pgm.calculate_power_flow(
+            error_tolerance=_TOLERANCE,
+            max_iterations=_ITERATIONS,
+            output_component_types=self._output,
+        )
+
+    def _estimate(self, p_w: FloatArray, q_var: FloatArray) -> FloatArray | None:
+        """Return the voltages with a quarter, a sixteenth, … of the power, the first that are."""
+        for quarters in range(1, _QUARTERS + 1):
+            self._load["p_specified"] = p_w / 4**quarters
+            self._load["q_specified"] = q_var / 4**quarters
+            try:
+                node = self._calculate()["node"]
+            except PowerGridError:
+                continue
+            return np.where(node["energized"] == 1, node["u_pu"], np.nan)
+        return None
 
     def _state(self, result: Any, p_w: FloatArray, q_var: FloatArray) -> GridState:
         node = result["node"]

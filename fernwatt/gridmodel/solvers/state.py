@@ -114,7 +114,7 @@ class Trouble:
 
     __slots__ = ("_estimate", "_model", "_p_w", "_switches")
 
-    def __init__(self, model: GridModel, estimate: str = "the linear estimate") -> None:
+    def __init__(self, model: GridModel, estimate: str) -> None:
         self._model, self._estimate = model, estimate
         self._p_w: FloatArray | None = None
         self._switches: list[str] = []
