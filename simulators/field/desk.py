@@ -2,7 +2,7 @@
 
 Without services somebody notices faults all the same: with ``notice_ms`` every fault that has not
 gone out by then is repaired, as customers' calls and a patrol along the line would have it; then
-the switches that opened by themselves since it began are closed again, fuses replaced.
+the switches that it made open are closed again, fuses replaced.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Desk:
         self.id, self._spec = spec.id, spec
         self._ids = Sequencer(f"{spec.id}/noticed")
         self._known: list[tuple[int, str, str, str]] = []
-        self._faults: set[str] = set()
+        self._roots: dict[str, str] = {}  # what a fault has brought about, to that fault
         self._opened: dict[str, str] = {}
 
     @property
@@ -97,12 +97,12 @@ class Desk:
             return []
         orders = []
         for event in happened:
-            if event.kind == "switch_opened" and event.cause not in ours and self._faults:
-                self._opened[event.element] = event.id
+            root = self._root(event)
+            if event.kind == "switch_opened" and event.cause not in ours and root:
+                self._opened[event.element] = root
             elif event.kind in ("switch_opened", "switch_closed"):
                 self._opened.pop(event.element, None)
             elif event.kind == "fault_begins":
-                self._faults.add(event.value["fault"])
                 due_ms = t_ms + self._spec.notice_ms
                 heapq.heappush(self._known, (due_ms, event.value["fault"], event.element, event.id))
             elif event.kind in _OVER:
@@ -113,15 +113,25 @@ class Desk:
         return orders
 
     def _end(self, t_ms: int, event: Event) -> list[Command]:
-        """Forget a fault; with the last one what is still open is to be closed."""
+        """Forget a fault; what it made open is to be closed once it is repaired."""
         over = event.value["fault"]
-        self._faults.discard(over)
         self._known = [item for item in self._known if item[1] != over]
         heapq.heapify(self._known)
-        if self._faults or event.kind != "fault_repaired":
+        opened = sorted(switch for switch, root in self._opened.items() if root == over)
+        for switch in opened:
+            del self._opened[switch]
+        self._roots = {ident: root for ident, root in self._roots.items() if root != over}
+        if event.kind != "fault_repaired":
             return []
-        opened, self._opened = self._opened, {}
-        return [self._order(t_ms, switch, "close", event.id) for switch in sorted(opened)]
+        return [self._order(t_ms, switch, "close", event.id) for switch in opened]
+
+    def _root(self, event: Event) -> str:
+        """Return the fault that an event leads back to, "" for none."""
+        own = event.value.get("fault", "") if event.kind.startswith("fault_") else ""
+        root: str = own or self._roots.get(event.cause, "")
+        if root:
+            self._roots[event.id] = root
+        return root
 
     def _order(self, t_ms: int, element: str, work: str, cause: str) -> Command:
         value = {"element": element, "work": work}
