@@ -14,7 +14,7 @@ from fernwatt.timebase import HOUR_MS
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
 from scenarios.schema.lighting import FeederDesign, Lighting
-from simulators.grid.lighting import LampType, parse_feeders
+from simulators.grid.lighting import LampType, overload, parse_feeders
 
 __all__ = ["Lights", "with_lighting"]
 
@@ -203,12 +203,14 @@ def _wrong_figures(design: FeederDesign, path: str) -> list[Fault]:
 def _refused(spec: Spec, path: str) -> list[Fault]:
     """Return what the lighting itself refuses, with its place in the scenario."""
     try:
-        parse_feeders([spec], "lighting")
+        (feeder,) = parse_feeders([spec], "lighting")
     except ScenarioError as error:
         return [
             Fault(_place(fault.path, path), fault.message, fault.hint) for fault in error.faults
         ]
-    return []
+    reason = overload(feeder)
+    hint = "take fewer or smaller lamps, shorter spans, or a thicker cable"
+    return [Fault(f"{path}.segments", reason, hint)] if reason else []
 
 
 def _place(inside: str, path: str) -> str:

@@ -1,5 +1,6 @@
 """Public lighting: feeders of luminaires in segments, each with a sensor at its head."""
 
+from simulators.grid.lighting.cables import overload
 from simulators.grid.lighting.lamps import LAMPS, LampType, life_h
 from simulators.grid.lighting.lighting import FAILED, Lighting, SensorValues
 from simulators.grid.lighting.segments import SegmentValues
@@ -17,6 +18,7 @@ __all__ = [
     "SensorValues",
     "Switching",
     "life_h",
+    "overload",
     "parse_feeders",
     "switchings",
 ]

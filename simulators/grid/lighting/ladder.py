@@ -20,7 +20,7 @@ __all__ = ["ComplexArray", "Flow", "Ladder"]
 ComplexArray = NDArray[np.complex128]
 IntArray = NDArray[np.int64]
 _TOLERANCE_V = 1e-7
-_ITERATIONS = 200
+_ITERATIONS, _LEAST_STEP = 400, 1.0 / 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,23 @@ class Ladder:
     ) -> Flow:
         """Return the flow for head voltages ``[f, 3]`` and lamps that draw ``power(|V|)`` [VA].
 
-        Raises ConvergenceError where the cable cannot carry the lamps.
+        Where steps hardly shrink they are halved. Raises ConvergenceError where the
+        cable cannot carry the lamps.
         """
-        rows = head_v.shape[0]
-        drop_v = np.zeros((rows, *self._at.shape[1:]), dtype=complex)
+        with np.errstate(over="ignore", invalid="ignore"):
+            drop_v, section_a = self._settle(head_v, power)
+        nodes_v = head_v[:, None, :] - drop_v
+        begin_v = np.concatenate((head_v[:, None, :], nodes_v[:, :-1]), axis=1)
+        v_v = np.take_along_axis(nodes_v, self._phase, axis=2)[:, :, 0]
+        s_va = head_v * np.conj(section_a[:, 0])
+        return Flow(v_v, section_a, begin_v, s_va)
+
+    def _settle(
+        self, head_v: ComplexArray, power: Callable[[NDArray[np.float64]], ComplexArray]
+    ) -> tuple[ComplexArray, ComplexArray]:
+        """Return the voltages lost on the way ``[f, j, 3]`` and the currents into the sections."""
+        drop_v = np.zeros((head_v.shape[0], *self._at.shape[1:]), dtype=complex)
+        before_v, step = np.inf, 1.0
         for _ in range(_ITERATIONS):
             nodes_v = head_v[:, None, :] - drop_v
             v_v = np.take_along_axis(nodes_v, self._phase, axis=2)[:, :, 0]
@@ -64,18 +77,15 @@ class Ladder:
             back_v = self._neutral_ohm * section_a.sum(axis=2)
             fresh_v = np.cumsum(self._phase_ohm * section_a + back_v[:, :, None], axis=1)
             change_v = np.abs(fresh_v - drop_v).max(initial=0.0)
-            drop_v = fresh_v
             if change_v < _TOLERANCE_V:
-                break
+                return fresh_v, section_a
             if not np.isfinite(change_v):
-                raise ConvergenceError("a lighting cable cannot carry its lamps")
-        else:
-            raise ConvergenceError("the voltages along a lighting cable do not settle")
-        nodes_v = head_v[:, None, :] - drop_v
-        begin_v = np.concatenate((head_v[:, None, :], nodes_v[:, :-1]), axis=1)
-        v_v = np.take_along_axis(nodes_v, self._phase, axis=2)[:, :, 0]
-        s_va = head_v * np.conj(section_a[:, 0])
-        return Flow(v_v, section_a, begin_v, s_va)
+                break
+            if change_v > 0.8 * before_v and step > _LEAST_STEP:
+                step /= 2.0
+            before_v = change_v
+            drop_v = fresh_v if step == 1.0 else drop_v + step * (fresh_v - drop_v)
+        raise ConvergenceError("a lighting cable cannot carry its lamps")
 
 
 def _from_the_end(values: ComplexArray) -> ComplexArray:

@@ -25,7 +25,8 @@ from fernwatt.errors import SimulationError
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Event
 from fernwatt.streams import stream
-from simulators.grid.lighting.ladder import ComplexArray, Flow, Ladder
+from simulators.grid.lighting.cables import make_ladder
+from simulators.grid.lighting.ladder import ComplexArray, Flow
 from simulators.grid.lighting.lamps import FloatArray, life_h
 from simulators.grid.lighting.segments import Segments, SegmentValues
 from simulators.grid.lighting.specs import FeederSpec
@@ -67,7 +68,7 @@ class Lighting:
         self._exists = np.arange(shape[1]) < np.array([f.count for f in feeders])[:, None]
         self._types = [[s.lamp for s in f.segments for _ in range(s.count)] for f in feeders]
         self._rngs = [stream(seed, "lighting", f.id) for f in feeders]
-        self._ladder = _ladder(feeders, shape)
+        self._ladder = make_ladder(feeders, shape)
         self._vn_v = np.array([f.vn_v for f in feeders], dtype=float)[:, None]
         self._gather(shape)
         self._draw_lamps(seed, shape)
@@ -410,16 +411,3 @@ class Lighting:
 
 def _lamp(feeder: FeederSpec, place: int) -> str:
     return f"{feeder.id}/lamp-{place:03}"
-
-
-def _ladder(feeders: Sequence[FeederSpec], shape: tuple[int, int]) -> Ladder:
-    phase_ohm, neutral_ohm = (np.zeros(shape, dtype=complex) for _ in range(2))
-    phase = np.zeros(shape, dtype=np.int64)
-    for row, feeder in enumerate(feeders):
-        km, n = feeder.span_m / 1000, feeder.count
-        phase_ohm[row, :n] = km * complex(feeder.r_ohm_per_km, feeder.x_ohm_per_km)
-        neutral_ohm[row, :n] = km * complex(
-            feeder.neutral_r_ohm_per_km, feeder.neutral_x_ohm_per_km
-        )
-        phase[row, :n] = np.resize(np.array(feeder.phases) - 1, n)
-    return Ladder(phase_ohm, neutral_ohm, phase)

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fernwatt.errors import ConvergenceError, ScenarioError, SimulationError
-from simulators.grid.lighting import LAMPS, Lighting, Switching, life_h, parse_feeders, switchings
+from simulators.grid.lighting import (
+    LAMPS,
+    Lighting,
+    Switching,
+    life_h,
+    overload,
+    parse_feeders,
+    switchings,
+)
 from simulators.grid.lighting.ladder import Ladder
 
 START = datetime(2016, 4, 20, 10, tzinfo=UTC)
@@ -150,6 +158,40 @@ def test_a_cable_that_cannot_carry_its_lamps_is_an_error() -> None:
     ladder = Ladder(np.full((1, 2), 1 + 0j), np.full((1, 2), 1 + 0j), np.zeros((1, 2), dtype=int))
     with pytest.raises(ConvergenceError):
         ladder.solve(230.0 * TURN[None, :], lambda size_v: 50_000.0 + 0j * size_v)
+
+
+def test_a_long_cable_full_of_lamps_obeys_every_law() -> None:
+    """72 sodium lamps each 45 m: plain steps would swing for ever."""
+    lighting = build(feeder(segment(count=72), span_m=45.0))
+    assert run(lighting, H_MS)[0].kind == "lighting_on"
+    flow, _ = lighting.feed(H_MS, head(lighting))
+    assert lighting.lit()[0].all()
+    phase, z = np.arange(72) % 3, 0.045 * complex(1.15, 0.09)
+    u = np.abs(flow.v_v[0]) / 230.0
+    assert 0.75 < u.min() < 0.9
+    drawn = 170.0 * (u**2.4 + 1j * math.tan(math.acos(0.9)) * u**3)
+    at = np.zeros((72, 3), dtype=complex)
+    at[np.arange(72), phase] = np.conj(drawn / flow.v_v[0])
+    section_a = np.cumsum(at[::-1], axis=0)[::-1]
+    lost_v = np.cumsum(z * section_a + z * section_a.sum(axis=1)[:, None], axis=0)
+    v_v = (230.0 * TURN - lost_v)[np.arange(72), phase]
+    np.testing.assert_allclose(flow.v_v[0], v_v, atol=1e-4)
+    np.testing.assert_allclose(flow.section_a[0], section_a, atol=1e-4)
+
+
+def test_a_cable_that_cannot_carry_its_lamps_is_known_before() -> None:
+    def of(count, lamp=HPS):
+        (spec,) = parse_feeders([feeder({"lamp": lamp, "count": count}, span_m=45.0)])
+        return overload(spec)
+
+    assert of(104) == ""
+    assert of(108).startswith("luminaire 107 has 7")
+    assert of(1000) == "its cable cannot carry its lamps"
+    # what is refused would go out, and strike, for ever; what is not burns on
+    for count, stays in ((104, True), (108, False)):
+        lighting = build(feeder(segment(count=count), span_m=45.0))
+        events = run(lighting, H_MS)
+        assert ("lamp_out" not in {e.kind for e in events}) == stays
 
 
 # -- lamps --------------------------------------------------------------------------------------
