@@ -8,6 +8,7 @@ from typing import Any
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
+from fernwatt.gridmodel.solvers.fourwire import check_model
 from scenarios.assembly.faults import grid_faults, grid_operations
 from scenarios.assembly.protection import protection_devices
 from scenarios.assembly.quality import quality_params
@@ -56,6 +57,7 @@ def grid_params(
     if by_phase:
         params["phases"] = phases
     if by_phase or "faults" in params:
+        check_model(model)
         params["earthing"] = config.grid.earthing.model_dump()
     if "faults" in params:
         params["upstream"] = config.grid.upstream.model_dump()

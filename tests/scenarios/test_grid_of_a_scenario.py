@@ -34,6 +34,18 @@ def test_four_wires_are_the_default_where_customers_have_low_voltage():
     assert solver(RURAL, "grid.solver=pandapower") == "pandapower"
 
 
+def test_what_four_wires_cannot_represent_is_a_fault_before_anything_runs(tmp_path):
+    def change(net):
+        net.line["g_us_per_km"] = [0.0] * 5 + [3.0] * (len(net.line) - 5)
+
+    text = own(tmp_path, change).read_text()
+    (tmp_path / "own.yaml").write_text(text.replace(", solver: balanced", ""))
+    with pytest.raises(ScenarioError, match=r"lines have a conductance.*grid.solver: balanced"):
+        validate(tmp_path / "own.yaml")
+    (tmp_path / "own.yaml").write_text(text)
+    validate(tmp_path / "own.yaml")
+
+
 def test_the_default_is_what_its_name_gives(tmp_path):
     text = "grid: {source: {simbench: 1-LV-rural1--0-sw}}\ndevices: {}\n"
     (tmp_path / "own.yaml").write_text(HEAD + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fernwatt.gridmodel.solvers.fourwire.circuit import check_model
 from fernwatt.gridmodel.solvers.fourwire.solver import FourWireSolver
 
-__all__ = ["FourWireSolver"]
+__all__ = ["FourWireSolver", "check_model"]

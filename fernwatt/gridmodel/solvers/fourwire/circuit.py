@@ -22,7 +22,7 @@ from fernwatt.gridmodel.solvers.fourwire.contexts import context_for
 from fernwatt.gridmodel.solvers.fourwire.stars import star_points
 from fernwatt.gridmodel.solvers.fourwire.transformers import TransformerParts, transformer_parts
 
-__all__ = ["Circuit"]
+__all__ = ["Circuit", "check_model"]
 
 _SWITCH_OHM = {True: 1e-6, False: 1e-5}
 _SOURCE_VA = 1e15  # as the record's upstream grid; see build
@@ -40,6 +40,7 @@ class Circuit:
     """
 
     def __init__(self, model: GridModel, earthing: Earthing) -> None:
+        check_model(model)
         self.model, self.earthing = model, earthing
         net = model.net
         self.vn_v = net.bus["vn_kv"].to_numpy(float) * 1e3
@@ -65,9 +66,6 @@ class Circuit:
     # -- the circuit as text -----------------------------------------------------------------
 
     def _text(self) -> Iterator[str]:
-        if (self.model.net.line["g_us_per_km"].to_numpy(float) != 0).any():
-            message = "lines with a conductance (g_us_per_km) are not among four-wire's"
-            raise ScenarioError([Fault("grid.solver", message, "set it to 0, or take balanced")])
         yield "clear"
         yield f"set defaultbasefrequency={_n(self.f_hz)}"
         yield from self._sources()
@@ -257,6 +255,16 @@ class Circuit:
         if self.low[bus]:
             return f"phases=3 conn=wye bus1=b{bus}.1.2.3.4 kv={_n(kv)}"
         return f"phases=3 conn=delta bus1=b{bus}.1.2.3 kv={_n(kv)}"
+
+
+def check_model(model: GridModel) -> None:
+    """Raise ScenarioError for a grid that four wires cannot represent."""
+    transformer_parts(model)
+    leaky = np.flatnonzero(model.net.line["g_us_per_km"].to_numpy(float))
+    if len(leaky):
+        message = f"{len(leaky)} lines have a conductance, the first is {model.lines[leaky[0]].id}"
+        hint = "set g_us_per_km to 0, or write grid.solver: balanced"
+        raise ScenarioError([Fault("grid.source", message, hint)])
 
 
 def _loads(model: GridModel, low: Sequence[bool]) -> tuple[Any, Any]:

@@ -55,7 +55,7 @@ def transformer_parts(model: GridModel) -> TransformerParts:
         Fault(
             model.transformers[row].id,
             f"clock {clock} is not among those of the four-wire solver",
-            "use an odd clock, 0, 4 or 8",
+            "use an odd clock, 0, 4 or 8, or write grid.solver: balanced",
         )
         for row, clock in enumerate(clocks)
         if clock not in _CLOCKS
