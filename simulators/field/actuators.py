@@ -107,6 +107,9 @@ class Actuators:
 
     def _find(self, command: Command) -> ActuatorSpec | None:
         if self._desk is not None and command.actuator == self._desk.id:
+            driven = self.positions.drive(element_of(command))
+            if driven is not None and not command.unit and command.value["work"] != "repair":
+                return driven  # nobody drives there for what the control centre can do
             return self._desk.spec(command)
         grouped = command.actuator in self._groups
         return self._specs.get((command.actuator, element_of(command) if grouped else ""))

@@ -35,6 +35,10 @@ class Positions:
         self._said: dict[str, bool] = {}
         self._begun = False
 
+    def drive(self, element: str) -> ActuatorSpec | None:
+        """Return the drive of an element, None where there is none."""
+        return self._specs.get(element)
+
     def hear(self, t_ms: int, happened: Iterable[Event]) -> list[Reading]:
         """Return what is told of what happened in the grid, and at first all positions."""
         readings = []

@@ -192,13 +192,17 @@ def test_somebody_notices_a_fault_that_stays_and_a_crew_repairs_it() -> None:
     assert actuators.due_ms is None
 
 
-def test_what_opened_by_itself_is_closed_after_the_repair_and_what_was_opened_stays() -> None:
-    actuators = build(drive(), drive(SWITCHES[1]), crews=1, notice_ms=60_000)
+@pytest.mark.parametrize("remote", [True, False])
+def test_what_opened_by_itself_is_closed_after_the_repair_and_what_was_opened_stays(remote) -> None:
+    driven = [drive(), drive(SWITCHES[1], delay_ms=2_000)] if remote else [drive()]
+    actuators = build(*driven, crews=1, notice_ms=60_000)
     actuators.step(0, [], [moved("fault_begins", LINE, "", 0, {"fault": "fault/0"})])
     first = actuators.step(100, [order(1, {"element": SWITCHES[0], "closed": False})])
     (ours,) = first.actuations
-    actuators.step(101, [], [moved("switch_opened", SWITCHES[0], ours.id, 101),
-                             moved("switch_opened", SWITCHES[1], "relay#1", 101)])  # fmt: skip
+    trip = moved("trip", "breaker/1", f"grid#{LINE}0", 101)
+    actuators.step(101, [], [moved("switch_opened", SWITCHES[0], ours.id, 101), trip,
+                             moved("switch_opened", SWITCHES[1], trip.id, 101),
+                             moved("switch_opened", "switch/mv1/9", "plan#1", 101)])  # fmt: skip
     acted = []
     while (due := actuators.due_ms) is not None:
         outcome = actuators.step(due, [])
@@ -206,7 +210,10 @@ def test_what_opened_by_itself_is_closed_after_the_repair_and_what_was_opened_st
         for actuation in outcome.actuations:
             kind = {"repair": "fault_repaired", "close": "switch_closed"}[actuation.action]
             event = moved(kind, actuation.target, actuation.id, due, {"fault": "fault/0"})
-            actuators.step(due + 1, [], [event])
+            after = actuators.step(due + 1, [], [event])
+            assert ([e.kind for e in after.events] == ["crew_sent"]) == (
+                actuation.action == "repair" and not remote
+            )
     assert acted == [(LINE, "repair"), (SWITCHES[1], "close")]
 
 
