@@ -16,6 +16,8 @@ from fernwatt.gridmodel.raw import COLUMNS, REFERENCES, RawGrid
 
 __all__ = ["Attachment", "compose"]
 
+_COORDINATE_DIGITS = 7  # a centimetre, in degrees
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -122,7 +124,7 @@ def _with_free_name(tables: dict[str, pd.DataFrame], taken: set[str]) -> dict[st
 def _fused(
     tables: dict[str, pd.DataFrame], upper: dict[str, pd.DataFrame], bus: int
 ) -> dict[str, pd.DataFrame]:
-    """Number a grid after the one above and let its upstream bus be ``bus``."""
+    """Number a grid after the one above, let its upstream bus be ``bus``, and lie where that is."""
     shift = {name: _next_index(upper[name]) for name in tables}
     own = int(tables["ext_grid"]["bus"].iloc[0])
     out = {}
@@ -141,6 +143,10 @@ def _fused(
         if et == "b":
             target = np.where(element == own, bus, target)
         out["switch"].loc[mine, "element"] = target[mine]
+    for axis in ("x", "y"):
+        away = upper["bus"][axis].to_dict()[bus] - tables["bus"][axis].to_dict()[own]
+        if np.isfinite(away):
+            out["bus"][axis] = (out["bus"][axis] + away).round(_COORDINATE_DIGITS)
     out["bus"] = out["bus"].drop(index=own + shift["bus"])
     out["ext_grid"] = out["ext_grid"].iloc[:0]
     return out

@@ -52,6 +52,18 @@ def test_the_same_grid_twice_has_two_names_and_one_behaviour(district):
     assert areas["lv4.101-2"].parent == areas["lv4.101"].parent == "mv2.101"
 
 
+def test_a_grid_lies_around_the_bus_that_it_hangs_on(district, parts):
+    places = {bus.id: np.array([bus.x, bus.y]) for bus in district.buses}
+    alone = {bus.id: np.array([bus.x, bus.y]) for bus in parts[1].buses}
+    for area in ("lv4.101", "lv4.101-2"):
+        trafo = next(t for t in district.transformers if t.area == area)
+        own = {ident.replace("lv4.101", area): at for ident, at in alone.items() if "lv4" in ident}
+        offset = places[trafo.lv_bus] - own[trafo.lv_bus]
+        assert all(np.allclose(places[i], at + offset, atol=1e-6) for i, at in own.items())
+        assert np.linalg.norm(places[trafo.lv_bus] - places[trafo.hv_bus]) < 1e-3
+        assert np.linalg.norm(offset) > 1e-3
+
+
 def test_identifiers_below_are_those_of_the_grid_alone(district, parts):
     """A customer keeps the name, whether the street is simulated alone or in its district."""
     assert set(parts[1].terminal_ids) <= set(district.terminal_ids)
