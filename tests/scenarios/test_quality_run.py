@@ -16,8 +16,9 @@ from fernwatt.errors import ScenarioError
 from scenarios import load
 from scenarios.assembly import assemble
 
+FOUR = "grid.solver=four-wire"
 SETTINGS = (
-    "grid.solver=four-wire", "time.duration_h=3", "time.start='2016-04-20T16:00:00Z'",
+    FOUR, "time.duration_h=3", "time.start='2016-04-20T16:00:00Z'",
     "units.history_days=1", "devices.ev.share=0.9", "devices.pv.share=0.6",
     "grid.quality.places=lv", "grid.quality.background=[{order: 5, percent: 1.0}]",
     "grid.frequency.excursions=[{at_s: 900, duration_s: 60, hz: 49.7}]",
@@ -82,11 +83,16 @@ def test_a_street_of_chargers(tmp_path):
     assert kpis["voltage_events"]["by"] == {"transient": 1}
     assert kpis["en50160_percent"]["by"]["voltage"] == 100.0
     assert kpis["thd_95_percent"]["value"] == pytest.approx(told.max(), rel=0.5)
-    # and the same bytes once more, in another process
+    # the same bytes once more, in another process
     again = run(tmp_path, "run2", *SETTINGS)
     for name in TABLES:
         ours, theirs = (folder / f"series/{name}.parquet" for folder in (first, again))
         assert ours.read_bytes() == theirs.read_bytes(), name
+    # and what is not about quality is as if nobody had asked for it
+    without = run(tmp_path, "run3", *(words for words in SETTINGS if "grid." not in words), FOUR)
+    for path in sorted((without / "series").iterdir()):
+        if path.stem not in TABLES:
+            assert path.read_bytes() == (first / "series" / path.name).read_bytes(), path.name
 
 
 def refused(*settings: str) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Distorted", "Distortion", "KindsDrawn"]
 
 _REST, _FEED_IN = "load", "pv"
-_LEAST_V = 1.0
+_LEAST_PU = 0.1  # below, there is no voltage to be distorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class KindsDrawn:
 class Distorted:
     """Harmonic voltages to neutral ``u_percent[orders, n_buses, 3]`` of the fundamental.
 
-    NaN without supply. ``i_a[orders, branches, 4]``: currents of lines (from end) and transformers
-    (low-voltage side), in phases and neutral.
+    NaN where this is below a tenth of the nominal one. ``i_a[orders, branches, 4]``: currents of
+    lines (from end) and transformers (low-voltage side), in phases and neutral.
     """
 
     orders: FloatArray
@@ -153,7 +153,8 @@ class Distortion:
             return out
 
         fundamental = np.abs(to_neutral(v_node_v))
-        base = np.where(fundamental > _LEAST_V, fundamental, np.nan)
+        least = _LEAST_PU * self._solver.circuit.vn_v / 3**0.5
+        base = np.where(fundamental > least[:, None], fundamental, np.nan)
         flows = self._network.currents(found)
         i_a = np.concatenate((flows["line"][:, :, 0], flows["transformer"][:, :, 1]), axis=1)
         return Distorted(orders, 100.0 * np.abs(to_neutral(found)) / base, np.abs(i_a))
