@@ -161,5 +161,9 @@ CATALOGUE = Catalogue(
                  field="YLTC.TapPos", fields=("element", "position", "t_ms")),
         Variable("crew.order", 39, "record", "1", "unit", critical=True, action="crew",
                  fields=("element", "work", "position")),
+        Variable("light.order", 40, "record", "1", "unit", action="light",
+                 fields=("element", "on")),
+        Variable("light.position", 41, "record", "1", "unit", (), 8 * DAY_MS,
+                 fields=("element", "on", "t_ms")),
     )
 )  # fmt: skip

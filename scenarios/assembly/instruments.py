@@ -29,7 +29,7 @@ __all__ = ["Hung", "hang_instruments"]
 Spec = dict[str, Any]
 _TOP = "tlgmu/top"
 _DRIVES = "drives"
-_DRIVEN = {"switch.order": _DRIVES, "tap.order": _DRIVES}
+_ORDERS = ("switch.order", "tap.order", "light.order")
 
 
 @dataclass(slots=True)
@@ -75,6 +75,8 @@ class _Hanger:
         self._area |= {switch.id: switch.area for switch in model.switches}
         segments = [segment["id"] for feeder in lighting for segment in feeder["segments"]]
         self._area |= {segment: segment.split("/")[1] for segment in segments}
+        self._watchable = dict(self._area)
+        self._area |= {feeder["id"]: feeder["id"].split("/")[1] for feeder in lighting}
         self._lighting = lighting
         self._places: dict[str, Spec] = {}
         self.faults: list[Fault] = []
@@ -93,6 +95,9 @@ class _Hanger:
             told.topology["line_instruments"] = self._described(indicators, sensors)
         if wanted.drives is not None:
             self._switches(wanted.drives)
+        if wanted.contactors is not None:
+            for feeder in self._lighting:
+                self._drive(feeder["id"], wanted.contactors, closed=False)
         for number, taps in enumerate(wanted.taps):
             self._taps(taps, f"field.taps[{number}].at")
         if self._config.crews is not None:
@@ -104,7 +109,7 @@ class _Hanger:
         made: dict[str, Spec] = {}
         for number, group in enumerate(groups):
             path = f"field.{section}[{number}]"
-            for element in self._found(group.at, self._area, f"{path}.at"):
+            for element in self._found(group.at, self._watchable, f"{path}.at"):
                 end = group.end if element in self._ends else 0
                 name = f"{kind}/{element.partition('/')[2]}/{end}"
                 if name in made:
@@ -185,7 +190,7 @@ class _Hanger:
         address = f"{unit['id']}/{_DRIVES}"
         if address not in unit["instruments"]:
             unit["instruments"].append(address)
-            unit["actuators"] |= dict.fromkeys(_DRIVEN, address)
+            unit["actuators"] |= dict.fromkeys(_ORDERS, address)
         self._hierarchy.actuators.append(
             {
                 "id": f"drive/{element.partition('/')[2]}",

@@ -153,6 +153,10 @@ class Imperfections(Section):
     drives: SwitchDrives | None = Field(
         default=None, description="Remote control of switches; null: units know of none."
     )
+    contactors: DeviceDrives | None = Field(
+        default=None,
+        description="Remote control of lighting feeders; null: their timetable alone.",
+    )
     taps: list[TapDrives] = Field(default_factory=list, description="On-load tap changers.")
     actuators: DeviceDrives = Field(
         default_factory=DeviceDrives, description="Actuators of devices."

@@ -9,6 +9,7 @@ from simulators.field.specs import ActuatorSpec
 
 __all__ = ["actuation", "element_of", "refusal"]
 
+_STATES = {"switch": ("switch/", "closed"), "light": ("lighting/", "on")}
 _WORKS = {"open": "switch/", "close": "switch/", "tap": "transformer/", "repair": ""}
 
 
@@ -26,8 +27,10 @@ def refusal(spec: ActuatorSpec, command: Command) -> str:
         position, (low, high) = value.get("position"), spec.steps
         if not (spec.step_ms and type(position) is int and low <= position <= high):
             return f"no such tap: {position}"
-    elif command.action == "switch" and type(value.get("closed")) is not bool:
-        return f"neither open nor closed: {value.get('closed')}"
+    elif command.action in _STATES:
+        prefix, name = _STATES[command.action]
+        if not spec.target.startswith(prefix) or type(value.get(name)) is not bool:
+            return f"cannot be done at {spec.target}: {name} {value.get(name)}"
     elif command.action == "crew":
         work, position, (low, high) = value.get("work"), value.get("position"), spec.steps
         if work not in _WORKS or not spec.target.startswith(_WORKS[work]):
@@ -42,6 +45,8 @@ def actuation(spec: ActuatorSpec, command: Command) -> tuple[str, Any]:
     value = command.value
     if command.action == "switch":
         return ("close" if value["closed"] else "open"), None
+    if command.action == "light":
+        return ("switch_on" if value["on"] else "switch_off"), None
     if command.action == "crew" and value["work"] != "tap":
         return value["work"], None
     if command.action in ("tap", "crew") and spec.target.startswith("transformer/"):

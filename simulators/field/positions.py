@@ -1,4 +1,4 @@
-"""Positions of switches and taps as their drives report them, rightly or wrongly.
+"""Positions of switches, taps and lighting's contactors as their drives report them.
 
 All are told at the beginning, then each move, whoever made it: a command, a relay, a crew. A drive
 that misreports says the contrary: of a move that it did not move, of a failed command that it
@@ -17,7 +17,10 @@ from simulators.field.specs import ActuatorSpec
 
 __all__ = ["Positions"]
 
-_MOVES = {"switch_opened": False, "switch_closed": True}
+_MOVES = {"switch_opened": False, "switch_closed": True, "lighting_off": False,
+          "lighting_on": True}  # fmt: skip
+_KINDS = {"switch": ("switch.position", "closed"), "transformer": ("tap.position", "position"),
+          "lighting": ("light.position", "on")}  # fmt: skip
 
 
 class Positions:
@@ -55,7 +58,8 @@ class Positions:
                 right = self._said.pop(event.cause, None)
                 if right is None:
                     right = self._is_right(moved)
-                is_at = _MOVES.get(event.kind, event.value.get("position"))
+                is_tap = event.kind == "tap_moved"
+                is_at = event.value["position"] if is_tap else _MOVES[event.kind]
                 shown = is_at if right else _other(moved, is_at)
                 readings.append(self._tell(t_ms, moved, event.id, shown))
         return readings
@@ -80,7 +84,7 @@ class Positions:
         if done:
             self._said[ident] = said
             return []
-        wished = value["closed"] if command.action == "switch" else value.get("position")
+        wished = value.get({"switch": "closed", "light": "on"}.get(command.action, "position"))
         return [self._tell(t_ms, spec, ident, wished)] if said else []
 
     def _is_right(self, spec: ActuatorSpec) -> bool:
@@ -91,10 +95,9 @@ class Positions:
         give = self._ids.get(spec.id)
         if give is None:
             give = self._desks.setdefault(spec.id, Sequencer(f"{spec.id}/position"))
-        kind = "tap" if spec.target.startswith("transformer/") else "switch"
-        name = {"tap": "position", "switch": "closed"}[kind]
+        variable, name = _KINDS[spec.target.partition("/")[0]]
         value = {"element": spec.target, name: shown, "t_ms": t_ms}
-        return Reading(give(), cause, spec.address, f"{kind}.position", t_ms, t_ms, value, "1")
+        return Reading(give(), cause, spec.address, variable, t_ms, t_ms, value, "1")
 
 
 def _other(spec: ActuatorSpec, shown: Any) -> Any:

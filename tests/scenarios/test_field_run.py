@@ -42,7 +42,7 @@ class Hand:
 
     def start(self, context: Any) -> None:
         self.context = context
-        for variable in ("switch.position", "tap.position", "fault.passage", "line.phases",
+        for variable in ("switch.position", "tap.position", "light.position", "fault.passage", "line.phases",
                          "confirm"):  # fmt: skip
             context.data.event(variable, self.unit)
         for at_ms in self.orders:
@@ -63,14 +63,9 @@ class Hand:
 class World:
     """A run of the street with hands at three units, and what came of it."""
 
-    def __init__(self, folder: Any, patch: pytest.MonkeyPatch, *settings: str) -> None:
-        orders = {
-            LV: {600_000: ("tap.order", LV, {"element": TRAFO, "position": -1})},
-            MV: {5_700_000: ("switch.order", MV, {"element": BREAKER, "closed": False}),
-                 6_000_000: ("switch.order", MV, {"element": BREAKER, "closed": True}),
-                 4_500_000: ("crew.order", TOP, {"element": MANUAL, "work": "open"})},
-            TOP: {},
-        }  # fmt: skip
+    def __init__(
+        self, folder: Any, patch: pytest.MonkeyPatch, scenario: Any, orders: dict[str, Any]
+    ) -> None:
         self.hands = {unit: Hand(unit, given) for unit, given in orders.items()}
         setup, find = UnitsSimulator.setup, hub.find_factory
 
@@ -90,7 +85,6 @@ class World:
 
         patch.setattr(UnitsSimulator, "setup", with_hands)
         patch.setattr(hub, "find_factory", found)
-        scenario = load("street", [*SHORT, "orchestration.coupling=separate", *EYES, *settings])
         self.run = Run(run(scenario, folder=folder, with_report=False).check().folder)
         self.events = self.run.events
 
@@ -110,8 +104,16 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    orders = {
+        LV: {600_000: ("tap.order", LV, {"element": TRAFO, "position": -1})},
+        MV: {5_700_000: ("switch.order", MV, {"element": BREAKER, "closed": False}),
+             6_000_000: ("switch.order", MV, {"element": BREAKER, "closed": True}),
+             4_500_000: ("crew.order", TOP, {"element": MANUAL, "work": "open"})},
+        TOP: {},
+    }  # fmt: skip
+    scenario = load("street", [*SHORT, "orchestration.coupling=separate", *EYES])
     with pytest.MonkeyPatch.context() as patch:
-        return World(tmp_path_factory.mktemp("field") / "run", patch)
+        return World(tmp_path_factory.mktemp("field") / "run", patch, scenario, orders)
 
 
 def test_every_reading_is_stored_by_its_unit_and_none_without_supply(world: World) -> None:
@@ -211,6 +213,28 @@ def test_wrong_phases_show_in_the_truth_and_not_in_the_records(world: World) -> 
         meter = name.replace("terminal/", "meter/") + "/register"
         if meter in volts:
             assert [v is not None for v in volts[meter]] == [p in phases for p in (1, 2, 3)]
+
+
+def test_a_substation_switches_its_lighting_and_sees_the_lamps(tmp_path: Any) -> None:
+    feeder = "lighting/lv4.101/main-street"
+    changes = ["time.duration_h=0.5", "orchestration.coupling=separate", "faults=[]",
+               "lighting.failures=[]", "field.contactors={delay_s: 0.5}"]  # fmt: skip
+    orders = {LV: {600_000: ("light.order", LV, {"element": feeder, "on": True})}}
+    with pytest.MonkeyPatch.context() as patch:
+        world = World(tmp_path / "run", patch, load("lights", changes), orders)
+    (lit,) = world.event("lighting_on", feeder).itertuples()
+    assert world.chain(lit.id) == ["lighting_on", "actuated", "commanded"]
+    assert 600_500 <= lit.t_us / 1000 <= 600_510
+    hand = world.hands[LV]
+    assert [(p["on"], p["t_ms"] // 1000) for p in hand.told("light.position")] == [
+        (False, 0), (True, 600),
+    ]  # fmt: skip
+    segments = [
+        (n.t_ms, n.value) for n in hand.heard if n.variable == "line.phases" and n.t_ms >= 0
+    ]
+    head = {t_ms: sum(v["i_a"]) for t_ms, v in segments if v["element"].endswith("segment-1")}
+    assert all(amps == 0 for t_ms, amps in head.items() if t_ms <= 600_000)
+    assert all(amps > 5 for t_ms, amps in head.items() if t_ms >= 1_200_000)
 
 
 def test_faults_of_the_section_are_named_with_their_path() -> None:

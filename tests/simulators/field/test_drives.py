@@ -80,7 +80,8 @@ def test_what_has_no_such_element_or_value_is_refused() -> None:
         order(8, {"element": TRAFO, "work": "tap", "position": 9}, "crew", DESK, "tlgmu/top"),
     ])  # fmt: skip
     assert [e.value["reason"] for e in outcome.events] == [
-        "no such element: switch/none", "neither open nor closed: 1", "no such tap: 3",
+        "no such element: switch/none", "cannot be done at switch/mv1/1: closed 1",
+        "no such tap: 3",
         "belongs to mvgmu/mv1", "no such element: ", "no such element: line/none",
         "no work of a crew at line/mv1/7: open", "no such tap: 9",
     ]  # fmt: skip
@@ -98,6 +99,23 @@ def test_a_tap_order_reaches_the_grid_as_set_tap() -> None:
         10_001, [], [moved("tap_moved", TRAFO, acted.id, value={"position": -1})]
     ).readings
     assert reading.value == {"element": TRAFO, "position": -1, "t_ms": 10_001}
+
+
+def test_a_lighting_feeder_is_switched_and_tells_it_whoever_did() -> None:
+    feeder = "lighting/lv1/main-street"
+    actuators = build(drive(feeder, closed=False, delay_ms=100), drive())
+    first = told(actuators.step(0, []), "light.position")
+    assert [r.value for r in first] == [{"element": feeder, "on": False, "t_ms": 0}]
+    wrong = [order(1, {"element": feeder, "closed": True}),
+             order(2, {"element": SWITCHES[0], "on": True}, "light")]  # fmt: skip
+    refused = actuators.step(5, wrong)
+    assert [e.kind for e in refused.events] == ["command_refused"] * 2
+    actuators.step(10, [order(3, {"element": feeder, "on": True}, "light")])
+    (acted,) = actuators.step(110, []).actuations
+    assert (acted.target, acted.action, acted.value) == (feeder, "switch_on", None)
+    at_dawn = Event("lighting#2", "", 10**9, "lighting_off", feeder, None)
+    (reading,) = actuators.step(10**6, [], [at_dawn]).readings
+    assert (reading.cause, reading.value["on"]) == ("lighting#2", False)
 
 
 def test_wrong_positions_come_as_often_as_stated_and_contradict_what_is() -> None:
