@@ -32,6 +32,7 @@ from simulators.devices import (
     heat_pumps,
     home_batteries,
     on_one_phase,
+    parse_devices,
     pv_systems,
     read_sessions,
     roofs,
@@ -64,7 +65,7 @@ class Fleet:
 
 
 def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
-    """Return the devices of a scenario; raises ScenarioError for faulty session tables."""
+    """Return the devices of a scenario; raises ScenarioError for whatever is wrong with them."""
     config = scenario.config
     slots, before = config.time.end_ms // SLOT_MS, config.units.history_days * _SLOTS_A_DAY
     sky = Sky(scenario, model)
@@ -96,6 +97,7 @@ def make_fleet(scenario: Scenario, model: GridModel) -> Fleet:
     devices += _thermostats(scenario, customers)
     devices += _appliances(scenario, customers)
     devices += _generators(scenario, model, sky)
+    parse_devices(devices, model.terminal_ids, slots)  # as the simulator will: faults show now
     climate = _climate(weather) if heated and weather is not None else None
     return Fleet(devices, panels, history_w, sky.place, climate, sky.forecasts())
 

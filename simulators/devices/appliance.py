@@ -141,9 +141,8 @@ class ApplianceFleet:
         }
 
     @property
-    def stored_wh(self) -> FloatArray:
+    def stored_wh(self) -> None:
         """Nothing is stored."""
-        return np.zeros_like(self.p_w)
 
     @property
     def due_ms(self) -> int:

@@ -49,9 +49,9 @@ _Why = tuple[str, str]  # identifier of the cause, reason
 class DevicesCore:
     """The fleet, without mosaik.
 
-    ``p_w``, ``q_var``, ``energy_wh`` (drawn since the start, signed), ``loss_wh`` and
-    ``stored_wh`` (0 without a store) are arrays in the order of ``ids``. ``step`` is called with
-    times that never fall; it returns the next tick at which something is due.
+    ``p_w``, ``q_var``, ``energy_wh`` (drawn since the start, signed) and ``loss_wh`` are arrays in
+    the order of ``ids``. ``step`` is called with times that never fall; it returns the next tick at
+    which something is due.
     """
 
     def __init__(
@@ -205,14 +205,14 @@ class DevicesCore:
     def _contents(self) -> list[float | None]:
         stored: list[float | None] = [None] * len(self.ids)
         held = [(self.battery_rows, self.battery.stored_wh.tolist())]
-        held += [
-            (self._group_rows[k], group.stored_wh.tolist()) for k, group in self.groups.items()
-        ]
+        for kind, group in self.groups.items():
+            if (stored_wh := group.stored_wh) is not None:
+                held.append((self._group_rows[kind], stored_wh.tolist()))
         if self.ev.knows_vehicles:
             held.append((self.ev_rows, self.ev.contents_wh))
         for rows, contents_wh in held:
-            for row, stored_wh in zip(rows.tolist(), contents_wh, strict=True):
-                stored[row] = stored_wh
+            for row, content_wh in zip(rows.tolist(), contents_wh, strict=True):
+                stored[row] = content_wh
         return stored
 
     # -- the parts of a step ---------------------------------------------------------------

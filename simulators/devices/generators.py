@@ -92,9 +92,8 @@ class WindFleet(_Ramped):
         return []
 
     @property
-    def stored_wh(self) -> FloatArray:
+    def stored_wh(self) -> None:
         """Nothing is stored."""
-        return np.zeros_like(self.p_w)
 
     def rows(self) -> None:
         """Turbines have no temperatures."""

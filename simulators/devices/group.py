@@ -68,8 +68,8 @@ class Group(Protocol):
         """Work out the powers from now on; return what happened."""
 
     @property
-    def stored_wh(self) -> FloatArray:
-        """Energy stored ``[n]`` [Wh]."""
+    def stored_wh(self) -> FloatArray | None:
+        """Energy stored ``[n]`` [Wh]; None where devices of the kind store nothing."""
 
     def rows(self) -> Mapping[str, Any] | None:
         """Return the columns of table ``thermal`` for the interval that ends now, if any."""
