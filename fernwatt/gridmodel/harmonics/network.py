@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
+from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
 from fernwatt.gridmodel.harmonics.elements import Branches
@@ -158,8 +158,8 @@ class HarmonicNetwork:
         ints = [np.array(part, dtype=np.int64) for part in (phase, neutral, load, columns)]
         return Points(ints[0], ints[1], ints[2], np.array(share, dtype=float), ints[3])
 
-    def _indices(self) -> tuple[IntArray, IntArray]:
-        """Return where each number of ``_grid`` and of the loads stands in the matrix."""
+    def _indices(self) -> IntArray:
+        """Return where each number of ``_grid`` and of the loads goes in the matrix's numbers."""
         nodes = self.branches.nodes
         pairs = (nodes[:, :, None] >= 0) & (nodes[:, None, :] >= 0)
         self._entries = np.flatnonzero(pairs.ravel())
@@ -180,7 +180,11 @@ class HarmonicNetwork:
         ring_a, ring_b = np.repeat(three, 3, axis=1).ravel(), np.tile(three, (1, 3)).ravel()
         row = np.concatenate((a, every, block_a[there], p, p, n, n, ring_a))
         column = np.concatenate((b, every, block_b[there], p, n, p, n, ring_b))
-        return self._place[row], self._place[column]
+        key = self._place[column] * self._n + self._place[row]
+        stored, where = np.unique(key, return_inverse=True)
+        starts = np.searchsorted(stored, np.arange(self._n + 1) * self._n)
+        self._pattern = (stored % self._n, starts)
+        return where
 
     def _block_rows(self) -> list[int]:
         net = self._circuit.model.net
@@ -226,12 +230,14 @@ class HarmonicNetwork:
             blocks.append(block)
         return blocks
 
-    def _matrix(self, number: int, load_s: ComplexArray | None) -> coo_array:
+    def _matrix(self, number: int, load_s: ComplexArray | None) -> csc_array:
         own = np.zeros(len(self.points.phase), dtype=complex) if load_s is None else load_s
         four = own[self._with_neutral]
         ring = own[self._between].mean(axis=1)[:, None, None] * (np.eye(3) - 1.0 / 3.0)
         values = np.concatenate((self._grid[number], four, -four, -four, four, ring.ravel()))
-        return coo_array((values, self._index), shape=(self._n, self._n)).tocsc()
+        size = len(self._pattern[0])
+        real, imag = (np.bincount(self._index, part, size) for part in (values.real, values.imag))
+        return csc_array((real + 1j * imag, *self._pattern), shape=(self._n, self._n))
 
     def _injected(self, drawn_a: ComplexArray) -> ComplexArray:
         right = np.zeros(self._n, dtype=complex)
