@@ -49,7 +49,7 @@ STRANGER = """\
 fernwatt: 1
 name: stranger
 time: {start: "2016-04-20T10:00:00Z", duration_h: 1}
-grid: {source: {simbench: 1-LV-rural1--0-sw}}
+grid: {source: {simbench: 1-LV-rural1--0-sw}, solver: balanced}
 units: {history_days: 0}
 simulators:
   stranger:

@@ -27,6 +27,7 @@ SLOW = [
     {"simbench": "1-MV-rural--0-sw"},
     {"simbench": "1-MV-urban--0-sw"},
     {"simbench": "1-MV-comm--0-sw"},
+    {"simbench": "1-MVLV-urban-all-0-sw"},
     {"pandapower": "mv_oberrhein"},
     {"pandapower": "case33bw"},
     {"pandapower": "create_kerber_landnetz_freileitung_1"},
