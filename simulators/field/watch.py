@@ -79,9 +79,10 @@ class Watch:
         return min(due) if due else None
 
     def see(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Take what was seen at the places, ``{t_us, cause, i_re[m][3], i_im, v_re, v_im}`` each.
+        """Take what was seen at the places: ``{t_us, cause, i_re[m][3], i_im, v_re, v_im}`` each.
 
-        SimulationError for another number of places.
+        Voltages are to earth, and ``n_re[m]``, ``n_im`` (or not given) the neutral's: sensors
+        measure against it. SimulationError for another number of places.
         """
         for item in items:
             i_a, v_v = (_phasors(item, name) for name in ("i", "v"))
@@ -92,7 +93,8 @@ class Watch:
             rows = self._at_indicators
             self._indicators.observe(t_us, i_a[rows], v_v[rows], str(item["cause"]))
             rows, t_ms = self._at_sensors, -(-t_us // _US)
-            self._sensors.observe(t_ms, v_v[rows], i_a[rows], self._air.at(t_ms))
+            star_v = v_v[rows] - _neutral(item, self._count)[rows, None]
+            self._sensors.observe(t_ms, star_v, i_a[rows], self._air.at(t_ms))
 
     def sample(self, t_ms: int) -> tuple[list[Reading], list[PassageTruth]]:
         """Go on to ``t_ms``; return what is told, and what is true of it."""
@@ -130,3 +132,11 @@ def _phasors(item: Mapping[str, Any], name: str) -> ComplexArray:
     real, imaginary = (np.asarray(item[f"{name}_{part}"], dtype=float) for part in ("re", "im"))
     phasors: NDArray[np.complex128] = real.reshape(-1, 3) + 1j * imaginary.reshape(-1, 3)
     return phasors
+
+
+def _neutral(item: Mapping[str, Any], count: int) -> ComplexArray:
+    if "n_re" not in item:
+        return np.zeros(count, dtype=complex)
+    real, imaginary = (np.asarray(item[name], dtype=float) for name in ("n_re", "n_im"))
+    neutral: ComplexArray = real + 1j * imaginary
+    return neutral

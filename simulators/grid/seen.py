@@ -119,6 +119,17 @@ class Places:
             i_a[rows], v_v[rows] = others[0][of], others[1][of]
         return i_a, v_v
 
+    def neutral(self, state: GridState) -> ComplexArray:
+        """Return the voltage of the neutral conductor to earth ``[m]`` [V], 0 where there is none.
+
+        What others show is to the neutral already.
+        """
+        n_v = np.zeros(len(self.places), dtype=complex)
+        if state.conductors is not None:
+            n_v = np.asarray(state.conductors.v_node_v[self._bus, 3])
+            n_v[self._at["other"][0]] = 0.0
+        return n_v
+
     def _of_grid(self, state: GridState) -> tuple[ComplexArray, ComplexArray]:
         i_a = np.zeros((len(self.places), 3), dtype=complex)
         conductors = state.conductors

@@ -113,7 +113,8 @@ class Incidents:
     def take_seen(self) -> list[dict[str, Any]]:
         """Return what was seen at the watched places since the last time, a snapshot each change.
 
-        ``{t_us, cause, i_re[m][3], i_im, v_re, v_im}`` [A, V], holding from ``t_us`` on.
+        ``{t_us, cause, i_re[m][3], i_im, v_re, v_im, n_re[m], n_im}`` [A, V], holding from ``t_us``
+        on; n is the neutral's voltage.
         """
         seen, self._seen = self._seen, []
         return seen
@@ -124,7 +125,9 @@ class Incidents:
         lights = self._plant.lights
         segments = None if lights is None else lights.segment_phasors()
         i_a, v_v = places.phasors(self._plant.state, segments)
-        return {"i_re": i_a.real, "i_im": i_a.imag, "v_re": v_v.real, "v_im": v_v.imag}
+        parts = {"i": i_a, "v": v_v, "n": places.neutral(self._plant.state)}
+        seen = {f"{name}_re": part.real for name, part in parts.items()}
+        return seen | {f"{name}_im": part.imag for name, part in parts.items()}
 
     def _protect(self, t_us: int) -> str:
         if self._protection is None:

@@ -10,8 +10,10 @@ import pytest
 from fernwatt.gridmodel import load_grid
 from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.feeding import feeding
+from fernwatt.gridmodel.phases import PhaseRule, assign_phases, connect_phases
 from fernwatt.gridmodel.solvers import make_solver
 from simulators.field.indicators import parse_indicators
+from simulators.field.sensors import parse_sensors
 from simulators.field.watch import Air, Watch
 from simulators.grid.incidents import make_incidents
 from simulators.grid.news import News
@@ -97,3 +99,37 @@ def test_in_a_compensated_grid_the_residual_active_current_still_points_to_the_f
     # a threshold alone would not tell: healthy feeders' capacitances carry residual current too
     assert len(behind) > len(ahead)
     assert behind | ahead == set(night.shown)
+
+
+def test_ideal_sensors_measure_the_power_that_flows_however_unbalanced() -> None:
+    record = load_grid({"simbench": "1-LV-semiurb4--0-sw"})
+    grid = connect_phases(record, assign_phases(record, PhaseRule(9_000, 1.0), seed=1))
+    earthing = Earthing(customer_ohm=float("inf"))
+    ends = [(t.id, 1) for t in grid.transformers] + [(line.id, 0) for line in grid.lines]
+    places = [{"id": f"{name}@{end}", "element": name, "end": end} for name, end in ends]
+    plant = Plant(grid, Solutions(grid, make_solver("four-wire", grid, earthing), earthing))
+    incidents = make_incidents(plant, News(), {"watch": places})
+    ideal = {"accuracy_class": 0.0, "resolution_v": 0.0, "resolution_a": 0.0}
+    sensors = parse_sensors([{"id": f"s/{p['id']}", "place": p["id"], **ideal} for p in places])
+    watch = Watch([p["id"] for p in places], [], sensors, 1, Air([20.0], 1))
+    shape = (len(grid.terminals), 3)
+    plant.draw(np.full(shape, 900.0), np.full(shape, 300.0))
+    incidents.settle(0, "")
+    watch.see(incidents.take_seen())
+    readings, _ = watch.sample(0)
+    told = {(r.value["element"], r.value["end"]): r.value for r in readings}
+    state = plant.state
+    flows = {(t.id, 1): (state.transformer.p_to_w[n], state.transformer.q_to_var[n])
+             for n, t in enumerate(grid.transformers)}  # fmt: skip
+    flows |= {(line.id, 0): (state.line.p_from_w[n], state.line.q_from_var[n])
+              for n, line in enumerate(grid.lines)}  # fmt: skip
+    neutral_v = np.abs(state.conductors.v_node_v[:, 3]).max()
+    assert neutral_v > 3.0  # so it matters against what is measured
+    for place, (p_w, q_var) in flows.items():
+        # to the last digit that is shown
+        assert sum(told[place]["p_w"]) == pytest.approx(p_w, abs=0.3)
+        assert sum(told[place]["q_var"]) == pytest.approx(q_var, abs=0.3)
+    row = {bus.id: n for n, bus in enumerate(grid.buses)}
+    for line in grid.lines:
+        volts = state.conductors.v_bus_v[row[line.from_bus]]
+        assert told[line.id, 0]["v_v"] == pytest.approx(volts, rel=1e-9)
