@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
-from analysis.plot import communication, diagram, events, series, supply
+from analysis.plot import communication, diagram, events, lighting, series, supply
 from analysis.plot.style import STYLE, Picture
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class Plots:
     def supply(self) -> Picture:
         """Customers without supply and dark nodes over time, around the faults."""
         return self._draw(supply.supply)
+
+    def lighting(self) -> Picture:
+        """Power [W] and dark lamps of public lighting, by segment or feeder."""
+        return self._draw(lighting.lighting)
 
     def latency(self) -> Picture:
         """Share of messages [%] within a delay [ms], by flow."""

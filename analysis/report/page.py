@@ -60,6 +60,8 @@ _CAPTIONS = {
         [%]; dashed: 100 %, where near.""",
     "supply": """Customers without supply, and nodes of the network without power. Dotted: a
         fault begins.""",
+    "lighting": """Public lighting, by segment: mean power of each recording interval with its part
+        of the cable [W], and lamps that ought to burn and do not.""",
     "requests": """Requests of the Data Interface whose outcome is known, by variable and result,
         the eight most frequent variables.""",
     "diagram": """Single-line diagram in the interval of the largest exchange with the upstream
@@ -80,6 +82,7 @@ _FIGURES = (  # section, method of run.plot, title, whether it takes the whole w
     ("grid", "loading", "Loading", False),
     ("grid", "storage", "State of charge", False),
     ("grid", "supply", "Supply", True),
+    ("grid", "lighting", "Public lighting", True),
     ("grid", "diagram", "Grid at the peak", True),
     ("communication", "latency", "Latency", False),
     ("communication", "delay_parts", "Where the time goes", False),
@@ -210,11 +213,13 @@ def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _figures(run: Run) -> dict[str, list[Figure]]:
+    from analysis.plot.lighting import is_lit
     from analysis.plot.supply import was_interrupted
 
+    shown = {"supply": was_interrupted, "lighting": is_lit}
     figures: dict[str, list[Figure]] = {}
     for section, name, heading, wide in _FIGURES:
-        if name == "supply" and not was_interrupted(run):
+        if name in shown and not shown[name](run):
             continue
         draw: Callable[[], Picture] = getattr(run.plot, name)
         figure = Figure(name, heading, " ".join(_CAPTIONS[name].split()), draw().svg(name), wide)

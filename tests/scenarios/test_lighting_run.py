@@ -82,7 +82,7 @@ def test_dusk_switches_when_the_sun_is_where_it_has_to_be(found):
     height = pvlib.solarposition.get_solarposition(around, *place)["elevation"].to_numpy()
     assert height[0] > -4.0 > height[1]
     table = found.series("lighting")
-    before = table[table["time"] + pd.Timedelta(minutes=15) <= on.time]
+    before = table[table["time"] + pd.Timedelta(minutes=1) <= on.time]
     assert len(before)
     assert (before[["p_w", "due", "lit"]].to_numpy() == 0.0).all()
     after = table[(table["time"] > on.time) & (table["t_ms"] < 2.5 * H_MS)]
@@ -102,10 +102,10 @@ def test_the_books_close_with_lamps(found):
     drawn = devices + lighting - system["p_unmet_w"]
     gap = system["p_import_w"] - drawn - system["p_loss_w"]
     assert gap.abs().max() < 1e-6 * system["p_import_w"].max()
-    assert system["p_unmet_w"].drop(DIP_MS).abs().max() < 1e-3
+    assert system["p_unmet_w"][system.index < DIP_MS].abs().max() < 1e-3
+    assert system["p_unmet_w"][DIP_MS] > 100.0
     assert lighting.max() > 0.03 * system["p_import_w"].max()
-    hours = lighting.sum() * 0.25
-    assert found.kpis["lighting_wh"]["value"] == pytest.approx(hours)
+    assert found.kpis["lighting_wh"]["value"] == pytest.approx(lighting.sum() / 60)
 
 
 @pytest.mark.requirement("GR-04")
@@ -156,6 +156,7 @@ def test_a_dip_leaves_led_alone_and_halides_dark_for_eight_minutes(found):
     assert found.kpis["lamp_availability_percent"]["value"] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_other_couplings_and_processes_give_the_same_bytes(folder, tmp_path):
     more = ["orchestration.coupling=separate", "orchestration.processes=[grid]"]
     other = run(tmp_path, "second", "lights", *SHORT, *more, hash_seed=4242)
@@ -165,6 +166,7 @@ def test_other_couplings_and_processes_give_the_same_bytes(folder, tmp_path):
     assert [n for n in names[0] if (folder / n).read_bytes() != (other / n).read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_balanced_and_four_wire_tell_the_same_of_lamps(tmp_path):
     settings = ["time.duration_h=1", "units.history_days=0", f"lighting={EVENING}"]
     told = {}
