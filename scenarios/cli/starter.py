@@ -74,6 +74,8 @@ def _line(active: bool, text: str, meaning: str) -> str:
 
 def _flow(value: Any) -> str:
     """Return a value as it stands behind its key."""
+    if isinstance(value, BaseModel):
+        return _flow(value.model_dump(by_alias=True))
     if isinstance(value, list):
         return f"[{', '.join(_flow(item) for item in value)}]"
     if isinstance(value, dict):
