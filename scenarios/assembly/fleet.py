@@ -21,6 +21,7 @@ from scenarios.schema.vehicles import ElectricVehicles
 from simulators.devices import (
     HeatPumpPlan,
     PvSystem,
+    SessionStatistics,
     VehiclePlan,
     Weather,
     appliances,
@@ -251,11 +252,18 @@ def _vehicles(scenario: Scenario, owners: Mapping[str, str]) -> list[dict[str, A
         seed=config.seed,
         p_max_w=wanted.p_max_w,
         p_min_w=wanted.least_w,
+        statistics=_statistics(wanted),
         sessions=sessions,
         vehicles=known,
         p_discharge_w=wanted.v2g.p_max_w if wanted.v2g is not None else 0.0,
     )
     return on_one_phase(points, config.seed) if wanted.phases == 1 else points
+
+
+def _statistics(wanted: ElectricVehicles) -> SessionStatistics:
+    given = wanted.sessions.statistics.model_dump()
+    pairs = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return SessionStatistics(**(given | pairs))
 
 
 def _vehicle_plan(wanted: ElectricVehicles) -> VehiclePlan | None:

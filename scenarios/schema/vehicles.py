@@ -9,11 +9,56 @@ from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.base import Positive, Section, Share, Zone
 
-__all__ = ["ElectricVehicles", "Sessions", "V2g", "Vehicle"]
+__all__ = ["ElectricVehicles", "Sessions", "Statistics", "V2g", "Vehicle"]
 
 _V = 230.0
 _Efficiency = Annotated[float, Field(gt=0, le=1)]
 _Point = Annotated[list[Share], Field(min_length=2, max_length=2)]
+
+
+_Hours = Annotated[list[Annotated[float, Field(ge=0, le=48)]], Field(min_length=2, max_length=2)]
+
+
+class Statistics(Section):
+    """Marginals of home charging; pairs are mean and standard deviation, hours local time."""
+
+    per_day: Share = Field(default=0.63, description="Probability of a session on a day.")
+    arrival_h: _Hours = Field(
+        default_factory=lambda: [19.6, 2.2], description="Arrival [h], normal; mean, deviation."
+    )
+    arrival_limits_h: _Hours = Field(
+        default_factory=lambda: [14.0, 25.0],
+        description="Arrivals lie within [h]; 24 and more is after midnight.",
+    )
+    departure_h: _Hours = Field(
+        default_factory=lambda: [8.2, 1.3],
+        description="Departure on the next day [h], normal; mean, deviation.",
+    )
+    departure_limits_h: _Hours = Field(
+        default_factory=lambda: [5.0, 12.0], description="Departures lie within [h]."
+    )
+    energy_wh: Annotated[list[Positive], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: [15_000.0, 12_000.0],
+        description="Energy at the socket [Wh], gamma; mean, deviation.",
+    )
+    energy_max_wh: Positive = Field(default=80_000.0, description="No session asks for more [Wh].")
+    margin: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.9, description="Nor for more than this share of what the stay allows."
+    )
+    timezone: Zone = Field(default="Europe/Berlin", description="Zone of the hours.")
+
+    @field_validator("arrival_limits_h", "departure_limits_h")
+    @classmethod
+    def _ordered(cls, values: list[float]) -> list[float]:
+        if values[0] > values[1]:
+            raise ValueError("the smallest comes first")
+        return values
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.arrival_limits_h[1] >= 24.0 + self.departure_limits_h[0]:
+            raise ValueError("departure_limits_h: departures can lie before arrivals")
+        return self
 
 
 class Sessions(Section):
@@ -28,6 +73,11 @@ class Sessions(Section):
     zone: Zone | None = Field(
         default=None,
         description="Time zone of a file's times that have none: Z, +01:00 or Europe/Berlin.",
+    )
+    statistics: Statistics = Field(
+        default_factory=Statistics,
+        description="What is drawn without a file. Defaults: Dutch and Norwegian homes, see "
+        "docs/models/devices.md.",
     )
 
     @model_validator(mode="after")

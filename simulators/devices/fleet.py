@@ -121,7 +121,7 @@ def charging_points(
     for statistics that cannot be.
     """
     what = statistics or SessionStatistics()
-    what.check("devices.ev.sessions")
+    what.check("devices.ev.sessions.statistics")
     gives = {"p_discharge_w": p_discharge_w} if p_discharge_w else {}
     return [
         {

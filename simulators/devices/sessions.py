@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.streams import stream
 from fernwatt.timebase import Clock
+from simulators.devices.instants import zone_of
 from simulators.devices.vehicles import Car
 
 __all__ = ["Session", "SessionStatistics", "sample_sessions"]
@@ -57,8 +57,8 @@ class SessionStatistics:
             message = "departures can lie before arrivals"
             faults.append(Fault(f"{path}.departure_limits_h", message, "keep the limits apart"))
         try:
-            ZoneInfo(self.timezone)
-        except (KeyError, ValueError, OSError):
+            zone_of(self.timezone)
+        except ValueError:
             faults.append(Fault(f"{path}.timezone", f"there is no time zone {self.timezone!r}"))
         if faults:
             raise ScenarioError(faults)
@@ -81,7 +81,7 @@ def sample_sessions(
     comes; it asks for no more than makes it full.
     """
     what = statistics or SessionStatistics()
-    zone = ZoneInfo(what.timezone)
+    zone = zone_of(what.timezone)
     first = clock.start.astimezone(zone).date() - timedelta(days=1)
     days = (clock.at(end_ms).astimezone(zone).date() - first).days + 1
     rng = stream(seed, "devices", f"{device}/sessions")

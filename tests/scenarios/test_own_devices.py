@@ -123,3 +123,17 @@ def test_what_a_device_would_refuse_is_refused_at_validation(tmp_path, monkeypat
     monkeypatch.setattr(fleet, "home_batteries", broken)
     with pytest.raises(ScenarioError, match="initial_wh: must be at least 0 and at most"):
         validate("street", ["grid.source={simbench: 1-LV-rural1--0-sw}"])
+
+
+def test_statistics_of_ones_own_are_drawn_from(tmp_path) -> None:
+    wanted = "{per_day: 1.0, arrival_h: [16.0, 0.0], timezone: Z, energy_wh: [5000.0, 100.0]}"
+    made = scenario(
+        tmp_path, f"devices.ev={{share: 1.0, sessions: {{statistics: {wanted}}}}}"
+    )  # fmt: skip
+    devices = assemble(made).params["devices"]["devices"]
+    visits = [visit for d in devices if d["kind"] == "ev" for visit in d["sessions"]]
+    coming = [visit for visit in visits if visit["arrival_ms"] > 0]
+    assert len(coming) > 10
+    assert {visit["arrival_ms"] % 86_400_000 for visit in coming} == {6 * 3_600_000}
+    energies = np.array([visit["energy_wh"] for visit in coming])
+    assert energies.mean() == pytest.approx(5_000.0, rel=0.03)
