@@ -81,7 +81,7 @@ class Actuators:
     ) -> Outcome:
         """Take new commands, and what happened in the grid; carry out what is due."""
         outcome = Outcome()
-        outcome.readings += self.positions.hear(t_ms, happened)
+        outcome.readings, outcome.events = self.positions.hear(t_ms, happened)
         noticed = [] if self._desk is None else self._desk.hear(t_ms, happened, self._ours)
         for command in (*commands, *noticed):
             spec = self._find(command)

@@ -29,6 +29,7 @@ from simulators.field.accuracy import (
     rounded,
 )
 from simulators.field.plantview import PlantView
+from simulators.field.quality import QualityMeters
 from simulators.field.specs import InstrumentSpec
 
 __all__ = ["Conductors", "Windows"]
@@ -115,6 +116,9 @@ class Windows:
         self._next_ms = self._clocks.first()
         self._begun_ms = np.full(len(specs), -1, dtype=np.int64)
         self._begun = np.zeros((len(specs), 4))
+        ideal = [spec.accuracy_class == 0.0 for spec in specs]
+        places = channels.target[self._numbers]
+        self._quality = QualityMeters([s.id for s in specs], ideal, places, view, seed)
 
     @property
     def due_ms(self) -> int | None:
@@ -148,6 +152,11 @@ class Windows:
             spec, record = channels.specs[numbers[k]], {"v_v": values[k]}
             name, stamp = give(int(channels.rows[numbers[k]])), int(stamps[k])
             readings.append(Reading(name, "", spec.id, "voltage.mean", t_ms, stamp, record, "1"))
+        for k, record in zip(due[whole].tolist(), self._quality.records(due[whole]), strict=False):
+            row = int(self._numbers[k])
+            name, stamp = give(int(channels.rows[row])), int(stamps[due == k][0])
+            ident = channels.specs[row].id
+            readings.append(Reading(name, "", ident, "voltage.quality", t_ms, stamp, record, "1"))
         return readings
 
 

@@ -39,6 +39,9 @@ class PlantView:
         self.conductors = np.zeros((3, self._n, 3))
         self._squares, self._held = np.zeros((self._n, 4)), np.zeros((self._n, 4))
         self.energised = np.ones(places, dtype=bool)
+        # offered where the scenario asks for it: of the last ten minutes, and of the instant
+        self.quality: Mapping[str, Any] | None = None
+        self.frequency_hz: float | None = None
         self._device_w, self._energy_wh = np.zeros(len(devices)), np.zeros(len(devices))
         self.stored_wh: list[float | None] = [None] * len(devices)
 
@@ -50,6 +53,7 @@ class PlantView:
         if list(sides["ids"]) != self._transformers:
             raise SimulationError("the grid's transformers are not those of the instruments")
         self._t_ms = state["t_ms"]
+        self.quality, self.frequency_hz = state.get("quality"), state.get("frequency_hz")
         self._p_w = np.concatenate((_total(state["p_w"]), np.asarray(sides["p_w"], dtype=float)))
         self._import_wh = _joined(state, sides, "import_wh")
         self._export_wh = _joined(state, sides, "export_wh")

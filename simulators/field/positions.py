@@ -36,15 +36,19 @@ class Positions:
             if spec.misreport_probability
         }
         self._said: dict[str, bool] = {}
+        self._wrong: set[str] = set()
         self._begun = False
 
     def drive(self, element: str) -> ActuatorSpec | None:
         """Return the drive of an element, None where there is none."""
         return self._specs.get(element)
 
-    def hear(self, t_ms: int, happened: Iterable[Event]) -> list[Reading]:
-        """Return what is told of what happened in the grid, and at first all positions."""
-        readings = []
+    def hear(self, t_ms: int, happened: Iterable[Event]) -> tuple[list[Reading], list[Event]]:
+        """Return what is told of what happened in the grid, and at first all positions.
+
+        And events of what is told wrongly of others' moves; those of commands have theirs.
+        """
+        readings, wrong = [], []
         if not self._begun:
             self._begun = True
             for spec in self._specs.values():
@@ -62,7 +66,12 @@ class Positions:
                 is_at = event.value["position"] if is_tap else _MOVES[event.kind]
                 shown = is_at if right else _other(moved, is_at)
                 readings.append(self._tell(t_ms, moved, event.id, shown))
-        return readings
+                if not right and event.cause not in self._wrong:
+                    what = {"done": is_at, "said": shown}
+                    ident = self._ids[moved.id]()
+                    wrong.append(Event(ident, event.id, t_ms * 1000, "misreported", moved.id, what))
+                self._wrong.discard(event.cause)
+        return readings, wrong
 
     def ordered(
         self, t_ms: int, spec: ActuatorSpec, command: Command, ident: str, fate: tuple[bool, bool]
@@ -83,6 +92,8 @@ class Positions:
             return []
         if done:
             self._said[ident] = said
+            if not said:
+                self._wrong.add(ident)
             return []
         wished = value.get({"switch": "closed", "light": "on"}.get(command.action, "position"))
         return [self._tell(t_ms, spec, ident, wished)] if said else []

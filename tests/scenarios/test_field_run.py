@@ -27,6 +27,7 @@ EYES = (
     f"field.sensors=[{{at: [{TRAFO}], end: 1, period_s: 300, window_s: 60}}]",
     f"field.taps=[{{at: [{TRAFO}], step_s: 4, delay_s: 1}}]",
     f"field.drives={{delay_s: 3, also: [{BREAKER}]}}",
+    "grid.quality={places: lv, harmonics: false}",
     "crews={count: 1, notice_min: 5, repair_h: 0.2, switch_min: 4}",
     f"faults=[{{at_h: 0.6, line: {LINE}, kind: three-phase, position: 0.4}}]",
 )
@@ -42,8 +43,8 @@ class Hand:
 
     def start(self, context: Any) -> None:
         self.context = context
-        for variable in ("switch.position", "tap.position", "light.position", "fault.passage", "line.phases",
-                         "confirm"):  # fmt: skip
+        for variable in ("switch.position", "tap.position", "light.position", "fault.passage",
+                         "line.phases", "confirm"):  # fmt: skip
             context.data.event(variable, self.unit)
         for at_ms in self.orders:
             context.set_timer(str(at_ms), at_ms)
@@ -193,6 +194,28 @@ def test_a_remote_switch_answers_with_its_position_and_a_manual_one_by_its_crew(
     assert chain == [
         "switch_opened", "actuated", "crew_done", "crew_arrived", "crew_sent", "commanded",
     ]  # fmt: skip
+
+
+def test_ten_minute_means_of_meters_are_those_of_the_plants_own_books(world: World) -> None:
+    quality = world.run.series("quality")
+    grid = json.loads((world.run.folder / "grid.json").read_text())
+    truth = world.run.series("truth")
+    crossed = set(truth[truth["kind"] == "wiring"]["element"])
+    bus_of = {t["id"]: t["bus"] for t in grid["terminals"] if t["id"] not in crossed}
+    at = {(row.t_ms, row.place): row for row in quality.itertuples()}
+    readings = world.run.series("reading")
+    errors = []
+    for row in readings[readings["variable"] == "voltage.mean"].itertuples():
+        name = row.instrument.replace("meter/", "terminal/").removesuffix("/register")
+        if name not in bus_of:
+            continue
+        true = at[row.t_sample_ms - 600_000, bus_of[name]]
+        for phase, told in enumerate(json.loads(row.record)["v_v"], 1):
+            if told is not None:
+                errors.append(told / getattr(true, f"v_{phase}_v") - 1)
+    assert len(errors) > 250
+    assert max(map(abs, errors)) < 0.02  # the largest class
+    assert abs(sum(errors) / len(errors)) < 0.002
 
 
 def test_wrong_phases_show_in_the_truth_and_not_in_the_records(world: World) -> None:

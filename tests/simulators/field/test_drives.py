@@ -144,11 +144,15 @@ def test_wrong_positions_come_as_often_as_stated_and_contradict_what_is() -> Non
     assert failed == pytest.approx(800, abs=70)
     assert wrong == pytest.approx(500, abs=60)
     # a relay's move can be reported wrongly as well
-    shown = [
-        actuators.step(10**7 + n, [], [moved("switch_opened", SWITCHES[0], "relay", n)]).readings[0]
+    outcomes = [
+        actuators.step(10**7 + n, [], [moved("switch_opened", SWITCHES[0], "relay", n)])
         for n in range(800)
     ]
-    assert sum(r.value["closed"] for r in shown) == pytest.approx(200, abs=45)
+    shown = [outcome.readings[0].value["closed"] for outcome in outcomes]
+    assert sum(shown) == pytest.approx(200, abs=45)
+    assert [[e.kind for e in o.events] for o in outcomes] == [
+        ["misreported"] if wrong else [] for wrong in shown
+    ]
 
 
 def test_a_crew_switches_what_has_no_drive_and_says_what_it_did() -> None:
