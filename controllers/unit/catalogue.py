@@ -165,5 +165,7 @@ CATALOGUE = Catalogue(
                  fields=("element", "on")),
         Variable("light.position", 41, "record", "1", "unit", (), 8 * DAY_MS,
                  fields=("element", "on", "t_ms")),
+        Variable("voltage.quality", 42, "record", "1", "customer", _METERING, 8 * DAY_MS,
+                 field="MHAI.ThdPhV", fields=("thd_percent", "pst", "u2_percent", "hz")),
     )
 )  # fmt: skip

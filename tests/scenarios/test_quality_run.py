@@ -95,6 +95,27 @@ def test_a_street_of_chargers(tmp_path):
             assert path.read_bytes() == (first / "series" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
+def test_meters_measure_what_the_plant_offers(tmp_path):
+    folder = run(
+        tmp_path, "run4", FOUR, "time.duration_h=1", "units.history_days=1",
+        "field.meters.window_s=600", "grid.quality.places=lv",
+        "grid.frequency.series=[[0, 50.0], [900, 49.7], [2000, 50.1]]",
+    )  # fmt: skip
+    reading, quality = table(folder, "reading"), table(folder, "quality")
+    told = reading[reading["variable"] == "voltage.quality"]
+    values = [json.loads(text) for text in told["record"]]
+    assert len(told) > 100
+    hz = np.array([value["hz"] for value in values])
+    true = np.select([told["t_sample_ms"] < 900_000, told["t_sample_ms"] < 2_000_000], [50.0, 49.7],
+                     50.1)  # fmt: skip
+    assert np.abs(hz - true).max() <= 0.0506
+    shown = np.array([v["thd_percent"] for v in values if "thd_percent" in v], dtype=float)
+    assert np.isfinite(shown).any(axis=1).all()
+    most = quality[[f"thd_{k}_percent" for k in (1, 2, 3)]].to_numpy(float).max()
+    assert 0.05 < np.nanmedian(shown) <= 1.05 * most
+
+
 def refused(*settings: str) -> str:
     with pytest.raises(ScenarioError) as caught:
         assemble(load("street", ["units.history_days=1", "time.duration_h=1", *settings]))
