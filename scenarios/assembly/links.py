@@ -52,7 +52,7 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         if unit["kind"] == "provider"
     ]
     return {
-        "nodes": _nodes(hierarchy, round(wanted.battery_s * 1000)),
+        "nodes": _nodes(hierarchy, model, wanted),
         "media": media,
         "links": links,
         "overrides": {name: dict(changes) for name, changes in wanted.technologies.items()},
@@ -61,19 +61,21 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
     }
 
 
-def _nodes(hierarchy: Hierarchy, battery_ms: int) -> list[Spec]:
-    """Return a node for each unit; those in houses hang on the house's supply."""
+def _nodes(hierarchy: Hierarchy, model: GridModel, wanted: Network) -> list[Spec]:
+    """Return a node for each unit: in houses on their supply, in substations on their busbar's."""
     at = {dmu: terminal for dmu, _, terminal in hierarchy.plants}
     for houses in hierarchy.houses.values():
         for house in houses:
             at.update(dict.fromkeys((house.meter, house.cmu, *house.dmus), house.terminal))
+    battery_ms = dict.fromkeys(at, round(wanted.battery_s * 1000))
+    busbar = {area.id: area.bus for area in model.areas}
+    for unit in hierarchy.units:
+        if unit["kind"] in ("lvgmu", "mvgmu"):
+            at[unit["id"]] = busbar.get(unit["area"], "")
+            battery_ms[unit["id"]] = round(wanted.substation_battery_s * 1000)
     return [
-        {
-            "id": unit["id"],
-            "terminal": at.get(unit["id"]),
-            "battery_ms": battery_ms if unit["id"] in at else 0,
-        }
-        for unit in hierarchy.units
+        {"id": ident, "terminal": at.get(ident) or None, "battery_ms": battery_ms.get(ident, 0)}
+        for ident in (unit["id"] for unit in hierarchy.units)
     ]
 
 

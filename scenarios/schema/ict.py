@@ -46,6 +46,10 @@ class Network(Section):
     battery_s: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="How long a customer's node lives without supply [s]."
     )
+    substation_battery_s: Annotated[float, Field(ge=0)] = Field(
+        default=14_400.0,
+        description="How long the nodes of a substation live without its busbar's supply [s].",
+    )
     technologies: dict[str, dict[str, bool | int | float | str | list[float]]] = Field(
         default_factory=dict, description="Other values for parameters of a technology."
     )

@@ -1,4 +1,4 @@
-"""Which terminals are supplied and which conductors are continuous, and what changed of it."""
+"""Which terminals and busbars are supplied, which conductors continuous, and what changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class Continuity:
 
     A line is continuous when all poles of the switches at its ends are closed and its conductors
     ``whole``, energised when voltage reaches it over one of them; a switch is continuous when all
-    its ``poles`` ``[n_switches, 3]``, which others move, are closed.
+    its ``poles`` ``[n_switches, 3]``, which others move, are closed. The busbars are those of the
+    substations: what the areas hang on.
     """
 
     def __init__(self, model: GridModel, poles: BoolArray) -> None:
@@ -32,10 +33,13 @@ class Continuity:
         self._side_of = (
             self._switch_bus[self._at_lines] == self._line_ends[self._line_of, 1]
         ).astype(int)
+        busbars = sorted({area.bus for area in model.areas}, key=str.encode)
+        self._busbars = np.array([row[bus] for bus in busbars], dtype=int)
         self._elements = [
             *(terminal.id for terminal in model.terminals),
             *(line.id for line in model.lines),
             *(switch.id for switch in model.switches),
+            *busbars,
         ]
         self.whole = np.ones(len(model.lines), dtype=bool)
         self._known: np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None = None
@@ -50,9 +54,12 @@ class Continuity:
         terminals = live[self._terminal_bus]
         if state.conductors is not None:
             terminals = state.conductors.terminal_live
-        energised = np.concatenate((terminals, line_live, live[self._switch_bus]))
+        energised = np.concatenate(
+            (terminals, line_live, live[self._switch_bus], live[self._busbars])
+        )
         lines = self._ends_with(closed).all(axis=1) & self.whole
-        continuous = np.concatenate((np.ones(n, bool), lines, closed))
+        whole = np.ones(len(self._busbars), bool)
+        continuous = np.concatenate((np.ones(n, bool), lines, closed, whole))
         now = np.stack((energised, continuous), axis=1)
         if self._known is None:
             rows = np.arange(len(now))

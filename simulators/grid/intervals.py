@@ -65,8 +65,10 @@ class Intervals:
         self._count(t_ms)
         self._state = state
         line, transformer = state.line, state.transformer
-        system = (state.p_slack_w, state.q_slack_var, state.p_terminals_w.sum(), state.p_loss_w)
-        system = (*system, p_unmet_w)
+        p_terminals_w = float(state.p_terminals_w.sum())
+        system = (
+            state.p_slack_w, state.q_slack_var, p_terminals_w, state.p_loss_w, p_unmet_w
+        )  # fmt: skip
         self._values = np.concatenate(
             (
                 line.p_from_w, transformer.p_from_w, line.p_to_w, transformer.p_to_w,

@@ -22,7 +22,7 @@ T = TypeVar("T", MediumTechnology, LinkTechnology)
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A node; one with a ``terminal`` is supplied there and lives ``battery_ms`` without."""
+    """A node; with a ``terminal``, or busbar, it is fed there, and lives ``battery_ms`` without."""
 
     id: str
     terminal: str | None

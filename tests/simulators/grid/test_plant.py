@@ -152,7 +152,8 @@ def test_supply_is_complete_at_first_and_then_changes():
     plant = new_plant()
     plant.draw(*drawn(1000.0))
     first = plant.settle()
-    assert len(first) == N + len(MODEL.lines) + len(MODEL.switches)
+    busbars = {area.bus for area in MODEL.areas}
+    assert len(first) == N + len(MODEL.lines) + len(MODEL.switches) + len(busbars)
     assert all(change.energised and change.continuous for change in first)
     plant.advance(1000)
     assert plant.operate(TRAFO_SWITCH, closed=False)

@@ -180,7 +180,8 @@ def test_supply_is_complete_at_once_and_follows_the_switch_with_causes():
     supply = of(seen, "supply")
     first = [Supply.from_plain(item) for t, item in supply if t == 0]
     assert [item.element for item in first] == [
-        *MODEL.terminal_ids, *(x.id for x in MODEL.lines), *(x.id for x in MODEL.switches)
+        *MODEL.terminal_ids, *(x.id for x in MODEL.lines), *(x.id for x in MODEL.switches),
+        *sorted({area.bus for area in MODEL.areas}),
     ]  # fmt: skip
     assert all(item.energised and item.continuous and item.cause == "" for item in first)
     events = of(seen, "events")
