@@ -8,7 +8,7 @@ import numpy as np
 
 from fernwatt.errors import ConvergenceError
 from simulators.grid.lighting.ladder import ComplexArray, Ladder
-from simulators.grid.lighting.lamps import FloatArray, LampType
+from simulators.grid.lighting.lamps import FloatArray, LampType, law
 from simulators.grid.lighting.specs import FeederSpec
 
 __all__ = ["make_ladder", "overload"]
@@ -68,12 +68,4 @@ def _burning(
     p_w = _of(kinds, "p_w") * (p0 + (1.0 - p0) * warm)
     q_var = _of(kinds, "q_var") * (q0 + (1.0 - q0) * warm)
     a, b = _of(kinds, "voltage_exponent"), _of(kinds, "reactive_exponent")
-
-    def power(size_v: FloatArray) -> ComplexArray:
-        share = size_v / vn_v
-        held = np.maximum(share, out)
-        below = np.minimum(share / np.maximum(held, 1e-9), 1.0) ** 2
-        drawn: ComplexArray = below * (p_w * held**a + 1j * (q_var * held**b))
-        return drawn
-
-    return power
+    return law(p_w, q_var, (a, b), out, vn_v)

@@ -43,8 +43,8 @@ class Ladder:
 
     def __init__(self, phase_ohm: ComplexArray, neutral_ohm: ComplexArray, phase: IntArray) -> None:
         self._phase_ohm, self._neutral_ohm = phase_ohm[:, :, None], neutral_ohm
-        self._phase = phase[:, :, None]
-        self._at = np.arange(3) == self._phase  # [f, j, 3]
+        self._at = np.arange(3) == phase[:, :, None]  # [f, j, 3]
+        self._own = np.arange(phase.size).reshape(phase.shape) * 3 + phase
 
     def solve(
         self, head_v: ComplexArray, power: Callable[[NDArray[np.float64]], ComplexArray]
@@ -58,7 +58,7 @@ class Ladder:
             drop_v, section_a = self._settle(head_v, power)
         nodes_v = head_v[:, None, :] - drop_v
         begin_v = np.concatenate((head_v[:, None, :], nodes_v[:, :-1]), axis=1)
-        v_v = np.take_along_axis(nodes_v, self._phase, axis=2)[:, :, 0]
+        v_v = nodes_v.ravel()[self._own]
         s_va = head_v * np.conj(section_a[:, 0])
         return Flow(v_v, section_a, begin_v, s_va)
 
@@ -70,7 +70,7 @@ class Ladder:
         before_v, step = np.inf, 1.0
         for _ in range(_ITERATIONS):
             nodes_v = head_v[:, None, :] - drop_v
-            v_v = np.take_along_axis(nodes_v, self._phase, axis=2)[:, :, 0]
+            v_v = nodes_v.ravel()[self._own]
             size_v = np.abs(v_v)
             i_a = np.conj(power(size_v) / np.where(size_v > 0, v_v, 1.0))
             section_a = _from_the_end(self._at * np.where(size_v > 0, i_a, 0.0)[:, :, None])

@@ -15,14 +15,16 @@ Life is Weibull distributed, in hours of burning.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LAMPS", "FloatArray", "LampType", "life_h"]
+__all__ = ["LAMPS", "FloatArray", "LampType", "law", "life_h"]
 
 FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,27 @@ LAMPS = {
         common_drift=0.001,
     ),
 }  # fmt: skip
+
+
+def law(
+    p_w: FloatArray, q_var: FloatArray, exponents: tuple[FloatArray, FloatArray],
+    extinction: FloatArray, vn_v: FloatArray | float,
+) -> Callable[[FloatArray], ComplexArray]:  # fmt: skip
+    """Return what lamps draw [VA] at voltages [V], having ``p_w``, ``q_var`` at the nominal one.
+
+    Below extinction they are impedances. That keeps the voltages findable; lamps that end there
+    are put out afterwards.
+    """
+    a, b = exponents
+
+    def power(size_v: FloatArray) -> ComplexArray:
+        share = size_v / vn_v
+        held = np.maximum(share, extinction)
+        below = np.minimum(share / np.maximum(held, 1e-9), 1.0) ** 2
+        drawn: ComplexArray = below * (p_w * held**a + 1j * (q_var * held**b))
+        return drawn
+
+    return power
 
 
 def life_h(kind: LampType, age_h: float, uniform: float) -> float:

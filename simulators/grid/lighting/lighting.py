@@ -13,7 +13,7 @@ while a feeder burns, so looking more often changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from fernwatt.messages import Event
 from fernwatt.streams import stream
 from simulators.grid.lighting.cables import make_ladder
 from simulators.grid.lighting.ladder import ComplexArray, Flow
-from simulators.grid.lighting.lamps import FloatArray, life_h
+from simulators.grid.lighting.lamps import FloatArray, law, life_h
 from simulators.grid.lighting.segments import Segments, SegmentValues
 from simulators.grid.lighting.specs import FeederSpec
 from simulators.grid.lighting.switching import switchings
@@ -169,7 +169,7 @@ class Lighting:
 
     def draw(self, head_v: ComplexArray) -> ComplexArray:
         """Return the power ``[f, 3]`` [VA] that the lamps burning now take at ``head_v[f, 3]``."""
-        return self._ladder.solve(self._switched(head_v), self._power).s_va
+        return self._ladder.solve(self._switched(head_v), self._law()).s_va
 
     def feed(self, t_ms: int, head_v: ComplexArray, cause: str = "") -> tuple[Flow, list[Event]]:
         """Supply the feeders' heads with ``head_v[f, 3]`` [V] from ``t_ms`` on.
@@ -179,18 +179,18 @@ class Lighting:
         """
         events: list[Event] = []
         head_v = self._switched(head_v)
-        flow = self._ladder.solve(head_v, self._power)
+        flow = self._ladder.solve(head_v, self._law())
         share = self._share(flow)
         strikes = (self._mode == WAITING) & (self._ready_ms <= t_ms) & (share >= self._strike)
         if strikes.any():
             self._mode[strikes], self._warm[strikes] = LIT, 0.0
             events += self._tell_struck(t_ms, strikes)
-            flow = self._ladder.solve(head_v, self._power)
+            flow = self._ladder.solve(head_v, self._law())
         while (dark := (self._mode == LIT) & (self._share(flow) < self._extinction())).any():
             self._mode[dark], self._warm[dark] = WAITING, 0.0
             self._ready_ms[dark] = t_ms + self._restrike_ms[dark]
             events += self._tell_out(t_ms, dark, cause)
-            flow = self._ladder.solve(head_v, self._power)
+            flow = self._ladder.solve(head_v, self._law())
         self._flow = flow
         return flow, events
 
@@ -241,7 +241,7 @@ class Lighting:
 
     def power_w(self) -> FloatArray:
         """Return what each luminaire draws, ``[f, j]`` [W], as last fed."""
-        return np.asarray(self._power(np.abs(self._fed().v_v)).real)
+        return np.asarray(self._law()(np.abs(self._fed().v_v)).real)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -286,21 +286,14 @@ class Lighting:
                 self._burnt_h[row, place] = age_h
                 self._life_h[row, place] = life_h(kind, age_h, 1.0 - rng.random())
 
-    def _power(self, size_v: FloatArray) -> ComplexArray:
-        """Return what the lamps draw [VA] at voltages ``[f, j]``; below extinction as impedances.
-
-        That keeps the voltages findable; lamps that end there are put out afterwards.
-        """
-        share = size_v / self._vn_v
-        held = np.maximum(share, self._extinction())
-        lower = np.minimum(share / np.maximum(held, 1e-9), 1.0) ** 2
-        lit = (self._mode == LIT) & (np.arange(share.shape[1]) < self._cut[:, None])
-        scale = np.where(lit, lower * self._tolerance * (1.0 + self._noise), 0.0)
+    def _law(self) -> Callable[[FloatArray], ComplexArray]:
+        """Return what the lamps, as they are, draw [VA] at voltages ``[f, j]``."""
+        lit = (self._mode == LIT) & (np.arange(self._mode.shape[1]) < self._cut[:, None])
+        scale = np.where(lit, self._tolerance * (1.0 + self._noise), 0.0)
         aged = 1.0 + self._drift + self._common + self._trend * self._burnt_h / self._rated_h
-        p_w = self._p_w * aged * (self._p0 + (1.0 - self._p0) * self._warm) * held**self._a
-        q_var = self._q_var * (self._q0 + (1.0 - self._q0) * self._warm) * held**self._b
-        drawn: ComplexArray = scale * (p_w + 1j * q_var)
-        return drawn
+        p_w = scale * self._p_w * aged * (self._p0 + (1.0 - self._p0) * self._warm)
+        q_var = scale * self._q_var * (self._q0 + (1.0 - self._q0) * self._warm)
+        return law(p_w, q_var, (self._a, self._b), self._extinction(), self._vn_v)
 
     def _share(self, flow: Flow) -> FloatArray:
         reached = np.arange(self._mode.shape[1]) < self._cut[:, None]
