@@ -37,33 +37,46 @@ def quality_params(scenario: Scenario, model: GridModel) -> dict[str, Any]:
     """
     config = scenario.config
     params: dict[str, Any] = {}
+    faults = _wrong_places(config, model)
     if config.grid.quality is not None:
-        _check(config, model)
-        wanted = config.grid.quality.model_dump() | {"harmonics": solves_harmonics(config)}
-        params["quality"] = wanted
+        params["quality"] = config.grid.quality.model_dump() | {
+            "harmonics": solves_harmonics(config)
+        }
         params["upstream"], params["seed"] = config.grid.upstream.model_dump(), config.seed
-    if config.grid.frequency is not None:
-        params["frequency"] = _frequency(scenario)
+    try:
+        if config.grid.frequency is not None:
+            params["frequency"] = _frequency(scenario)
+    except ScenarioError as error:
+        faults += error.faults
+    if faults:
+        raise ScenarioError(faults)
     transients = _transients(config, model)
     if transients:
         params["transients"] = transients
     return params
 
 
-def _check(config: ScenarioConfig, model: GridModel) -> None:
+def _wrong_places(config: ScenarioConfig, model: GridModel) -> list[Fault]:
     quality, faults = config.grid.quality, []
     if solves_harmonics(config) and config.grid.solver != "four-wire":
         hint = "write solver: four-wire, or harmonics: false"
         faults.append(Fault("grid.quality.harmonics", "need a solver by phases", hint))
-    known = [*(bus.id for bus in model.buses), *model.terminal_ids]
+    buses = [bus.id for bus in model.buses]
+    wanted = []
     if quality is not None and not isinstance(quality.places, str):
-        faults += [
-            Fault(f"grid.quality.places[{number}]", f"the grid has no {name}", nearest(name, known))
+        known = [*buses, *model.terminal_ids]
+        wanted += [
+            (f"grid.quality.places[{number}]", name, known)
             for number, name in enumerate(quality.places)
-            if name not in known
         ]
-    if faults:
-        raise ScenarioError(faults)
+    wanted += [
+        (f"grid.transients[{number}].bus", item.bus, buses)
+        for number, item in enumerate(config.grid.transients)
+    ]
+    for path, name, known in wanted:
+        if name not in known:
+            faults.append(Fault(path, f"the grid has no {name}", nearest(name, known)))
+    return faults
 
 
 def _frequency(scenario: Scenario) -> list[list[float]]:
@@ -101,7 +114,7 @@ def _from_file(scenario: Scenario, name: str) -> list[list[float]]:
                 wrong = f"t_s {row['t_s']} does not come after the one before"
             steps.append(step)
         if wrong:
-            faults.append(Fault(path, f"{name}, line {number}: {wrong}"))
+            faults.append(Fault(path, wrong, where=f"{name}:{number}"))
     if faults:
         raise ScenarioError(faults[:_SHOWN])
     return steps
@@ -121,15 +134,6 @@ def _step(row: dict[str, str]) -> list[float] | str:
 
 def _transients(config: ScenarioConfig, model: GridModel) -> list[dict[str, Any]]:
     """Return transients as stated, then as drawn at each bus of low voltage."""
-    known = {bus.id for bus in model.buses}
-    faults = [
-        Fault(f"grid.transients[{number}].bus", f"the grid has no {item.bus}",
-              nearest(item.bus, sorted(known)))
-        for number, item in enumerate(config.grid.transients)
-        if item.bus not in known
-    ]  # fmt: skip
-    if faults:
-        raise ScenarioError(faults)
     found = [
         {"t_us": round(item.at_s * 1e6), "bus": item.bus, "peak_pu": item.peak_pu}
         for item in config.grid.transients

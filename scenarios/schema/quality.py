@@ -45,7 +45,7 @@ class Background(Section):
 class Quality(Section):
     """What is recorded of the quality of supply, every ten minutes and at each dip and swell."""
 
-    places: Literal["all", "lv"] | list[str] = Field(
+    places: Literal["all", "lv"] | Annotated[list[str], Field(min_length=1)] = Field(
         default="lv",
         description="Where: all buses, those of low voltage, or buses and terminals by identifier.",
     )
