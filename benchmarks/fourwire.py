@@ -117,7 +117,7 @@ def _year() -> dict[str, Any]:
     """Every ``SHARE``-th quarter-hour of a year of SimBench's profiles; stated for the whole."""
     model = _uneven(load_grid({"simbench": YEAR_GRID}))
     spent_s = year_s(FourWireSolver(model), model, SHARE)
-    note = f"{YEAR} steps of {len(model.buses)} buses, by every {SHARE}th; reference: the limit"
+    note = f"{YEAR} steps of {len(model.buses)} buses, every {SHARE}. of them; reference: the limit"
     row = figure(f"four-wire year {YEAR_GRID}", spent_s, "s", CEILING_YEAR_S, note)
     assert row["ratio"] >= 1.0, row
     return row
