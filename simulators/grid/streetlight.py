@@ -33,7 +33,7 @@ __all__ = ["StreetLight", "add_lighting", "make_lighting"]
 
 _TURN = np.exp(-2j * np.pi / 3.0 * np.arange(3))
 _TOLERANCE_VA = 1e-3
-_ITERATIONS = 60
+_ITERATIONS, _LEARNING = 60, 20
 _IMPEDANCE = 0.15
 """How near to the square of the voltage a share is that comes of loads as impedances: they are
 reckoned at the voltage before the fault, which is up to a few per cent above the nominal one."""
@@ -93,7 +93,7 @@ class StreetLight:
         self._bus = np.array(buses, dtype=int)
         self._vn_v = np.array([model.buses[n].vn_v for n in buses]) / np.sqrt(3.0)
         self._asked_va = np.zeros((len(buses), 3), dtype=complex)
-        self._acts = sorted(acts, key=_when, reverse=True)
+        self._acts = sorted(acts, key=_when)[::-1]
         self._events: list[Event] = []
         self._truths: list[tuple[int, str, str, Any]] = []
         self._books = Books(lighting, interval_ms)
@@ -147,7 +147,7 @@ class StreetLight:
         """
         self._events += self._lighting.advance(t_ms)
         self.unsettled = False
-        for _ in range(_ITERATIONS):
+        for _ in range(2 * sum(self._lighting.segment_lamps) + 1):  # each strikes and goes out once
             state, head_v, drawn_va = self._agree(solve, p_w, q_var)
             flow, events = self._lighting.feed(t_ms, head_v, cause)
             self._events += events
@@ -213,8 +213,10 @@ class StreetLight:
             self._events += self._lighting.burn_out(t_ms, element, "")
             return
         luminaire = int(act.get("luminaire", -1))
-        if kind in ("stick", "mend"):
-            self._lighting.stick(element, kind == "stick")
+        if kind == "stick":
+            self._lighting.stick(element)
+        elif kind == "mend":
+            self._events += self._lighting.release(t_ms, element, "")
         else:
             self._lighting.cut(element, luminaire if kind == "cut" else None)
         value = {"luminaire": luminaire} if kind == "cut" else None
@@ -227,13 +229,15 @@ class StreetLight:
 
         Return the state, the voltages at the heads and what the lamps take there.
         """
-        for _ in range(_ITERATIONS):
+        share = np.ones(self._asked_va.shape)
+        for number in range(_ITERATIONS):
             asked_p_w, asked_q_var = p_w.copy(), q_var.copy()
             asked_p_w[self._at] += self._asked_va.real
             asked_q_var[self._at] += self._asked_va.imag
             state = solve(asked_p_w, asked_q_var)
             head_v = self._heads(state)
-            share = self._given(state, head_v, asked_p_w, asked_q_var)
+            if number < _LEARNING:
+                share = self._given(state, head_v, asked_p_w, asked_q_var)
             drawn_va = self._lighting.draw(head_v)
             wanted_va = drawn_va / share
             change_va = np.abs(wanted_va - self._asked_va).max(initial=0.0)

@@ -131,21 +131,25 @@ class Lighting:
         """Switch a feeder by hand; its plan goes on from its next instant."""
         return self._switch(t_ms, self._row(feeder), on, cause)
 
-    def stick(self, feeder: str, stuck: bool = True) -> None:
-        """Let a feeder's contactor stay as it is, whatever it is told; or mend it."""
-        self._stuck[self._row(feeder)] = stuck
+    def stick(self, feeder: str) -> None:
+        """Let a feeder's contactor stay as it is, whatever it is told."""
+        self._stuck[self._row(feeder)] = True
+
+    def release(self, t_ms: int, feeder: str, cause: str) -> list[Event]:
+        """Let a feeder's contactor move again; it then is as it was last told to be."""
+        row = self._row(feeder)
+        self._stuck[row] = False
+        return self._switch(t_ms, row, bool(self._wanted[row]), cause)
 
     def cut(self, feeder: str, luminaire: int | None) -> None:
         """Break a feeder's cable before a luminaire (from 0), or mend it (None)."""
         self._cut[self._row(feeder)] = self._cut_none if luminaire is None else luminaire
 
     def mend(self, t_ms: int, feeder: str, cause: str) -> list[Event]:
-        """Mend a feeder's contactor and cable; it is then as it was last told to be."""
-        row = self._row(feeder)
-        self.stick(feeder, False)
+        """Mend a feeder's contactor and cable."""
         self.cut(feeder, None)
         event = self._event(t_ms, "lighting_mended", feeder, cause, None)
-        return [event, *self._switch(t_ms, row, bool(self._wanted[row]), event.id)]
+        return [event, *self.release(t_ms, feeder, event.id)]
 
     def burn_out(self, t_ms: int, lamp: str, cause: str) -> list[Event]:
         """Let one lamp fail now."""

@@ -401,9 +401,9 @@ def test_a_feeder_follows_its_plan_unless_its_contactor_is_stuck() -> None:
         ("lighting_on", "a", 8 * H_MS * 1000), ("lighting_stuck", "b", 8 * H_MS * 1000),
     ]  # fmt: skip
     assert lighting.lit().any(axis=1).tolist() == [True, False]
-    lighting.stick("lighting/lv1/b", stuck=False)
-    (event,) = lighting.command(9 * H_MS, "lighting/lv1/b", True, "order#1")
-    assert event.cause == "order#1"
+    (event,) = lighting.release(9 * H_MS, "lighting/lv1/b", "crew#1")
+    assert (event.kind, event.cause) == ("lighting_on", "crew#1")
+    assert lighting.command(9 * H_MS, "lighting/lv1/b", True, "order#1") == []
     run(lighting, 20 * H_MS)
     assert not lighting.lit().any()
 

@@ -319,6 +319,25 @@ def test_orders_switch_and_repairs_mend():
         street.order(2 * H_MS, FEEDER, "dance", 5)
 
 
+def test_a_contactor_that_moves_again_does_what_it_was_told():
+    acts = [{"t_ms": H_MS, "kind": "stick", "element": FEEDER},
+            {"t_ms": 3 * H_MS, "kind": "mend", "element": FEEDER},
+            {"t_ms": 2 * H_MS, "kind": "cut", "element": FEEDER, "luminaire": 8},
+            {"t_ms": 3 * H_MS, "kind": "join", "element": FEEDER}]  # fmt: skip
+    plan = {"mode": "timetable", "on": "13:00", "off": "15:30"}
+    street = Street(spec(*segments(), acts=acts, switching=plan), interval_ms=900_000)
+    street.run(3 * H_MS)
+    told = [(e.t_us / 3.6e9, e.kind) for e in street.events() if e.kind.startswith("lighting")]
+    assert told == [(0.0, "lighting_on"), (1.5, "lighting_stuck"), (3.0, "lighting_off")]
+    assert [kind for kind, *_ in street.truths()] == [
+        "contactor_sticks", "cable_cut", "contactor_mended", "cable_mended"
+    ]  # fmt: skip
+    lit = [sum(c["lit"]) for t, c in street.rows if t == "lighting"]
+    assert lit == [32.0] * 8 + [8.0] * 4
+    due = [sum(c["due"]) for t, c in street.rows if t == "lighting"]
+    assert due == [32.0] * 6 + [0.0] * 6
+
+
 # -- cost and repetition -------------------------------------------------------------------------
 
 
