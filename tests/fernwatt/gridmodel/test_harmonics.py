@@ -232,44 +232,72 @@ def uneven(model, rng):
     return p_w * rng.uniform(0.2, 1.5, (n, 3)), q_var * rng.uniform(0.2, 1.5, (n, 3))
 
 
-GRIDS = ["1-LV-rural1--0-sw", "1-LV-semiurb4--0-sw", "1-MV-semiurb--0-sw"]
+def as_opendss_draws(solver, net, state, p_w, q_var, shares):
+    """Currents of all orders at the points, ``[orders, e]``: between phases those of three legs."""
+    points, orders = net.points, net.orders[:, None]
+    at = state.conductors.v_node_v.ravel()
+    low = points.neutral >= 0
+    asked = solver.asked(p_w, q_var)[points.load] * points.share
+    out = np.zeros((len(net.orders), len(low)), dtype=complex)
+    v1 = np.where(asked[low] != 0, at[points.phase[low]] - at[points.neutral[low]], 1.0)
+    i1 = (asked[low] / v1).conj()
+    out[:, low] = shares[:, None] * np.abs(i1) * np.exp(1j * np.angle(i1) * orders)
+    three = at[points.phase[~low]].reshape(-1, 3)
+    across = asked[~low].reshape(-1, 3) / (three - np.roll(three, -1, axis=1))
+    turned = np.abs(across) * np.exp(-1j * np.angle(across) * orders[:, :, None])
+    legs = turned * shares[:, None, None]
+    out[:, ~low] = (legs - np.roll(legs, 1, axis=2)).reshape(len(net.orders), -1)
+    return out
 
 
-@pytest.mark.parametrize("source", GRIDS)
-def test_whole_grids_agree_with_opendss(source, tmp_path):
-    model = load_grid({"simbench": source})
-    rule = PhaseRule(single_phase_max_w=4600.0, unbalance=0.5)
-    model = connect_phases(model, assign_phases(model, rule, 1, {}))
-    solver = FourWireSolver(model)
+def check_against_opendss(solver, folder):
+    model, above = solver.model, Impedance(0.3 + 1.5j)
     orders = np.array(ORDERS, dtype=float)
-    above = Impedance(0.3 + 1.5j)
     shares = np.exp(1j * orders) / orders
     p_w, q_var = uneven(model, np.random.default_rng(2))
-    state, theirs, names = by_opendss(solver, above, p_w, q_var, shares, tmp_path)
+    state, theirs, names = by_opendss(solver, above, p_w, q_var, shares, folder)
     net = HarmonicNetwork(solver, above, plain=True)
-    points = net.points
-    at = state.conductors.v_node_v.ravel()
-    v1 = at[points.phase] - np.where(points.neutral >= 0, at[points.neutral], 0.0)
-    asked = solver.asked(p_w, q_var)[points.load] * points.share
-    if (points.neutral < 0).any():  # between phases: the line currents of three such loads
-        three = at[points.phase].reshape(-1, 3)
-        across = asked.reshape(-1, 3) / (three - np.roll(three, -1, axis=1))
-        i1 = (across.conj() - np.roll(across.conj(), 1, axis=1)).ravel()
-        legs = np.abs(across) * np.exp(1j * -np.angle(across) * orders[:, None, None])
-        legs = legs * shares[:, None, None]
-        drawn_a = (legs - np.roll(legs, 1, axis=2)).reshape(len(orders), -1)
-        assert np.allclose(i1.reshape(-1, 3).sum(axis=1), 0, atol=1e-9)
-    else:
-        i1 = (asked / v1).conj()
-        drawn_a = shares[:, None] * np.abs(i1) * np.exp(1j * np.angle(i1) * orders[:, None])
+    drawn_a = as_opendss_draws(solver, net, state, p_w, q_var, shares)
     ours = net.solve(drawn_a).reshape(len(orders), -1)
     place = [4 * int(name.split(".")[0][1:]) + int(name.split(".")[1]) - 1 for name in names]
     largest = np.abs(theirs).max(axis=1)
     difference = np.abs(ours[:, place] - theirs).max(axis=1)
-    injected = np.abs(largest) > 1e-3  # nothing of orders that delta loads alike cancel
+    injected = largest > 1e-3  # nothing of orders that delta loads alike cancel
     assert injected[[1, 2, 4, 5]].all()
     assert (difference[injected] / largest[injected]).max() < 1e-6
     assert difference.max() < 1e-6 * largest.max()
+    return state
+
+
+def uneven_phases(source, lv=()):
+    model = load_grid({"simbench": source}, lv=lv)
+    rule = PhaseRule(single_phase_max_w=4600.0, unbalance=0.5)
+    return connect_phases(model, assign_phases(model, rule, 1, {}))
+
+
+@pytest.mark.parametrize(
+    "source", ["1-LV-rural1--0-sw", "1-LV-semiurb4--0-sw", "1-MV-semiurb--0-sw"]
+)
+def test_whole_grids_agree_with_opendss(source, tmp_path):
+    check_against_opendss(FourWireSolver(uneven_phases(source)), tmp_path)
+
+
+def test_so_do_switched_grids_with_low_voltage_below(tmp_path):
+    below = [{"simbench": "1-LV-semiurb4--0-sw", "at": "MV2.101 Load 5"}]
+    solver = FourWireSolver(uneven_phases("1-MV-semiurb--0-sw", below))
+    model = solver.model
+    at_trafo = [t.id for t in model.transformers].index("transformer/lv4.101/trafo-1")
+    lines = [n for n, s in enumerate(model.switches) if s.kind == "line" and s.closed]
+    low = [n for n in lines if model.switches[n].area == "lv4.101"]
+    solver.set_tap(at_trafo, 1)
+    solver.set_switch(low[3], False)  # a dead branch
+    state = check_against_opendss(solver, tmp_path)
+    assert not state.energised.all()
+    # a tie of medium voltage: another topology
+    tie = next(n for n, s in enumerate(model.switches) if s.kind == "line" and not s.closed)
+    fresh = FourWireSolver(model)
+    fresh.set_switch(tie, True)
+    assert check_against_opendss(fresh, tmp_path).energised.all()
 
 
 # -- spectra -----------------------------------------------------------------------------------
