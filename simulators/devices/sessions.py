@@ -6,6 +6,7 @@ marginals of home sessions that ElaadNL publishes; see ``docs/models/devices.md`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,12 +94,7 @@ def sample_sessions(
         if draw[0] >= what.per_day:
             continue
         midnight = datetime.combine(first + timedelta(days=day), datetime.min.time(), tzinfo=zone)
-        arrival_h = _within(what.arrival_h, what.arrival_limits_h, draw[1])
-        departure_h = 24.0 + _within(what.departure_h, what.departure_limits_h, draw[2])
-        arrival_ms, departure_ms = (_t_ms(clock, midnight, h) for h in (arrival_h, departure_h))
-        most_wh = what.margin * p_max_w * (departure_ms - arrival_ms) / _WMS_PER_WH
-        energy_wh = min(draw[3] * what.energy_wh[1] ** 2 / what.energy_wh[0], most_wh)
-        energy_wh = min(energy_wh, what.energy_max_wh)
+        arrival_ms, departure_ms, energy_wh = _visit(what, clock, midnight, draw, p_max_w)
         if car is not None:
             energy_wh = min(energy_wh, car.most_wh(what.margin * (departure_ms - arrival_ms)))
         if arrival_ms < 0:
@@ -110,6 +106,22 @@ def sample_sessions(
                 session["vehicle"] = car.plate(car.soc(energy_wh))
             sessions.append(session)
     return sessions
+
+
+def _visit(
+    what: SessionStatistics,
+    clock: Clock,
+    midnight: datetime,
+    draw: Sequence[float],
+    p_max_w: float,
+) -> tuple[int, int, float]:
+    """Return arrival, departure and energy asked for of one day's draws."""
+    arrival_h = _within(what.arrival_h, what.arrival_limits_h, draw[1])
+    departure_h = 24.0 + _within(what.departure_h, what.departure_limits_h, draw[2])
+    arrival_ms, departure_ms = (_t_ms(clock, midnight, h) for h in (arrival_h, departure_h))
+    most_wh = what.margin * p_max_w * (departure_ms - arrival_ms) / _WMS_PER_WH
+    energy_wh = min(draw[3] * what.energy_wh[1] ** 2 / what.energy_wh[0], most_wh)
+    return arrival_ms, departure_ms, min(energy_wh, what.energy_max_wh)
 
 
 def _at_start(energy_wh: float, since_ms: int, p_max_w: float, car: Car | None) -> float:

@@ -66,6 +66,21 @@ def test_the_fleet_steps_at_the_finest_profile_and_books_its_energy() -> None:
     assert core.energy_wh == pytest.approx([325.0, 300.0], rel=1e-12)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0, 9_000), min_size=4, max_size=4), st.integers(0, 1_000))
+def test_registers_at_each_quarter_of_an_hour_are_those_of_the_profile(p_w, seed) -> None:
+    fine_w, fine_var = made(p_w, 90, seed=seed)
+    fine = {"id": "load/lv1/a", "kind": "load", "terminal": TERMINAL, "p_w": fine_w,
+            "q_var": fine_var, "step_s": 10}  # fmt: skip
+    core, due, registers = DevicesCore([TERMINAL], [fine], 4 * SLOT_MS), 0, []
+    while due is not None:
+        now, due = due, core.step(due)
+        if now % SLOT_MS == 0:
+            registers.append(core.energy_wh[0])
+    want = np.concatenate(([0.0], np.cumsum(p_w) / 4))
+    assert registers == pytest.approx(want, rel=1e-12, abs=1e-9)
+
+
 def test_a_step_must_divide_a_quarter_of_an_hour_and_the_profile_be_long_enough() -> None:
     base = {"id": "load/lv1/a", "kind": "load", "terminal": TERMINAL, "p_w": [1.0] * 29}
     for step_s, field in ((7, "step_s"), (60, "p_w")):

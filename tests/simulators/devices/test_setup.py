@@ -84,6 +84,18 @@ def test_roofs_are_drawn_within_their_limits_and_make_pv_devices() -> None:
     assert all(len(spec["p_w"]) == 96 for spec in specs)
 
 
+def test_a_roofs_area_gives_its_rating() -> None:
+    owners = assign(0.3, CUSTOMERS, 1, "pv")
+    systems = roofs(owners, 1, p_rated_w=(1.0, 2.0), area_m2=(20.0, 40.0), module_efficiency=0.2,
+                    dc_ratio=1.25, tilt_deg=33.0, curve="pvwatts")  # fmt: skip
+    rated_w = np.array([s.p_rated_w for s in systems.values()])
+    assert rated_w.min() >= 20 * 0.2 * 1_000 / 1.25
+    assert rated_w.max() <= 40 * 0.2 * 1_000 / 1.25
+    assert len(set(rated_w)) > 50
+    assert {(s.tilt_deg, s.curve) for s in systems.values()} == {(33.0, "pvwatts")}
+    assert len({s.azimuth_deg for s in systems.values()}) > 10
+
+
 def test_points_on_one_phase_are_spread_and_each_keeps_its_own() -> None:
     owners = assign(1.0, CUSTOMERS, 1, "ev")
     points = charging_points(owners, clock=CLOCK, end_ms=DAY_MS, seed=1, p_max_w=3_700.0)
