@@ -133,6 +133,8 @@ class FieldSimulator(Adapter):
             wh = {"import_wh": import_wh, "export_wh": export_wh}
             rows.append(("", "register", meter, wh))
         rows += [(item.cause, item.kind, item.indicator, {"t_us": item.t_us}) for item in passages]
+        if t_ms == 0:
+            rows += [("", "wiring", name, wires) for name, wires in self._watch.crossed.items()]
         if rows:
             ids = [self._truth_ids() for _ in rows]
             self.record(_EID, "truth", truth_columns(t_ms, ids, rows))

@@ -69,6 +69,13 @@ class Watch:
         self._row = {spec.id: number for number, spec in enumerate(indicators)}
         self._news: list[Indication] = []
         self._truth: list[PassageTruth] = []
+        straight = (1, 2, 3)
+        # sensors whose channels are not where the records have them
+        self.crossed = {
+            spec.id: {"voltage": list(spec.voltage_wiring), "current": list(spec.current_wiring)}
+            for spec in sensors
+            if (spec.voltage_wiring, spec.current_wiring) != (straight, straight)
+        }
 
     @property
     def due_ms(self) -> int | None:

@@ -30,9 +30,12 @@ LOSSES = f"""[
   {{kind: empty, terminal: terminal/lv4.101/load-3}}]"""
 MISS, RATE, AT = 0.27182818284590454, 31415.926535897932, 0.6180339887498949
 WIRED = {"terminal/lv4.101/load-4": [3, 1, 2], "terminal/lv4.101/load-5": [3, 2, 1]}
+CROSSED = [2, -1, 3]
 WIRING = ", ".join(f"{{terminal: {name}, phases: {order}}}" for name, order in WIRED.items())
 INDICATORS = f"""[{{at: ['line/*'], phase_a: 30, minimum_ms: 1, miss_probability: {MISS!r},
   false_per_year: {RATE!r}}}]"""
+SENSORS = f"""[{{at: ['transformer/*', 'lighting/*'], end: 1, period_s: 300, clock_sd_s: 1,
+  current_wiring: {CROSSED}}}]"""
 FAULT = f"""[{{at_h: 0.3, line: line/lv4.101/line-12, position: {AT!r}, r_ohm: 0.0123456789,
   kind: two-phase-ground}}]"""
 LIGHTING = """{areas: all,
@@ -41,7 +44,7 @@ LIGHTING = """{areas: all,
   stuck: [{feeder: lighting/lv4.101/feeder-1}]}"""
 PLANT = [
     "grid.solver=four-wire", f"field.wiring=[{WIRING}]", f"field.indicators={INDICATORS}",
-    "field.sensors=[{at: ['transformer/*', 'lighting/*'], end: 1, period_s: 300, clock_sd_s: 1}]",
+    f"field.sensors={SENSORS}",
     f"lighting={LIGHTING}",
     "field.meters={by_phase: true, window_s: 600}", "field.drives={also: ['switch/lv4.101/*']}",
     "field.actuators={failure_probability: 0.2}", "crews={notice_min: 5}", f"faults={FAULT}",
@@ -111,7 +114,7 @@ class Canary:
 
     def orders_in(self, item: Any) -> bool:
         """Tell whether it is one of the true orders of phases."""
-        wired = [tuple(order) for order in WIRED.values()]
+        wired = [tuple(order) for order in (*WIRED.values(), CROSSED)]
         return isinstance(item, list | tuple) and len(item) == 3 and tuple(item) in wired
 
     def found_from(self, *roots: Any) -> list[Any]:
@@ -198,9 +201,10 @@ def test_neither_wiring_nor_passages_nor_faults_nor_lamps_are_known_to_a_unit(pl
     told = dict(iter(truth.groupby("kind")))
     assert {"wiring", "passage_shown", "passage_missed", "false_passage", "fault_begins",
             "lamp_failed", "contactor_sticks"} <= set(told)  # fmt: skip
-    assert {
-        row.element: json.loads(row.value)["phases"] for row in told["wiring"].itertuples()
-    } == (WIRED)
+    wiring = {row.element: json.loads(row.value) for row in told["wiring"].itertuples()}
+    assert wiring.pop("sensor/lv4.101/trafo-1/1")["current"] == CROSSED
+    true = {name: value["phases"] for name, value in wiring.items() if name in WIRED}
+    assert true == WIRED
     operations = [*told["false_passage"].itertuples(), *told["passage_missed"].itertuples()]
     times = [json.loads(row.value)["t_us"] / 1000 for row in operations]
     (burnt_h,) = [json.loads(value)["burnt_h"] for value in told["lamp_failed"]["value"]]
