@@ -50,7 +50,7 @@ class Lights:
         """Return what a reader of the run's folder wants to know: feeders and their segments."""
         feeders = [
             {
-                **{key: feeder[key] for key in ("id", "terminal", "span_m", "phases")},
+                **{key: feeder[key] for key in ("id", "terminal", "span_m", "phases", "switching")},
                 "segments": [
                     {
                         "id": f"{feeder['id']}/segment-{n + 1}",
