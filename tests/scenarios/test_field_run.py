@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -258,6 +260,18 @@ def test_a_substation_switches_its_lighting_and_sees_the_lamps(tmp_path: Any) ->
     head = {t_ms: sum(v["i_a"]) for t_ms, v in segments if v["element"].endswith("segment-1")}
     assert all(amps == 0 for t_ms, amps in head.items() if t_ms <= 600_000)
     assert all(amps > 5 for t_ms, amps in head.items() if t_ms >= 1_200_000)
+
+
+def test_the_example_of_the_docs_can_be_run(tmp_path: Any) -> None:
+    page = Path(__file__).parents[2] / "docs/models/instruments.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    head = "fernwatt: 1\nname: example\nextends: district\ngrid: {solver: four-wire}\n"
+    path = tmp_path / "example.yaml"
+    path.write_text(head + example, "utf-8")
+    plan = assemble(load(path))
+    assert {len(plan.params["field"][part]) > 0 for part in ("indicators", "sensors", "desk")} == {
+        True
+    }
 
 
 def test_faults_of_the_section_are_named_with_their_path() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from fernwatt.errors import ComponentError, SimulationError
 from fernwatt.gridmodel import load_grid
+from fernwatt.gridmodel.faults import Short
 from fernwatt.gridmodel.phases import PhaseRule, assign_phases, connect_phases
 from fernwatt.gridmodel.solvers import make_solver
 from fernwatt.gridmodel.taps import tap_steps
@@ -123,3 +124,25 @@ def test_an_order_of_a_tap_changer_is_an_event_with_its_cause():
     bad = Actuation("field#2", "u#2", TRAFO, "set_tap", {"position": 99})
     with pytest.raises(ComponentError, match="has taps from"):
         sim.step(6_000, {"grid": {"actuate": {"field": [[2, bad]]}}}, 1)
+
+
+@pytest.mark.parametrize("name", ["four-wire", "balanced"])
+@pytest.mark.parametrize("early", [True, False])
+def test_a_short_circuit_behind_a_moved_tap_has_the_current_of_that_tap(name, early):
+    currents = []
+    bus = next(n for n, b in enumerate(MODEL.buses) if b.id == MODEL.transformers[0].lv_bus)
+    short = Short(id="fault/0", line=-1, position=0.0, bus=bus, phases=(0, 1, 2), ground=False,
+                  r_ohm=0.5)  # fmt: skip
+    low, high, _ = tap_steps(MODEL, 0)
+    for position in (low, high):
+        plant = plant_of(name)
+        if early:  # the solver of short circuits is there before the tap moves
+            plant.short([short])
+            draw(plant, np.zeros(N))
+        plant.set_tap(TRAFO, position)
+        plant.short([short])
+        draw(plant, np.zeros(N))
+        currents.append(plant.fault_currents()["fault/0"])
+    step = float(MODEL.net.trafo["tap_step_percent"].iat[0]) / 100
+    ratio = (1 + high * step) / (1 + low * step)
+    assert currents[0] / currents[1] == pytest.approx(ratio, rel=3e-3)
