@@ -262,6 +262,23 @@ def test_a_substation_switches_its_lighting_and_sees_the_lamps(tmp_path: Any) ->
     assert all(amps > 5 for t_ms, amps in head.items() if t_ms >= 1_200_000)
 
 
+def test_actuators_of_devices_and_drives_of_switches_have_their_own_figures() -> None:
+    figures = "{delay_s: 1.5, jitter_s: 0.5, failure_probability: 0.1, misreport_probability: 0.2}"
+    settings = [f"field.actuators={figures}", f"field.drives={{delay_s: 3, also: [{BREAKER}]}}"]
+    plan = assemble(load("street", [*SHORT, *settings]))
+    actuators = plan.params["field"]["actuators"]
+    devices = [a for a in actuators if a["unit"].startswith("dmu/")]
+    (drive,) = [a for a in actuators if a["unit"] == MV]
+    assert len(devices) > 10
+    assert {(a["delay_ms"], a["jitter_ms"], a["failure_probability"], a["misreport_probability"])
+            for a in devices} == {(1500, 500, 0.1, 0.2)}  # fmt: skip
+    assert (drive["target"], drive["delay_ms"], drive["failure_probability"]) == (BREAKER, 3000, 0)
+    assert drive["closed"] is True
+    (unit,) = [u for u in plan.params["units"]["spec"]["units"] if u["id"] == MV]
+    assert unit["actuators"]["switch.order"] == drive["group"] == f"{MV}/drives"
+    assert drive["group"] in unit["instruments"]
+
+
 def test_the_example_of_the_docs_can_be_run(tmp_path: Any) -> None:
     page = Path(__file__).parents[2] / "docs/models/instruments.md"
     (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
