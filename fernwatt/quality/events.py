@@ -20,16 +20,22 @@ BoolArray = npt.NDArray[np.bool_]
 
 DIP, SWELL, INTERRUPTION = "dip", "swell", "interruption"
 _KINDS = (DIP, SWELL, INTERRUPTION)
+_GOES_ON = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Thresholds of the nominal voltage [pu]; each ends when left by ``hysteresis_pu``."""
+    """Thresholds of the nominal voltage [pu]; an event ends when one is left by ``hysteresis_pu``.
+
+    What comes back within ``rebound_us`` has not ended: half a period of 50 Hz, which is how
+    often instruments look.
+    """
 
     dip_pu: float = 0.90
     swell_pu: float = 1.10
     interruption_pu: float = 0.05
     hysteresis_pu: float = 0.02
+    rebound_us: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class VoltageWatch:
         self._extreme_pu = np.zeros((3, n))
         self._phases = np.zeros((3, n, 3), dtype=bool)
         self._deep = np.zeros(n, dtype=bool)
+        self._over_us = np.full((3, n), _GOES_ON)  # since when it seems to have ended
+        self._ended_by: dict[tuple[int, int], str] = {}
         self._cause: dict[tuple[int, int], str] = {}
 
     @property
@@ -77,7 +85,7 @@ class VoltageWatch:
         return np.asarray(self._active.any(axis=0))
 
     def see(self, t_us: int, u_pu: FloatArray, cause: str = "") -> list[VoltageEvent]:
-        """Let voltages ``[n, 3]`` [pu] hold from ``t_us`` on; return the events that end then.
+        """Let voltages ``[n, 3]`` [pu] hold from ``t_us`` on; return the events known to be over.
 
         A voltage that is not there (a dead conductor) is 0.
         """
@@ -97,7 +105,9 @@ class VoltageWatch:
         )
         if not (begins.any() or self._active.any()):
             return []
-        ended = self._take(t_us, self._active & ~stays, cause)
+        self._seem_over(t_us, begins, stays, cause)
+        goes_on = self._over_us == _GOES_ON
+        ended = self._take(t_us, ~goes_on & (t_us - self._over_us >= limits.rebound_us))
         self._begin(t_us, begins & ~self._active, cause)
         extreme = np.stack((low, high, low))
         more = np.where(np.array([[False], [True], [False]]), extreme > self._extreme_pu,
@@ -116,7 +126,17 @@ class VoltageWatch:
 
     def close(self, t_us: int) -> list[VoltageEvent]:
         """Return what is still under way, as it is at the end."""
-        return self._take(t_us, self._active.copy(), "", complete=False)
+        return self._take(t_us, self._active.copy())
+
+    def _seem_over(self, t_us: int, begins: BoolArray, stays: BoolArray, cause: str) -> None:
+        """Note which events seem to end now, and which that seemed to go on."""
+        limits, goes_on = self._limits, self._over_us == _GOES_ON
+        late = ~goes_on & (t_us - self._over_us >= limits.rebound_us)
+        self._over_us[~goes_on & ~late & begins] = _GOES_ON
+        new = self._active & goes_on & ~stays
+        self._over_us[new] = t_us
+        for kind, place in np.argwhere(new).tolist():
+            self._ended_by[kind, place] = cause
 
     def _begin(self, t_us: int, new: BoolArray, cause: str) -> None:
         self._active |= new
@@ -129,20 +149,25 @@ class VoltageWatch:
         for kind, place in np.argwhere(new).tolist():
             self._cause[kind, place] = cause
 
-    def _take(
-        self, t_us: int, over: BoolArray, ended_by: str, *, complete: bool = True
-    ) -> list[VoltageEvent]:
-        events = [
-            VoltageEvent(
-                kind=_KINDS[kind], place=place, begin_us=int(self._begin_us[kind, place]),
-                end_us=t_us, extreme_pu=float(self._extreme_pu[kind, place]),
-                phases=_numbers(self._phases[kind, place]),
-                deep=kind == 0 and bool(self._deep[place]), complete=complete,
-                cause=self._cause.pop((kind, place)), ended_by=ended_by,
-            )
-            for kind, place in np.argwhere(over).tolist()
-        ]  # fmt: skip
+    def _take(self, t_us: int, over: BoolArray) -> list[VoltageEvent]:
+        """Return events that are over, or, where they did not seem to be, end at ``t_us``."""
+        events = []
+        for kind, place in np.argwhere(over).tolist():
+            end_us = int(self._over_us[kind, place])
+            complete = end_us != _GOES_ON
+            events.append(
+                VoltageEvent(
+                    kind=_KINDS[kind], place=place, begin_us=int(self._begin_us[kind, place]),
+                    end_us=end_us if complete else t_us,
+                    extreme_pu=float(self._extreme_pu[kind, place]),
+                    phases=_numbers(self._phases[kind, place]),
+                    deep=kind == 0 and bool(self._deep[place]), complete=complete,
+                    cause=self._cause.pop((kind, place)),
+                    ended_by=self._ended_by.pop((kind, place), "") if complete else "",
+                )
+            )  # fmt: skip
         self._active &= ~over
+        self._over_us[over] = _GOES_ON
         return events
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fernwatt.errors import ScenarioError
+from fernwatt.gridmodel import load_grid
 from scenarios import load
 from scenarios.assembly import assemble
 
@@ -114,6 +115,34 @@ def test_meters_measure_what_the_plant_offers(tmp_path):
     assert np.isfinite(shown).any(axis=1).all()
     most = quality[[f"thd_{k}_percent" for k in (1, 2, 3)]].to_numpy(float).max()
     assert 0.05 < np.nanmedian(shown) <= 1.05 * most
+
+
+@pytest.mark.slow
+def test_dips_and_interruptions_are_those_of_a_fault(tmp_path):
+    """A cable fault that a fuse clears: who is behind it has lost supply, all others had a dip."""
+    terminals = load_grid({"simbench": "1-LV-semiurb4--0-sw"}).terminal_ids
+    folder = run(
+        tmp_path, "run5", FOUR, "time.duration_h=0.75", "units.history_days=1",
+        "grid.quality.harmonics=false", f"grid.quality.places=[{', '.join(terminals)}]",
+        "faults=[{at_h: 0.2, line: line/lv4.101/line-31, kind: three-phase}]",
+        "devices.pv.share=0", "devices.battery.share=0",
+    )  # fmt: skip
+    events, gaps = table(folder, "voltage_event"), table(folder, "interruption")
+    news = pq.read_table(folder / "events.parquet").to_pandas().set_index("id")
+    dips = events[events["kind"] == "dip"]
+    assert set(dips["place"]) == set(terminals)
+    assert set(dips["begin_us"]) == {720_000_000}
+    assert set(news.loc[dips["cause"], "kind"]) == {"fault_begins"}
+    over = dips[dips["complete"]]
+    assert len(over)
+    assert set(news.loc[over["ended_by"], "kind"]) == {"switch_opened"}
+    assert (over["extreme_pu"] < 0.9).all()
+    assert ((over["end_us"] - over["begin_us"]) < 2_000_000).all()
+    # the table of the plant's own interruptions tells of the same terminals
+    lost = events[(events["kind"] == "interruption") & ~events["complete"]]
+    assert len(lost)
+    assert set(lost["place"]) == set(gaps["terminal"]) != set(terminals)
+    assert set(dips[dips["deep"]]["place"]) >= set(lost["place"])
 
 
 def refused(*settings: str) -> str:

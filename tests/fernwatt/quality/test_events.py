@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fernwatt.quality import DIP, INTERRUPTION, SWELL, VoltageWatch, classify
+from fernwatt.quality import DIP, INTERRUPTION, SWELL, Thresholds, VoltageWatch, classify
 
 ALL = np.ones((1, 3), dtype=bool)
 
 
-def play(steps, present=ALL, end_us=10**9):
+def play(steps, present=ALL, end_us=10**9, rebound_us=0):
     """Events of one place, from ``(t_us, voltages)``."""
-    watch, found = VoltageWatch(present), []
+    watch, found = VoltageWatch(present, Thresholds(rebound_us=rebound_us)), []
     for t_us, volts in steps:
         found += watch.see(t_us, np.broadcast_to(np.array(volts, dtype=float), (len(present), 3)),
                            f"at {t_us}")  # fmt: skip
@@ -69,6 +69,24 @@ def test_a_swell_and_what_is_open_at_the_end():
 def test_a_later_dip_knows_nothing_of_an_earlier_interruption():
     found = play([(0, 1.0), (10, 0.0), (20, 1.0), (30, 0.5), (40, 1.0)])
     assert [event.deep for event in found if event.kind == DIP] == [True, False]
+
+
+def test_what_is_back_within_half_a_period_has_not_ended():
+    steps = [(0, 1.0), (100, 0.5), (200, 1.0), (10_100, 0.4), (10_200, 1.0), (20_200, 0.3),
+             (30_000, 1.0)]  # fmt: skip
+    first, second = play(steps, rebound_us=10_000)
+    assert (first.begin_us, first.end_us, first.extreme_pu) == (100, 10_200, 0.4)
+    assert (first.ended_by, second.cause) == ("at 10200", "at 20200")
+    # the end of all does not make it incomplete
+    assert (second.end_us, second.complete) == (30_000, True)
+
+
+def test_events_come_out_when_they_are_known_to_be_over():
+    watch = VoltageWatch(ALL)
+    course = [(0, 1.0), (100, 0.5), (200, 1.0), (5_000, 1.01), (10_200, 1.0), (10_300, 0.5)]
+    told = [len(watch.see(t_us, np.full((1, 3), u))) for t_us, u in course]
+    assert told == [0, 0, 0, 0, 1, 0]
+    assert not watch.close(20_000)[0].complete
 
 
 @given(st.lists(st.floats(0.0, 1.3), min_size=1, max_size=40))
