@@ -119,6 +119,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         return World(tmp_path_factory.mktemp("field") / "run", patch, scenario, orders)
 
 
+@pytest.mark.requirement("GR-04")
 def test_every_reading_is_stored_by_its_unit_and_none_without_supply(world: World) -> None:
     core = world.simulator._core
     assert core.counters["reading-refused"] == 0
@@ -182,6 +183,7 @@ def test_a_fault_is_noticed_repaired_and_what_opened_is_closed(world: World) -> 
     assert waited_s > 300 + 600 + 720  # noticed, dispatched, repaired; and driven there
 
 
+@pytest.mark.requirement("GR-03")
 def test_a_remote_switch_answers_with_its_position_and_a_manual_one_by_its_crew(
     world: World,
 ) -> None:
@@ -196,6 +198,25 @@ def test_a_remote_switch_answers_with_its_position_and_a_manual_one_by_its_crew(
     assert chain == [
         "switch_opened", "actuated", "crew_done", "crew_arrived", "crew_sent", "commanded",
     ]  # fmt: skip
+
+
+@pytest.mark.requirement("GR-03")
+def test_a_drive_that_fails_says_so_or_the_contrary(tmp_path: Any) -> None:
+    for wrong in (0, 1):
+        figures = f"{{also: [{BREAKER}], failure_probability: 1, misreport_probability: {wrong}}}"
+        settings = [*SHORT, "time.duration_h=0.25", "orchestration.coupling=separate"]
+        scenario = load("street", [*settings, f"field.drives={figures}"])
+        orders = {MV: {100_000: ("switch.order", MV, {"element": BREAKER, "closed": False})}}
+        with pytest.MonkeyPatch.context() as patch:
+            world = World(tmp_path / str(wrong), patch, scenario, orders)
+        assert not len(world.event("switch_opened", BREAKER))
+        drive = f"drive/{BREAKER.partition('/')[2]}"
+        (failed,) = world.event("actuation_failed", drive).itertuples()
+        assert world.chain(failed.id) == ["actuation_failed", "commanded"]
+        hand = world.hands[MV]
+        assert hand.told("confirm") == [float(wrong)]
+        closed = [p["closed"] for p in hand.told("switch.position")]
+        assert closed == ([True, False] if wrong else [True])
 
 
 def test_ten_minute_means_of_meters_are_those_of_the_plants_own_books(world: World) -> None:
