@@ -136,11 +136,11 @@ def controlled() -> dict[str, Any]:
     due: int | None = 0
     while due is not None and due < begin_ms + 4 * SLOT_MS:
         t_ms, v_v = due, volts[due // CONTROL_MS % len(volts)]
-        begin = time.perf_counter()
+        begin = time.process_time()  # one thread: what else the machine does is left out
         due = core.step(t_ms, v_v=v_v)
         core.power()
         if t_ms >= begin_ms and t_ms % CONTROL_MS == 0:
-            spent_s.append(time.perf_counter() - begin)
+            spent_s.append(time.process_time() - begin)
         core.take_events()
         core.take_rows()
     value = 1e3 * float(np.median(spent_s))

@@ -62,7 +62,7 @@ class Inverters:
         self.tan_phi = np.sqrt(1 / column("cos_phi") ** 2 - 1)
         self.cos_phi = column("cos_phi")
         modes = np.array([str(spec.q) for spec in specs])
-        self._is = {mode: modes == mode.value for mode in QMode}
+        self._is = {mode: modes == mode.value for mode in QMode if (modes == mode.value).any()}
         self.q_u_pu = np.array([spec.q_u_pu for spec in specs], dtype=float).reshape(n, 4).T
         limits = [spec.p_u_pu or _NEVER_PU for spec in specs]
         self.p_u_pu = np.array(limits, dtype=float).reshape(n, 2).T
@@ -109,20 +109,27 @@ class Inverters:
 
     def _wanted(self, p_w: FloatArray, v_pu: FloatArray) -> FloatArray:
         """Return the reactive power that the characteristics ask for [var]."""
+        q_var = np.zeros_like(p_w)
+        for mode, rows in self._is.items():
+            if mode is not QMode.NONE:
+                q_var = np.where(rows, self._asked(mode, p_w, v_pu), q_var)
+        return q_var
+
+    def _asked(self, mode: QMode, p_w: FloatArray, v_pu: FloatArray) -> FloatArray:
+        """Return what one characteristic asks of all [var]."""
+        if mode is QMode.COS_PHI:
+            return -p_w * self.tan_phi
+        if mode is QMode.COS_PHI_P:
+            # from 1 at half the rating to cos_phi at the rating, along a straight line
+            load = -p_w / self.rated_w
+            cos_phi = 1.0 - (1.0 - self.cos_phi) * np.clip(2.0 * load - 1.0, 0.0, 1.0)
+            under: FloatArray = -p_w * np.sqrt(1.0 / cos_phi**2 - 1.0)
+            return under
         v1, v2, v3, v4 = self.q_u_pu
         high = np.clip((v_pu - v3) / (v4 - v3), 0.0, 1.0)
         low = np.clip((v2 - v_pu) / (v2 - v1), 0.0, 1.0)
-        load = -p_w / self.rated_w
-        # from 1 at half the rating to cos_phi at the rating, along a straight line
-        cos_phi = 1.0 - (1.0 - self.cos_phi) * np.clip(2.0 * load - 1.0, 0.0, 1.0)
-        q_var = np.zeros_like(p_w)
-        for mode, asked in (
-            (QMode.COS_PHI, -p_w * self.tan_phi),
-            (QMode.COS_PHI_P, -p_w * np.sqrt(1.0 / cos_phi**2 - 1.0)),
-            (QMode.Q_U, (high - low) * self.rated_w * self.tan_phi),
-        ):
-            q_var = np.where(self._is[mode], asked, q_var)
-        return q_var
+        drooped: FloatArray = (high - low) * self.rated_w * self.tan_phi
+        return drooped
 
     def _mean(self, t_ms: int, span_ms: int) -> FloatArray:
         """Return the mean voltage of the last ten minutes [pu]; nominal before the start."""

@@ -30,19 +30,27 @@ class OneNode:
     def __init__(self, c_wh_per_k: FloatArray, loss_w_per_k: FloatArray, t_c: FloatArray) -> None:
         self.c_wh_per_k, self.loss_w_per_k, self.t_c = c_wh_per_k, loss_w_per_k, t_c
         self._rate_per_h = loss_w_per_k / c_wh_per_k
+        self._held: tuple[float, FloatArray, FloatArray] = (-1.0, t_c, t_c)
+
+    def _weights(self, h: float) -> tuple[FloatArray, FloatArray]:
+        """Return ``h`` phi1 and ``h`` phi2 of a span; most spans are as long as the one before."""
+        if self._held[0] != h:
+            x = self._rate_per_h * h
+            self._held = h, h * phi1(x), h * phi2(x)
+        return self._held[1], self._held[2]
 
     def ahead(self, h: float, outside_c: FloatArray, heat_w: FloatArray) -> FloatArray:
         """Return the temperatures ``h`` hours from now, with ``heat_w`` given to each [W]."""
         slope = (heat_w - self.loss_w_per_k * (self.t_c - outside_c)) / self.c_wh_per_k
-        t_c: FloatArray = self.t_c + h * phi1(self._rate_per_h * h) * slope
+        t_c: FloatArray = self.t_c + self._weights(h)[0] * slope
         return t_c
 
     def advance(self, h: float, outside_c: FloatArray, heat_w: FloatArray) -> FloatArray:
         """Go ``h`` hours on; return the heat lost to outside [Wh], negative where it came in."""
         slope = (heat_w - self.loss_w_per_k * (self.t_c - outside_c)) / self.c_wh_per_k
-        x = self._rate_per_h * h
-        mean_c = self.t_c + h * phi2(x) * slope
-        self.t_c = self.t_c + h * phi1(x) * slope
+        end_h, mean_h = self._weights(h)
+        mean_c = self.t_c + mean_h * slope
+        self.t_c = self.t_c + end_h * slope
         lost_wh: FloatArray = self.loss_w_per_k * (mean_c - outside_c) * h
         return lost_wh
 

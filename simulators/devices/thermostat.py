@@ -88,7 +88,8 @@ class ThermostatFleet:
         y_k = self.sign * (self.body.t_c - self.bands.set_c)
         half_k = self.bands.switch_k
         self._called = (y_k < -half_k) | (self._called & (y_k < half_k))
-        on = np.where(self.set_points.present, self._asked(span_h), self._called)
+        ordered = self.set_points.present
+        on = np.where(ordered, self._asked(span_h), self._called) if ordered.any() else self._called
         held_ms = now.t_ms - self._since_ms
         stays = held_ms < np.where(self.on, self._min_ms[1], self._min_ms[0])
         on = np.where(stays, self.on, on) & now.live
