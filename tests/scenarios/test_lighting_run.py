@@ -156,6 +156,14 @@ def test_a_dip_leaves_led_alone_and_halides_dark_for_eight_minutes(found):
     assert found.kpis["lamp_availability_percent"]["value"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_report_shows_segments_and_dark_lamps(folder, found):
+    assert "Public lighting" in (folder / "report.html").read_text("utf-8")
+    drawn = found.plot.lighting().svg("lighting")
+    assert drawn == Run(folder).plot.lighting().svg("lighting")
+    assert all(f"main-street/segment-{number}" in drawn for number in range(1, 5))
+    assert "dark lamps" in drawn
+
+
 @pytest.mark.slow
 def test_other_couplings_and_processes_give_the_same_bytes(folder, tmp_path):
     more = ["orchestration.coupling=separate", "orchestration.processes=[grid]"]
