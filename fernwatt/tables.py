@@ -295,7 +295,7 @@ _ALL = (
         arrival_ms:i  plugged in
         departure_ms:i  unplugged (planned, where the run ended before)
         requested_wh:f  energy asked for, at the socket
-        delivered_wh:f  energy drawn from the socket
+        delivered_wh:f  energy of it that was in; what was fed back counts less
         complete:b  whether the vehicle left before the run's end
         """,
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -270,6 +272,7 @@ def test_drawn_sessions_of_known_vehicles_are_feasible() -> None:
     given_ = {"clock": CLOCK, "seed": 1, "p_max_w": 3_700.0, "vehicles": fleet}
     specs = charging_points(owners, end_ms=3 * DAY_MS, p_discharge_w=3_000.0, **given_)
     devices = parse_devices(specs, CUSTOMERS, 0)
+    assert parse_devices(json.loads(json.dumps(specs)), CUSTOMERS, 0) == devices
     visits = [visit for device in devices for visit in device.sessions]
     assert len(visits) > 200
     assert all(v.vehicle.target_soc(v.energy_wh) == pytest.approx(0.9) for v in visits)
