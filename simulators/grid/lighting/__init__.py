@@ -2,8 +2,8 @@
 
 from simulators.grid.lighting.cables import overload
 from simulators.grid.lighting.lamps import LAMPS, LampType, life_h
-from simulators.grid.lighting.lighting import FAILED, Lighting, SensorValues
-from simulators.grid.lighting.segments import SegmentValues
+from simulators.grid.lighting.lighting import FAILED, Lighting
+from simulators.grid.lighting.segments import SegmentValues, SensorValues
 from simulators.grid.lighting.specs import FeederSpec, Segment, Switching, parse_feeders
 from simulators.grid.lighting.switching import switchings
 

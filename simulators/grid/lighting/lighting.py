@@ -14,7 +14,6 @@ while a feeder burns, so looking more often changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,11 +27,11 @@ from fernwatt.streams import stream
 from simulators.grid.lighting.cables import make_ladder
 from simulators.grid.lighting.ladder import ComplexArray, Flow
 from simulators.grid.lighting.lamps import FloatArray, law, life_h
-from simulators.grid.lighting.segments import Segments, SegmentValues
+from simulators.grid.lighting.segments import Segments, SegmentValues, SensorValues
 from simulators.grid.lighting.specs import FeederSpec
 from simulators.grid.lighting.switching import switchings
 
-__all__ = ["FAILED", "Lighting", "SensorValues"]
+__all__ = ["FAILED", "Lighting"]
 
 BoolArray = NDArray[np.bool_]
 _MINUTE_MS, _WARMING_MS = 60_000, 10_000
@@ -40,14 +39,6 @@ _MS_PER_H = 3.6e6
 OFF, LIT, WAITING, BURNT = range(4)
 FAILED = "lamp_failed"
 """Kind of the event that a lamp has failed: true, and told to nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class SensorValues:
-    """What flows at the head of each segment: ``[f, s, 3]``, 0 where a feeder has no such one."""
-
-    v_v: ComplexArray
-    i_a: ComplexArray
 
 
 class Lighting:
@@ -202,10 +193,7 @@ class Lighting:
 
     def sensors(self) -> SensorValues:
         """Return voltage and current at the head of each segment, as last fed."""
-        v_v, i_a = (np.zeros((*self._segments.shape, 3), dtype=complex) for _ in range(2))
-        at = self._segments.row, self._segments.number
-        i_a[at], v_v[at] = self.at_segments()
-        return SensorValues(v_v, i_a)
+        return self._segments.table(self._fed(), self._cut)
 
     def at_segments(self) -> tuple[ComplexArray, ComplexArray]:
         """Return current and voltage at the heads of all segments, ``[s, 3]``, as last fed.

@@ -12,10 +12,18 @@ from simulators.grid.lighting.ladder import ComplexArray, Flow
 from simulators.grid.lighting.lamps import FloatArray
 from simulators.grid.lighting.specs import FeederSpec
 
-__all__ = ["SegmentValues", "Segments"]
+__all__ = ["SegmentValues", "Segments", "SensorValues"]
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SensorValues:
+    """What flows at the head of each segment: ``[f, s, 3]``, 0 where a feeder has no such one."""
+
+    v_v: ComplexArray
+    i_a: ComplexArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,13 @@ class Segments:
         reached = self.first <= cut[self.row]
         i_a = flow.section_a[self.row, self.first]
         return i_a, flow.node_v[self.row, self.first] * reached[:, None]
+
+    def table(self, flow: Flow, cut: IntArray) -> SensorValues:
+        """Return the same by feeder and segment."""
+        v_v, i_a = (np.zeros((*self.shape, 3), dtype=complex) for _ in range(2))
+        at = self.row, self.number
+        i_a[at], v_v[at] = self.heads(flow, cut)
+        return SensorValues(v_v, i_a)
 
     def values(
         self, flow: Flow, cut: IntArray, on: BoolArray, wanted: BoolArray, lit: BoolArray
