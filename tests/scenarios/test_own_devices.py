@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scenarios import load, run
 from scenarios.assembly import assemble, fleet
 from scenarios.validate import validate
 
+EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 START = datetime(2016, 4, 20, 10, tzinfo=UTC)
 SMALL = ["grid.source={simbench: 1-LV-rural1--0-sw}", "seed=5"]
 BASE = """fernwatt: 1
@@ -110,6 +112,18 @@ def test_vehicles_leave_with_what_they_asked_for(tmp_path) -> None:
     assert (vehicles["loss_w"] > 0).any()
     reasons = found.series("event").query("kind == 'power_changed'")["value"]
     assert reasons.str.contains("charging-curve").any()
+
+
+def test_the_example_of_the_documentation_runs(tmp_path) -> None:
+    made = load(EXAMPLES / "own_devices.yaml")
+    found = Run(run(made, folder=tmp_path / "run", with_report=False).check().folder)
+    session = found.series("session").set_index("session")
+    errand = session.loc["session/lv1.101/load-1/errand"]
+    assert errand["complete"]
+    assert errand["delivered_wh"] == pytest.approx(12_000.0, abs=1e-6)
+    device = found.series("device").set_index("device")
+    baker = device.loc["load/lv1.101/load-2"]["p_w"].to_numpy()
+    assert baker[:4] == pytest.approx([4_800.0, 4_800.0, 4_400.0, 4_400.0])
 
 
 def test_what_a_device_would_refuse_is_refused_at_validation(tmp_path, monkeypatch) -> None:
