@@ -22,7 +22,7 @@ _GRID = "1-LV-rural3--0-sw"
 
 
 def year_s(solver: Solver, model: GridModel, share: int = 1) -> float:
-    """Return the processor time [s] of a year's solutions, worked out from every ``share``-th of them."""
+    """Return the processor time [s] of a year, worked out from every ``share``-th solution."""
     p_w, q_var = _power(model, share)
     solver.solve(p_w[0], q_var[0])
     begin = time.process_time()  # a year is long enough for others to get in between
