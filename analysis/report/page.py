@@ -34,6 +34,7 @@ HEADLINES = (
     "distance_reduction_percent",
 )  # fmt: skip
 _INDICES = {"saifi", "saidi", "caidi", "maifi"}
+_ACRONYMS = {"ev": "EV", "thd": "THD", "en50160": "EN 50160"}
 _TRAILS = ("peak_import_w", "message_delay_p99_ms", "messages_lost")
 
 
@@ -182,8 +183,8 @@ def title(name: str) -> str:
         return words[0].upper()
     if words[-1] in {"w", "wh", "percent", "pu", "ms", "s"}:
         words = words[:-1]
-    text = " ".join(words)
-    return text[0].upper() + text[1:] if not text.startswith("ev ") else "EV" + text[2:]
+    text = " ".join(_ACRONYMS.get(word, word) for word in words)
+    return text[0].upper() + text[1:]
 
 
 def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
