@@ -15,7 +15,10 @@ BASELINES = Path(analysis.__file__).parents[1] / "scenarios" / "baselines"
 
 
 @pytest.mark.requirement("TB-04")
-@pytest.mark.parametrize("name", ["street", pytest.param("district", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    ["street", *(pytest.param(name, marks=pytest.mark.slow) for name in ("district", "lights"))],
+)
 def test_a_reference_scenario_holds_its_baseline(name, tmp_path):
     folder = run(load(name), folder=tmp_path / "run", with_report=False).check().folder
     outcome = analysis.check(folder, BASELINES / f"{name}.json")
