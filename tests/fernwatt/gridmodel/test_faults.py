@@ -316,6 +316,68 @@ def test_without_a_short_circuit_and_with_a_very_high_resistance_it_is_the_power
     assert np.abs(off).max() < 1e-6
 
 
+def test_switches_damage_wiring_and_taps_are_those_of_the_power_flow(grid):
+    wires = FourWireSolver(grid)
+    solver = FaultSolver(wires, Upstream.of(None, grid))
+    drawn = draw(grid, 12, feeding=0.0)
+    closed = [n for n, s in enumerate(grid.switches) if s.closed and s.kind == "line"]
+    low = wires.circuit.lines.four_wire
+    for change in (
+        lambda: None,
+        lambda: wires.set_tap(0, 2),
+        lambda: wires.set_wiring(0, (2, 3, 1)),
+        lambda: wires.set_poles(closed[5], (True, True, False)),
+        lambda: wires.set_switch(closed[40], closed=False),
+        lambda: wires.set_conductor(int(np.flatnonzero(low)[7]), 3, whole=False),
+        lambda: wires.set_conductor(int(np.flatnonzero(~low)[20]), 0, whole=False),
+    ):
+        change()
+        state, flow = solver.solve(*drawn, []), wires.solve(*drawn)
+        assert np.array_equal(state.energised, flow.energised)
+        assert np.nanmax(np.abs(state.vm_pu - flow.vm_pu)) < 1e-7
+        assert np.abs(state.conductors.i_line - flow.conductors.i_line).max() < 1e-2
+        assert np.abs(state.conductors.i_transformer - flow.conductors.i_transformer).max() < 1e-2
+        assert np.abs(state.conductors.i_tie - flow.conductors.i_tie).max() < 1e-2
+        assert np.abs(state.p_terminals_w - flow.p_terminals_w).max() < 1.0
+        assert state.p_slack_w == pytest.approx(flow.p_slack_w, rel=1e-6)
+
+
+def test_two_sources_and_shunts_keep_what_they_are(tmp_path):
+    """One source in medium, one in low voltage; each behind its own impedance."""
+    import pandapower as pp
+
+    net = pp.create_empty_network()
+    buses = [pp.create_bus(net, kv, name=f"n{k}") for k, kv in enumerate((20.0, 20.0, 0.4, 0.4))]
+    pp.create_ext_grid(net, buses[0])
+    pp.create_ext_grid(net, buses[3], vm_pu=0.99, va_degree=-150.0)
+    pp.create_line_from_parameters(net, buses[0], buses[1], 2.0, 0.2, 0.1, 300, 0.3)
+    pp.create_transformer_from_parameters(
+        net, buses[1], buses[2], 0.4, 20.0, 0.4, 1.0, 4.0, 1.0, 0.3, shift_degree=150
+    )
+    pp.create_line_from_parameters(net, buses[2], buses[3], 0.1, 0.2, 0.08, 300, 0.3)
+    pp.create_shunt(net, buses[1], q_mvar=-0.3, p_mw=0.05, step=2)
+    pp.create_shunt(net, buses[2], q_mvar=-0.05, p_mw=0.002)
+    pp.create_load(net, buses[2], 0.1, 0.03, name="x")
+    pp.to_json(net, tmp_path / "net.json")
+    model = load_grid({"file": "net.json"}, base_dir=tmp_path)
+    wires = FourWireSolver(model)
+    upstream = Upstream(s_sc_va=200e6, r_over_x=0.3, z0_over_z1=2.5)
+    solver = FaultSolver(wires, upstream)
+    drawn = tuple(by_phase(part) for part in model.static_power())
+    state, flow = solver.solve(*drawn, []), wires.solve(*drawn)
+    assert np.abs(state.vm_pu - flow.vm_pu).max() < 1e-7
+    assert state.p_slack_w == pytest.approx(flow.p_slack_w, abs=1.0)
+    assert state.q_slack_var == pytest.approx(flow.q_slack_var, abs=1.0)
+    # at the first source's own bus; the other one is behind 4 % of 0.4 MVA
+    short = Short("x", bus=int(model.net.ext_grid.bus[0]), phases=(0,), ground=True)
+    state = solver.solve(*drawn, [short])
+    z1 = 20e3**2 / 200e6
+    own = np.sqrt(3) * 20e3 / ((2 + 2.5) * z1)  # 3 E / (2 Z1 + Z0)
+    assert solver.fault_currents()["x"] == pytest.approx(own, rel=0.01)
+    gone = state.p_slack_w - state.p_terminals_w.sum() - state.p_loss_w
+    assert abs(gone) < 1.0
+
+
 def test_two_earth_faults_at_one_bus_are_one_of_two_phases(grid, solvers):
     drawn = draw(grid, 5)
     _, solver = solvers
