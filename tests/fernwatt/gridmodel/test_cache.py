@@ -23,18 +23,19 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "fernwatt" / "grids"
 
 
-def test_a_cached_grid_is_the_same_and_takes_less_than_a_second(home):
-    source = {"simbench": "1-LV-rural1--0-sw"}
+def test_a_cached_grid_is_the_same_and_takes_a_fifth_of_the_time(home):
+    source, begin = {"simbench": "1-LV-rural1--0-sw"}, time.process_time()
     first = load_grid(source)
+    made = time.process_time() - begin
     assert len(list(home.iterdir())) == 1
-    begin = time.perf_counter()
+    begin = time.process_time()
     second = load_grid(source)
-    took = time.perf_counter() - begin
+    took = time.process_time() - begin
     assert second.source_hash == first.source_hash
     assert second.terminals == first.terminals
     assert second.buses == first.buses
     assert np.array_equal(second.profiles.values, first.profiles.values)
-    assert took < 1.0
+    assert took < made / 5
 
 
 @pytest.mark.parametrize("damage", ["meta.json", "bus.parquet", "profiles.npy"])
