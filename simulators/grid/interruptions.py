@@ -49,6 +49,8 @@ class Interruptions:
         """Take over the plant's supply as it is from ``t_us`` on, because of ``cause``."""
         self._integrate(t_us)
         dead = ~self._plant.energised()
+        if not (dead.any() or self._dead.any()):
+            return  # as nearly always
         new = dead & ~self._dead
         # devices have not noticed yet: this is what they draw with supply
         self._drawn_w[new] = np.maximum(self._plant.asked[new].sum(axis=1), 0.0)
