@@ -408,6 +408,22 @@ def test_a_bolted_short_circuit_leaves_no_voltage(grid, solvers):
         assert state.vm_pu[bus] < 1e-9
 
 
+def test_along_every_line_the_current_falls_away_from_its_source(grid, solvers):
+    """The grid is run open, so each line has one end nearer to the substation."""
+    _, solver = solvers
+    drawn = draw(grid, 11, feeding=0.0)
+    for phases, ground in (((0, 1, 2), False), ((1, 2), False)):
+        for line in range(len(grid.lines)):
+            found = []
+            for position in (0.0, 0.5, 1.0):
+                short = Short("x", line=line, position=position, phases=phases, ground=ground)
+                state = solver.solve(*drawn, [short])
+                assert np.isfinite(state.vm_pu[state.energised]).all()
+                found.append(solver.fault_currents()["x"])
+            assert found[1] > 500.0  # every line is fed
+            assert min(found[0], found[2]) < found[1] < max(found[0], found[2])
+
+
 def test_turned_phases_turn_everything(grid):
     """In a grid that treats phases alike, a fault on the next phase is the same, turned."""
     model = load_grid({"simbench": "1-MV-semiurb--0-sw"})
