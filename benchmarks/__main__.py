@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(MODULES)}")
     if options.write:
+        options.write = options.write.resolve()  # OpenDSS goes to where it leaves its files
         _block(options.write)  # the markers are looked for before the work, not after it
     logging.disable(logging.WARNING)
     rows, failed = measure(options.modules or MODULES)
