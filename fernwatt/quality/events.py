@@ -58,11 +58,6 @@ class VoltageEvent:
     cause: str
     ended_by: str
 
-    @property
-    def duration_us(self) -> int:
-        """How long it lasted."""
-        return self.end_us - self.begin_us
-
 
 class VoltageWatch:
     """Finds events at n places of up to three phases, ``present[n, 3]``."""

@@ -17,6 +17,7 @@ from scenarios.loader import load
 from simulators.grid.incidents import make_incidents
 from simulators.grid.news import News
 from simulators.grid.plant import Plant
+from simulators.grid.protection import Fuse, Sectionaliser, parse_devices
 from simulators.grid.solutions import Solutions
 
 KINDS = {
@@ -83,7 +84,8 @@ def fixture_district() -> District:
 
 
 def test_every_line_has_a_device_before_it(district: District) -> None:
-    assert {district.nearest(line.id) for line in district.model.lines}
+    switches = {device["switch"] for device in district.devices}
+    assert {district.nearest(line.id) for line in district.model.lines} <= switches
     assert {device["kind"] for device in district.devices} == {"breaker", "fuse"}
 
 
@@ -116,3 +118,23 @@ def test_a_fault_at_each_level_is_cleared_by_the_device_nearest_to_it(
 ) -> None:
     for line in ("line/mv2.101/line-9", "line/lv4.101/line-7", "line/lv4.101-3/line-30"):
         assert set(district.opened(line, *KINDS[kind])) == {district.nearest(line)}
+
+
+def test_devices_of_ones_own_replace_the_schemes_at_their_switch() -> None:
+    own = [
+        "protection.sectionalisers=[{switch: switch/mv2.101/switch-7, pickup_a: 300.0, counts: 3}]",
+        "protection.fuses=[{switch: switch/lv4.101/switch-60, curve: NH-1-100}]",
+    ]
+    scenario = load("district", ["protection.scheme=standard", *own])
+    source, lv = grid_source(scenario)
+    model = load_grid(source, lv=lv)
+    standard = protection_devices(load("district", ["protection.scheme=standard"]).config, model)
+    made = parse_devices(protection_devices(scenario.config, model))
+    assert len(made) == len(standard)
+    by_switch = {device.switch: device for device in made}
+    counter = by_switch["switch/mv2.101/switch-7"]
+    assert isinstance(counter, Sectionaliser)
+    assert (counter.pickup_a, counter.counts) == (300.0, 3)
+    link = by_switch["switch/lv4.101/switch-60"]
+    assert isinstance(link, Fuse)
+    assert link.curve.rated_a == 100.0

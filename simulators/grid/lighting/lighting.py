@@ -219,10 +219,6 @@ class Lighting:
         counts: list[int] = self._segments.count.tolist()
         return counts
 
-    def lamp_ids(self) -> list[list[str]]:
-        """Return the luminaires of each feeder, along its cable."""
-        return [[_lamp(f, place) for place in range(f.count)] for f in self.feeders]
-
     def burnt(self) -> list[str]:
         """Return the lamps that are burnt: the truth, for the recorder alone."""
         return [_lamp(self.feeders[r], p) for r, p in np.argwhere(self._bad()).tolist()]
