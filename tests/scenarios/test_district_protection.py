@@ -90,6 +90,7 @@ def test_every_line_has_a_device_before_it(district: District) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("GR-02")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_on_any_line_is_cleared_by_the_device_nearest_to_it(
     district: District, kind: str

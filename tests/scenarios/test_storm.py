@@ -29,6 +29,7 @@ def elements(frame: pd.DataFrame) -> list[str]:
     return sorted(frame["element"].astype(str))
 
 
+@pytest.mark.requirement("GR-02")
 def test_each_fault_ends_as_the_description_says(storm: Run) -> None:
     at_line = of_kind(storm, "fault_begins", "fault_goes_out", "fault_repaired")
     fates = at_line.groupby("element", observed=True)["kind"].agg(list).to_dict()

@@ -197,6 +197,7 @@ def terminals_behind(line: str) -> set[str]:
     return {t.id for t in HIGH.terminals if line in RURAL.path(t.bus)}
 
 
+@pytest.mark.requirement("GR-02")
 def test_a_sectionaliser_counts_and_opens_while_the_recloser_is_open(stage: Any) -> None:
     guard = relay(HIGH_HEAD, 400.0, 0.1, dead_ms=[300, 2000])
     counts = {"kind": "sectionaliser", "id": "sectionaliser/1", "switch": MIDDLE,
