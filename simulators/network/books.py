@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fernwatt.errors import SimulationError
-from simulators.network.kernel import Message
-from simulators.network.routing import Carrier
+from simulators.network.carrier import Carrier
+from simulators.network.message import Message
 
 __all__ = ["MEDIUM_COLUMNS", "MESSAGE_COLUMNS", "Books"]
 
@@ -134,6 +134,7 @@ class Books:
         self, message: Message, fate: str, loss: str, delay_us: int | None, tick_us: int
     ) -> None:
         frame = message.frame
+        assert frame is not None, "the network's own messages have no row"
         self._messages.append(
             (
                 frame.id,

@@ -17,17 +17,20 @@ from fernwatt.errors import SimulationError
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Delivery, Frame, NodeUp, Supply
 from simulators.network.books import Books
+from simulators.network.carrier import Carrier, Clock, Fabric
+from simulators.network.csma import Medium
 from simulators.network.draws import Draws
 from simulators.network.horizon import Horizon
-from simulators.network.kernel import PRIORITIES, Clock, Fabric, Link, Message, Node, Port
-from simulators.network.mac import Medium
+from simulators.network.link import Link
+from simulators.network.message import PRIORITIES, Message, Node, Port
 from simulators.network.power import Power
-from simulators.network.routing import Carrier, Routes
+from simulators.network.routing import Routes
 from simulators.network.topology import Topology
 
 __all__ = ["NetworkCore"]
 
 Row = tuple[str, dict[str, list[Any]]]
+_MOST_HOPS = 64  # the usual hop limit of IPv6 (RFC 4861 leaves it to routers; Linux takes 64)
 
 
 class NetworkCore:
@@ -95,7 +98,7 @@ class NetworkCore:
                     f"{frame.priority}; nodes are declared in the network's specification"
                 )
             self._last_serial += 1
-            message = Message(self._last_serial, frame, now_us)
+            message = Message.of(self._last_serial, frame, now_us)
             self._books.sent += 1
             if self._closed:
                 self._books.leave(message)
@@ -211,15 +214,20 @@ class NetworkCore:
         now = self._env.now
         message.processing_us = now - message.t_send_us
         message.mark_us = now
-        frame = message.frame
-        if not self._nodes[frame.src].up:
+        if not self._nodes[message.src].up:
             self._lose(message, "node-down")
             return
-        self._route(message, frame.src)
+        self._route(message, message.src)
+
+    def launch(self, message: Message) -> None:
+        """Send a message of the network's own, now; its owner hears of its fate."""
+        self._last_serial += 1
+        message.serial = self._last_serial
+        self._enter(message)
 
     def _route(self, message: Message, here: str) -> None:
         """Find the way from ``here`` and take its first hop."""
-        target = message.frame.dst
+        target = message.dst
         path = self._routes.path(here, target)
         if path is None:
             node = self._nodes.get(target)
@@ -236,6 +244,8 @@ class NetworkCore:
         message.hops += 1
         if not node.up:
             self._lose(message, "node-down")
+        elif message.hops >= _MOST_HOPS:
+            self._lose(message, "ttl")
         elif self._loss and self._loss_draws.hit(port, self._loss):
             self._lose(message, "noise")
         elif message.epoch != self._routes.epoch:
@@ -249,10 +259,18 @@ class NetworkCore:
 
     def _arrived(self, message: Message) -> None:
         at_us = message.arrival_us = self._env.now
+        frame = message.frame
+        if frame is None:
+            assert message.owner is not None
+            message.owner.arrived(message)
+            return
         due_ms = max(message.t_send_us // 1000 + 1, -(-at_us // 1000))
-        heapq.heappush(self._due, (due_ms, at_us, message.frame.id, message.serial, message))
+        heapq.heappush(self._due, (due_ms, at_us, frame.id, message.serial, message))
 
     def _lose(self, message: Message, cause: str) -> None:
+        if message.owner is not None:
+            message.owner.lost(message, cause)
+            return
         del self._open[message.serial]
         self._books.lose(message, cause)
 
@@ -260,6 +278,7 @@ class NetworkCore:
         del self._open[message.serial]
         self._books.deliver(message, tick_us)
         frame = message.frame
+        assert frame is not None
         return Delivery(
             frame.id,
             frame.cause,
@@ -272,12 +291,16 @@ class NetworkCore:
 
     def _ahead_us(self, message: Message) -> int:
         """Return the least time from the node that ``message`` reaches next to its receiver."""
-        path, frame = message.path, message.frame
+        path = message.path
         if not path:
-            return self._routes.least_us(frame.src, frame.dst, message.size)
+            return self._routes.least_us(message.src, message.dst, message.size)
         if message.position + 1 == len(path):
             return 0
-        return self._routes.least_us(path[message.position][1].id, frame.dst, message.size)
+        return self._routes.least_us(path[message.position][1].id, message.dst, message.size)
+
+    def _rerouted(self, carrier: str) -> None:
+        self._routes.rerouted(carrier)
+        self._horizon.changed()
 
     # -- within ------------------------------------------------------------------------------
 
@@ -314,7 +337,7 @@ class NetworkCore:
         for carrier in self._carriers:
             found += carrier.in_transit()
             for port in carrier.ports():
-                found += len(port.clear())
+                found += sum(message.frame is not None for message in port.clear())
         for message in self._open.values():
             if message.arrival_us < 0:
                 self._book_rest(message, now)
@@ -333,7 +356,7 @@ class NetworkCore:
 
     def _build(self, topology: Topology, seed: int) -> list[Carrier]:
         nodes = self._nodes
-        fabric = Fabric(self._env, seed, self._passed, self._lose, self._horizon)
+        fabric = Fabric(self._env, seed, self._passed, self._lose, self._horizon, self._rerouted)
         carriers: list[Carrier] = [
             Medium(fabric, it.id, it.technology, [nodes[key] for key in it.members])
             for it in topology.media

@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from simulators.network.kernel import Message
+    from simulators.network.message import Message
 
 __all__ = ["Bounded", "Horizon"]
 

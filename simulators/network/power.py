@@ -8,8 +8,8 @@ from typing import Any
 from simpy.events import Timeout
 
 from fernwatt.messages import Supply
+from simulators.network.carrier import Clock
 from simulators.network.horizon import Horizon
-from simulators.network.kernel import Clock
 from simulators.network.topology import NodeSpec
 
 __all__ = ["Power"]

@@ -1,37 +1,44 @@
-"""Shortest paths: fewest hops over working nodes and carriers, ties by identifier.
+"""Shortest paths: fewest carriers over working nodes and carriers, ties by identifier.
 
-The graph is built once. Paths are found when they are first asked for, by a breadth-first
-search that stops at its goal, and forgotten together when a node or a carrier changes.
+The graph is built once. Ways over carriers are found when they are first asked for, by a
+breadth-first search that stops at its goal, and forgotten together when a node or a carrier
+changes. How a carrier takes a message from one of its nodes to another is its own affair
+(``Carrier.way``); where that changes, only paths over this carrier are made anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from simulators.network.kernel import Link, Node, Path
-from simulators.network.mac import Medium
+from simulators.network.carrier import Carrier
+from simulators.network.message import Node, Path
 
-__all__ = ["Carrier", "Routes"]
+__all__ = ["Routes"]
 
-Carrier = Link | Medium
 _REMEMBERED = 100_000
+Key = tuple[str, str]
+Legs = tuple[tuple[Carrier, Node, Node], ...]
+"""Carriers used, each with the node where it is entered and the one where it is left."""
 
 
 class Routes:
     """Paths between nodes; ``epoch`` counts the changes of what works."""
 
-    __slots__ = ("_carriers", "_known", "_least_us", "_members", "_nodes", "epoch")
+    __slots__ = ("_carriers", "_gates", "_known", "_least_us", "_nodes", "_over", "epoch")
 
     def __init__(self, nodes: Mapping[str, Node], carriers: Sequence[Carrier]) -> None:
         self._nodes = nodes
         self._carriers: dict[str, list[Carrier]] = {node: [] for node in nodes}
-        self._members: dict[str, list[Node]] = {}
-        for carrier in sorted(carriers, key=lambda item: item.id):
-            members = _members(carrier)
-            self._members[carrier.id] = members
-            for node in members:
+        in_order = sorted(carriers, key=lambda item: item.id)
+        for carrier in in_order:
+            for node in carrier.nodes():
                 self._carriers[node.id].append(carrier)
-        self._known: dict[tuple[str, str], Path | None] = {}
+        self._gates = {
+            carrier.id: [node for node in carrier.nodes() if len(self._carriers[node.id]) > 1]
+            for carrier in in_order
+        }
+        self._known: dict[Key, Path | None] = {}
+        self._over: dict[str, set[Key]] = {carrier.id: set() for carrier in in_order}
         self._least_us: dict[tuple[str, str, int], int] = {}
         self.epoch = 0
 
@@ -39,13 +46,28 @@ class Routes:
         """Forget all paths: something went down or came up."""
         self.epoch += 1
         self._known.clear()
+        for keys in self._over.values():
+            keys.clear()
+        self._least_us.clear()
+
+    def rerouted(self, carrier: str) -> None:
+        """Forget the paths over a carrier, and where there was none: its ways have changed."""
+        self.epoch += 1
+        for key in self._over[carrier]:
+            self._known.pop(key, None)
+        self._over[carrier].clear()
+        for key in [key for key, path in self._known.items() if path is None]:
+            del self._known[key]
         self._least_us.clear()
 
     def path(self, source: str, target: str) -> Path | None:
         """Return the hops from one node to another, or None where there is no way."""
         key = (source, target)
         if key not in self._known:
-            self._known[key] = self._search(source, target)
+            legs = self._search(source, target)
+            self._known[key] = None if legs is None else _hops(legs)
+            for carrier, _, _ in legs or ():
+                self._over[carrier.id].add(key)
         return self._known[key]
 
     def least_us(self, source: str, target: str, size: int) -> int:
@@ -63,37 +85,46 @@ class Routes:
         """Return the carriers of a node, by identifier."""
         return self._carriers[node]
 
-    def _search(self, source: str, target: str) -> Path | None:
+    def _search(self, source: str, target: str) -> Legs | None:
         if source not in self._nodes or target not in self._nodes:
             return None
-        came: dict[str, tuple[str, Carrier] | None] = {source: None}
+        goal = self._nodes[target]
+        ends = {carrier.id for carrier in self._carriers[target]}
+        came: dict[str, tuple[Carrier, Node] | None] = {source: None}
         used: set[str] = set()
-        front = [source]
+        front = [self._nodes[source]]
         while front and target not in came:
-            following: list[str] = []
+            following: list[Node] = []
             for here in front:
-                for carrier in self._carriers[here]:
+                for carrier in self._carriers[here.id]:
                     if carrier.id in used or not carrier.works:
                         continue
-                    used.add(carrier.id)
-                    for node in self._members[carrier.id]:
-                        if node.up and node.id not in came:
-                            came[node.id] = (here, carrier)
-                            following.append(node.id)
+                    if not carrier.knows_ways:
+                        used.add(carrier.id)
+                    there = [goal] if carrier.id in ends else self._gates[carrier.id]
+                    for node in there:
+                        if node.id not in came and node.up and carrier.reaches(here, node):
+                            came[node.id] = (carrier, here)
+                            following.append(node)
             front = following
-        return self._traced(came, target) if target in came else None
-
-    def _traced(self, came: Mapping[str, tuple[str, Carrier] | None], target: str) -> Path:
-        hops = []
-        step = came[target]
-        while step is not None:
-            here, carrier = step
-            hops.append((carrier.port(self._nodes[here]), self._nodes[target]))
-            target, step = here, came[here]
-        return tuple(reversed(hops))
+        return _traced(came, goal) if target in came else None
 
 
-def _members(carrier: Carrier) -> list[Node]:
-    if isinstance(carrier, Link):
-        return sorted((carrier.a, carrier.b), key=lambda node: node.id)
-    return [carrier.by_node[key].node for key in sorted(carrier.by_node)]
+def _traced(came: Mapping[str, tuple[Carrier, Node] | None], goal: Node) -> Legs:
+    legs = []
+    there, step = goal, came[goal.id]
+    while step is not None:
+        carrier, here = step
+        legs.append((carrier, here, there))
+        there, step = here, came[here.id]
+    return tuple(reversed(legs))
+
+
+def _hops(legs: Legs) -> Path:
+    hops = []
+    for carrier, here, there in legs:
+        at = here
+        for node in carrier.way(here, there):
+            hops.append((carrier.port(at), node))
+            at = node
+    return tuple(hops)

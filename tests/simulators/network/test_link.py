@@ -11,8 +11,10 @@ import pytest
 from simpy.events import Timeout
 
 from fernwatt.messages import Frame
+from simulators.network.carrier import Clock, Fabric
 from simulators.network.draws import noise
-from simulators.network.kernel import Clock, Fabric, Link, Message, Node
+from simulators.network.link import Link
+from simulators.network.message import Message, Node
 from simulators.network.technologies import LinkTechnology
 
 # One byte takes one microsecond, 24 bytes are Ethernet's own: a payload of n takes n + 24 µs.
@@ -50,7 +52,7 @@ class Bench:
         ):
             payload = payloads.setdefault(service, bytes(service - 24))
             frame = Frame(f"a#{serial}", "", "a", "b", "f", level, at, -1, payload)
-            Timeout(self.clock, at, Message(serial, frame, at)).callbacks.append(self._offer)
+            Timeout(self.clock, at, Message.of(serial, frame, at)).callbacks.append(self._offer)
         self.clock.run()
 
     def _offer(self, event: Any) -> None:

@@ -1,191 +1,19 @@
-"""The kernel: messages, queues by class, and the point-to-point link.
-
-SimPy's clock counts integer microseconds. Nothing here is a SimPy process: a transmitter is a
-queue, what it serves and one timeout with a callback, so a message costs two events per hop at
-most. Every microsecond between a message's sending and its arrival is booked under one cause;
-``Message.mark_us`` is up to where it has been booked.
-"""
+"""The point-to-point link: two transmitters, each with its queue."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from simpy import Environment
 from simpy.events import Timeout
 
-from fernwatt.messages import Frame
+from simulators.network.carrier import Fabric, Usage
 from simulators.network.draws import Clean, Draws, noise
-from simulators.network.horizon import Horizon
+from simulators.network.message import Message, Node, book
+from simulators.network.queueing import ClassQueue
 from simulators.network.stack import Coster
 from simulators.network.technologies import LinkTechnology
 
-__all__ = [
-    "PRIORITIES",
-    "ClassQueue",
-    "Clock",
-    "Direction",
-    "Fabric",
-    "Link",
-    "Message",
-    "Node",
-    "Path",
-    "Port",
-    "Usage",
-]
-
-PRIORITIES = 4
-
-
-class Node:
-    """A node of the network; ``up`` is whether it works: supplied and not at fault."""
-
-    __slots__ = ("id", "sound", "supplied", "up")
-
-    def __init__(self, identifier: str) -> None:
-        self.id = identifier
-        self.up = self.sound = self.supplied = True
-
-
-class Port(Protocol):
-    """A node's interface to a carrier."""
-
-    name: str
-    queue: ClassQueue
-    watch: int
-
-    def offer(self, message: Message) -> None:
-        """Take a message for the node that its path names next."""
-
-    def held(self) -> tuple[list[Message], list[Message]]:
-        """Return what waits and what is in service."""
-
-    def clear(self) -> list[Message]:
-        """Forget what waits and what is in service, its time booked; return it."""
-
-    def bound_us(self) -> int | None:
-        """Return when what is here arrives at its receiver at the earliest; see ``horizon``."""
-
-    def passage_us(self, size: int) -> int:
-        """Return the least time from here to the next node for ``size`` bytes of payload."""
-
-
-Path = tuple[tuple[Port, Node], ...]
-"""Hops: the interface to send by, and the node that is then reached."""
-
-
-class Message:
-    """A frame on its way, with the delay and the bytes it has cost so far."""
-
-    __slots__ = (
-        "access_us",
-        "air_us",
-        "arrival_us",
-        "attempts",
-        "core_us",
-        "epoch",
-        "frame",
-        "hops",
-        "mark_us",
-        "path",
-        "position",
-        "priority",
-        "processing_us",
-        "queue_us",
-        "retry_us",
-        "serial",
-        "size",
-        "t_send_us",
-        "wire_bytes",
-    )
-
-    def __init__(self, serial: int, frame: Frame, t_send_us: int) -> None:
-        self.serial, self.frame, self.t_send_us = serial, frame, t_send_us
-        self.size, self.priority = len(frame.payload), frame.priority
-        self.mark_us = t_send_us
-        self.path: Path = ()
-        self.position = self.epoch = 0
-        self.processing_us = self.queue_us = self.access_us = self.air_us = 0
-        self.retry_us = self.core_us = self.wire_bytes = self.hops = self.attempts = 0
-        self.arrival_us = -1
-
-
-class Clock(Environment):
-    """SimPy's environment; its time is integer microseconds, because every delay is."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def now(self) -> int:
-            """Return the time [µs]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fabric:
-    """What all carriers share: the clock, the seed, where messages go, and the horizon.
-
-    ``passed`` takes a message that is at the next node now; ``lost`` one that died, and why.
-    """
-
-    clock: Clock
-    seed: int
-    passed: Callable[[Message], None]
-    lost: Callable[[Message, str], None]
-    horizon: Horizon = field(default_factory=Horizon)
-
-
-class Usage:
-    """What a carrier has done since the last reset."""
-
-    __slots__ = ("airtime_us", "collisions", "errors", "queue_max", "transmissions")
-
-    def __init__(self) -> None:
-        self.transmissions = self.collisions = self.errors = 0
-        self.airtime_us = self.queue_max = 0
-
-
-class ClassQueue:
-    """A finite queue per priority class; the highest class (0) is served first, FIFO within."""
-
-    __slots__ = ("_classes", "_room", "waiting")
-
-    def __init__(self, room: int) -> None:
-        self._classes: tuple[deque[Message], ...] = tuple(deque() for _ in range(PRIORITIES))
-        self._room = room
-        self.waiting = 0
-
-    def put(self, message: Message) -> bool:
-        """Queue a message; return False where its class is full."""
-        line = self._classes[message.priority]
-        if len(line) >= self._room:
-            return False
-        line.append(message)
-        self.waiting += 1
-        return True
-
-    def get(self) -> Message | None:
-        """Return the next message, or None."""
-        if self.waiting:
-            self.waiting -= 1
-            for line in self._classes:
-                if line:
-                    return line.popleft()
-        return None
-
-    def __iter__(self) -> Iterator[Message]:
-        """Iterate over what waits, in the order of service."""
-        for line in self._classes:
-            yield from line
-
-    def clear(self) -> list[Message]:
-        """Empty the queue; return what waited."""
-        waited = list(self)
-        for line in self._classes:
-            line.clear()
-        self.waiting = 0
-        return waited
+__all__ = ["Direction", "Link"]
 
 
 class Direction:
@@ -276,13 +104,12 @@ class Direction:
     def clear(self) -> list[Message]:
         """Forget what waits and what is in service (the part of it is booked); return it."""
         waited, served = self.queue.clear(), self._serving
-        for message in waited:
-            _book(message, "queue_us", self._env.now)
+        book(waited, "queue_us", self._env.now)
         self._serving = self._timer = None
         self._alone = True
         if served is None:
             return waited
-        _book(served, "air_us", self._env.now)
+        book([served], "air_us", self._env.now)
         return [served, *waited]
 
     def bound_us(self) -> int | None:
@@ -391,7 +218,7 @@ class Direction:
             delay += self._drawn_core_us()
             self._core_us = -1
         if delay:
-            self.in_transit += 1
+            self.in_transit += message.frame is not None
             if now + delay > self._horizon.until_us:
                 self._horizon.passes.append((now + delay, message))
             timer = Timeout(self._env, delay, message)
@@ -401,7 +228,7 @@ class Direction:
 
     def _arrive(self, event: Any) -> None:
         message: Message = event.value
-        self.in_transit -= 1
+        self.in_transit -= message.frame is not None
         now = self._env.now
         message.core_us += now - message.mark_us
         message.mark_us = now
@@ -412,6 +239,8 @@ class Link:
     """Two ends, each with a transmitter of its own (full duplex); ``up`` goes from a to b."""
 
     __slots__ = ("a", "b", "down", "id", "technology", "up", "usage", "works")
+
+    knows_ways = False
 
     def __init__(
         self,
@@ -433,20 +262,26 @@ class Link:
         """Return the transmitter of one end."""
         return self.up if node is self.a else self.down
 
+    def nodes(self) -> tuple[Node, ...]:
+        """Return both ends."""
+        return (self.a, self.b) if self.a.id < self.b.id else (self.b, self.a)
+
+    def reaches(self, here: Node, there: Node) -> bool:
+        """Return True: one end reaches the other."""
+        return here is not there
+
+    def way(self, here: Node, there: Node) -> tuple[Node, ...]:  # noqa: ARG002 - the protocol's
+        """Return the other end."""
+        return (there,)
+
     def ports(self) -> tuple[Direction, ...]:
         """Return both transmitters."""
         return (self.up, self.down)
 
     def in_transit(self) -> int:
-        """Return how many messages are between the ends, off both transmitters."""
+        """Return how many applications' messages are between the ends, off both transmitters."""
         return self.up.in_transit + self.down.in_transit
 
     def longest_queue(self) -> int:
         """Return how many messages wait at the longer queue now."""
         return max(self.up.queue.waiting, self.down.queue.waiting)
-
-
-def _book(message: Message, part: str, now_us: int) -> None:
-    """Book the time since the mark under ``part``."""
-    setattr(message, part, getattr(message, part) + now_us - message.mark_us)
-    message.mark_us = now_us

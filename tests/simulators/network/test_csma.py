@@ -10,8 +10,9 @@ import pytest
 from simpy.events import Timeout
 
 from fernwatt.messages import Frame
-from simulators.network.kernel import Clock, Fabric, Message, Node
-from simulators.network.mac import Medium
+from simulators.network.carrier import Clock, Fabric
+from simulators.network.csma import Medium
+from simulators.network.message import Message, Node
 from simulators.network.technologies import MediumTechnology, load
 
 ZIGBEE = load()["zigbee-han"]
@@ -38,7 +39,7 @@ class Bench:
         node = self.nodes[station]
         self.serial += 1
         frame = Frame(f"{node.id}#{self.serial}", "", node.id, "n000", "f", 0, 0, -1, bytes(size))
-        message = Message(self.serial, frame, self.clock.now)
+        message = Message.of(self.serial, frame, self.clock.now)
         message.path = ((self.medium.port(node), self.nodes[0]),)
         message.path[0][0].offer(message)
 

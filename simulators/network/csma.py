@@ -1,49 +1,39 @@
-"""A shared medium with unslotted CSMA/CA: one collision domain, half duplex.
+"""A shared medium with unslotted CSMA/CA, half duplex.
 
-A station with something to send draws its whole backoff at once, senses the medium at the end
-of it, and when it is free is heard ``turnaround_us`` later. Whoever senses in between finds the
-medium free too: that is how frames collide. Overlapping transmissions destroy each other. An
-acknowledgement shares the fate of its frame and keeps the medium busy.
-
-Sensing costs the same with two stations and with a thousand: because the turnaround is one
-constant, transmissions begin in the order in which they were decided, and the medium need only
-remember the end of the last one that has begun.
+A station with something to send draws its whole backoff at once, senses the air at the end of
+it, and when it is free is heard ``turnaround_us`` later. Whoever senses in between finds the air
+free too: that is how frames collide. An acknowledgement shares the fate of its frame and keeps
+the air busy. A broadcast goes once, without acknowledgement, to all who hear it.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from simpy.events import Timeout
 
+from simulators.network.air import COLLISION, Air, Everywhere, Transmission
+from simulators.network.carrier import Fabric, Usage
 from simulators.network.draws import Draws, noise
-from simulators.network.kernel import ClassQueue, Fabric, Message, Node, Usage
+from simulators.network.message import Message, Node, book
+from simulators.network.queueing import ClassQueue
 from simulators.network.stack import Coster
 from simulators.network.technologies import MediumTechnology
 
-__all__ = ["Medium", "Station", "Transmission"]
-
-
-class Transmission:
-    """One frame on the medium."""
-
-    __slots__ = ("collided", "end_us", "start_us", "station")
-
-    def __init__(self, station: Station, start_us: int, end_us: int) -> None:
-        self.station, self.start_us, self.end_us = station, start_us, end_us
-        self.collided = False
+__all__ = ["Medium", "Station"]
 
 
 class Medium:
-    """What all stations share: who transmits, and since when."""
+    """What all stations share: the air, and the books of its use.
+
+    Without ``air`` all hear all, with the technology's own noise.
+    """
 
     __slots__ = (
-        "_active",
-        "_busy_us",
         "_counted_us",
+        "_nodes",
         "_on_end",
-        "_pending",
+        "air",
         "by_node",
         "costs",
         "env",
@@ -51,11 +41,13 @@ class Medium:
         "gap_us",
         "id",
         "least_us",
-        "noise",
+        "stations",
         "technology",
         "usage",
         "works",
     )
+
+    knows_ways = False
 
     def __init__(
         self,
@@ -63,6 +55,7 @@ class Medium:
         identifier: str,
         technology: MediumTechnology,
         members: list[Node],
+        air: Air | None = None,
     ) -> None:
         self.fabric, self.env, self.id = fabric, fabric.clock, identifier
         self.technology, self.works = technology, True
@@ -71,12 +64,18 @@ class Medium:
         self.costs = Coster(technology, air_us)
         self.gap_us = technology.cca_us + technology.turnaround_us
         self.least_us = self.gap_us + air_us(technology.frame_header_bytes)
-        self.noise = noise(technology, fabric.seed, identifier)
-        self._pending: deque[Transmission] = deque()  # decided, not yet seen to have begun
-        self._active: list[Transmission] = []
-        self._busy_us = self._counted_us = -(10**18)
+        self.air: Air = air or Everywhere(
+            len(members), technology.cca_us, noise(technology, fabric.seed, identifier)
+        )
+        self._counted_us = -(10**18)
         self._on_end = self._end
-        self.by_node = {node.id: Station(self, node) for node in members}
+        self._nodes = tuple(sorted(members, key=lambda node: node.id))
+        self.stations = tuple(Station(self, place, node) for place, node in enumerate(self._nodes))
+        self.by_node = {station.node.id: station for station in self.stations}
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the nodes by identifier."""
+        return self._nodes
 
     def port(self, node: Node) -> Station:
         """Return the station of a node."""
@@ -84,7 +83,15 @@ class Medium:
 
     def ports(self) -> tuple[Station, ...]:
         """Return all stations."""
-        return tuple(self.by_node.values())
+        return self.stations
+
+    def reaches(self, here: Node, there: Node) -> bool:
+        """Tell whether one node hears another."""
+        return self.air.hears(self.by_node[there.id].number, self.by_node[here.id].number)
+
+    def way(self, here: Node, there: Node) -> tuple[Node, ...]:  # noqa: ARG002 - the protocol's
+        """Return the other node: there are no hops within a medium."""
+        return (there,)
 
     def in_transit(self) -> int:
         """Return 0: a message on the medium is in its station's service."""
@@ -92,53 +99,58 @@ class Medium:
 
     def longest_queue(self) -> int:
         """Return how many messages wait at the longest queue now."""
-        return max((station.queue.waiting for station in self.by_node.values()), default=0)
+        return max((station.queue.waiting for station in self.stations), default=0)
 
-    def is_busy(self, now: int) -> bool:
-        """Tell whether anything was on the medium during the sensing that ends now."""
-        pending = self._pending
-        while pending and pending[0].start_us < now:
-            self._busy_us = max(self._busy_us, pending.popleft().end_us)
-        return self._busy_us > now - self.technology.cca_us
-
-    def clear_us(self, since_us: int) -> int:
-        """Return until when the medium is known to be busy for who senses from ``since_us`` on."""
-        ends = [sent.end_us for sent in self._active if sent.start_us < since_us]
-        return max(self._busy_us, *ends) if ends else self._busy_us
-
-    def transmit(self, station: Station, start_us: int, air_us: int) -> Transmission:
-        """Put a frame on the medium from ``start_us``; it destroys what it overlaps."""
-        new = Transmission(station, start_us, start_us + air_us)
-        self._active = [other for other in self._active if other.end_us > start_us]
-        for other in self._active:
-            other.collided = new.collided = True
-        self._active.append(new)
-        self._pending.append(new)
+    def transmit(self, station: Station, start_us: int, air_us: int, size: int) -> Transmission:
+        """Put a frame on the air from ``start_us``."""
+        new = self.air.begin(station.number, start_us, air_us, size)
         self.usage.transmissions += 1
-        self.usage.airtime_us += max(0, new.end_us - max(start_us, self._counted_us))
-        self._counted_us = max(new.end_us, self._counted_us)
-        timer = Timeout(self.env, new.end_us - self.env.now, new)
+        self.count(start_us, new.end_us)
+        timer = Timeout(self.env, new.end_us - self.env.now, (station, new))
         timer.callbacks.append(self._on_end)
         return new
 
+    def count(self, start_us: int, end_us: int) -> None:
+        """Book time on the air, what overlaps once."""
+        self.usage.airtime_us += max(0, end_us - max(start_us, self._counted_us))
+        self._counted_us = max(end_us, self._counted_us)
+
     def _end(self, event: Any) -> None:
-        sent: Transmission = event.value
-        station, usage = sent.station, self.usage
-        if sent.collided:
-            usage.collisions += 1
-        if station.sending is not sent:
-            return  # its sender died
-        damaged = not sent.collided and self.noise.destroys(sent.start_us, station.size())
-        usage.errors += damaged
-        if sent.collided or damaged or not station.hears():
-            station.failed(sent)
+        station, sent = event.value
+        if station.sending is not sent:  # its sender died
+            self.usage.collisions += sent.collided
+            return
+        message = station.message
+        receiver = station.receiver
+        if receiver is None:
+            self._broadcast(station, sent, message)
+            return
+        fate = self.air.fate(sent, receiver.number)
+        self.usage.collisions += fate == COLLISION
+        self.usage.errors += bool(fate) and fate != COLLISION
+        if fate or not receiver.node.up:
+            station.failed(sent, fate)
             return
         technology = self.technology
         if technology.ack_us:
             answer_us = technology.ack_gap_us + technology.ack_us
-            self._busy_us = max(self._busy_us, sent.end_us + answer_us)
-            usage.airtime_us += technology.ack_us
+            self.air.answered(sent, receiver.number, sent.end_us + answer_us)
+            self.usage.airtime_us += technology.ack_us
         station.succeeded(sent)
+
+    def _broadcast(self, station: Station, sent: Transmission, message: Message) -> None:
+        """Let all who are up and hear a broadcast have it."""
+        fates = [
+            (self.air.fate(sent, number), self.stations[number].node)
+            for number in self.air.hearers(station.number)
+        ]
+        collided = any(fate == COLLISION for fate, _ in fates)
+        self.usage.collisions += collided
+        self.usage.errors += not collided and any(fate for fate, _ in fates)
+        if station.succeeded(sent) and message.owner is not None:
+            for fate, node in fates:
+                if not fate and node.up:
+                    message.owner.heard(message, node)
 
 
 class Station:
@@ -153,7 +165,6 @@ class Station:
         "_free_us",
         "_medium",
         "_on_sensed",
-        "_receiver",
         "_retries",
         "_senses_us",
         "_serving",
@@ -161,17 +172,20 @@ class Station:
         "_tried",
         "name",
         "node",
+        "number",
         "queue",
+        "receiver",
         "sending",
         "watch",
     )
 
-    def __init__(self, medium: Medium, node: Node) -> None:
-        self._medium, self.node, self.name = medium, node, f"{medium.id}|{node.id}"
+    def __init__(self, medium: Medium, number: int, node: Node) -> None:
+        self._medium, self.number, self.node = medium, number, node
+        self.name = f"{medium.id}|{node.id}"
         self.queue = ClassQueue(medium.technology.queue_frames)
         self._draws = Draws(medium.fabric.seed, f"backoff/{self.name}")
         self._serving: Message | None = None
-        self._receiver: Node | None = None
+        self.receiver: Station | None = None
         self._timer: Timeout | None = None
         self.sending: Transmission | None = None
         self._frame = self._backoffs = self._retries = self._be = self._free_us = 0
@@ -180,7 +194,10 @@ class Station:
         self._on_sensed = self._sensed
 
     def offer(self, message: Message) -> None:
-        """Take a message for another station: contend for it, queue it, or lose it."""
+        """Take a message for another station or, without receiver, for all who hear it.
+
+        It is contended for, queued, or lost.
+        """
         medium = self._medium
         if self._serving is None:
             self._begin(message)
@@ -201,9 +218,7 @@ class Station:
         """Forget what waits and what is in service (its time is booked); return it."""
         now = self._medium.env.now
         waited, served = self.queue.clear(), self._serving
-        for message in waited:
-            message.queue_us += now - message.mark_us
-            message.mark_us = now
+        book(waited, "queue_us", now)
         self._serving = self._timer = self.sending = None
         self._alone = True
         if served is None:
@@ -223,6 +238,8 @@ class Station:
             end_us = following_us = sent.end_us
             if sent.collided:
                 return end_us + medium.least_us
+        if self.receiver is None:  # nobody sees a broadcast
+            return following_us + medium.least_us
         airs_us = medium.costs[message.size].airs_us[self._frame + 1 :]
         ahead_us = medium.fabric.horizon.ahead_us(message)
         arrival_us = end_us + sum(airs_us) + len(airs_us) * medium.gap_us + ahead_us
@@ -233,7 +250,7 @@ class Station:
         """Return when the frame in service gets through, and another message is taken up."""
         medium = self._medium
         technology, senses_us = medium.technology, self._senses_us
-        free_us = medium.clear_us(senses_us) + technology.cca_us
+        free_us = medium.air.clear_us(self.number, senses_us) + technology.cca_us
         air_us = medium.costs[message.size].airs_us[self._frame]
         end_us = max(senses_us, free_us) + technology.turnaround_us + air_us
         again = max(0, technology.max_backoffs - self._backoffs)  # it may find the medium busy
@@ -245,32 +262,36 @@ class Station:
         cost = self._medium.costs[size]
         return cost.air_us + len(cost.airs_us) * self._medium.gap_us
 
-    def size(self) -> int:
-        """Return the bytes of the frame in service."""
-        message = self._serving
-        return self._medium.costs[message.size].sizes[self._frame] if message else 0
+    @property
+    def message(self) -> Message:
+        """Return the message in service; there must be one."""
+        assert self._serving is not None
+        return self._serving
 
-    def hears(self) -> bool:
-        """Tell whether the receiver of the message in service is up."""
-        return self._receiver is not None and self._receiver.up
+    def succeeded(self, sent: Transmission) -> bool:
+        """Go on after a frame got through: its message's next frame, or the next message.
 
-    def succeeded(self, sent: Transmission) -> None:
-        """Go on after a frame got through: its message's next frame, or the next message."""
+        Return whether the whole message is through.
+        """
         message, medium = self._serving, self._medium
         assert message is not None
         technology = medium.technology
         message.air_us += sent.end_us - sent.start_us
         message.mark_us = sent.end_us
-        answer_us = technology.ack_gap_us + technology.ack_us if technology.ack_us else 0
+        answered = technology.ack_us and self.receiver is not None
+        answer_us = technology.ack_gap_us + technology.ack_us if answered else 0
         self._free_us = sent.end_us + answer_us + technology.ifs_us
         self._frame += 1
         if self._frame < len(medium.costs[message.size].sizes):
             self._attempt(message)
-            return
+            return False
+        passes = self.receiver is not None
         self._next()
-        medium.fabric.passed(message)
+        if passes:
+            medium.fabric.passed(message)
+        return True
 
-    def failed(self, sent: Transmission) -> None:
+    def failed(self, sent: Transmission, fate: str) -> None:
         """Go on after a frame did not get through: once more, or give up."""
         message, technology = self._serving, self._medium.technology
         assert message is not None
@@ -280,8 +301,8 @@ class Station:
         self._free_us = sent.end_us + max(technology.ack_timeout_us, technology.ifs_us)
         self._retries += 1
         if self._retries > technology.retries:
-            collided_or_repeated = sent.collided or technology.retries > 0
-            self._give_up(message, "retries" if collided_or_repeated else "noise")
+            repeated = fate == COLLISION or technology.retries > 0
+            self._give_up(message, "retries" if repeated else "noise")
             return
         self._backoffs = 0
         least = self._least_be(message)
@@ -293,8 +314,8 @@ class Station:
         now = self._medium.env.now
         message.queue_us += now - message.mark_us
         message.mark_us = now
-        self._serving, self._receiver = message, message.path[message.position][1]
-        self._frame = 0
+        self._serving, self._frame = message, 0
+        self.receiver = self._medium.by_node[message.receiver.id] if message.dst else None
         self._attempt(message)
 
     def _attempt(self, message: Message) -> None:
@@ -324,7 +345,7 @@ class Station:
             return  # cleared meanwhile
         medium = self._medium
         technology, now = medium.technology, medium.env.now
-        if medium.is_busy(now):
+        if medium.air.busy(self.number, now):
             self._backoffs += 1
             if self._backoffs > technology.max_backoffs:
                 self._book_wait(message, now)
@@ -339,7 +360,8 @@ class Station:
         cost = medium.costs[message.size]
         message.attempts += 1
         message.wire_bytes += cost.sizes[self._frame]
-        self.sending = medium.transmit(self, start_us, cost.airs_us[self._frame])
+        size, air_us = cost.sizes[self._frame], cost.airs_us[self._frame]
+        self.sending = medium.transmit(self, start_us, air_us, size)
 
     def _book_wait(self, message: Message, until_us: int) -> None:
         """Book a wait for the medium: access, or retry when the frame was tried before."""
@@ -351,7 +373,7 @@ class Station:
         message.mark_us = until_us
 
     def _give_up(self, message: Message, cause: str) -> None:
-        dead = not self.hears()
+        dead = self.receiver is not None and not self.receiver.node.up
         self._next()
         self._medium.fabric.lost(message, "node-down" if dead else cause)
 
