@@ -17,11 +17,10 @@ from fernwatt.errors import SimulationError
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Delivery, Frame, NodeUp, Supply
 from simulators.network.books import Books
-from simulators.network.carrier import Carrier, Clock, Fabric
-from simulators.network.csma import Medium
+from simulators.network.build import build_carriers
+from simulators.network.carrier import Clock, Fabric
 from simulators.network.draws import Draws
 from simulators.network.horizon import Horizon
-from simulators.network.link import Link
 from simulators.network.message import PRIORITIES, Message, Node, Port
 from simulators.network.power import Power
 from simulators.network.routing import Routes
@@ -46,7 +45,8 @@ class NetworkCore:
         self._env, self._horizon = Clock(), Horizon(self._ahead_us)
         self._now_us = 0  # all events up to here have been processed
         self._nodes = {node.id: Node(node.id) for node in topology.nodes}
-        self._carriers = self._build(topology, seed)
+        fabric = Fabric(self._env, seed, self._passed, self._lose, self._horizon, self._rerouted)
+        self._carriers = build_carriers(topology, self._nodes, fabric)
         self._by_id = {carrier.id: carrier for carrier in self._carriers}
         self._routes = Routes(self._nodes, self._carriers)
         self._power = Power(self._env, self._horizon, topology.nodes, self._set_supply)
@@ -353,18 +353,6 @@ class NetworkCore:
         else:
             message.processing_us += rest_us
         message.mark_us = now_us
-
-    def _build(self, topology: Topology, seed: int) -> list[Carrier]:
-        nodes = self._nodes
-        fabric = Fabric(self._env, seed, self._passed, self._lose, self._horizon, self._rerouted)
-        carriers: list[Carrier] = [
-            Medium(fabric, it.id, it.technology, [nodes[key] for key in it.members])
-            for it in topology.media
-        ]
-        carriers += [
-            Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
-        ]
-        return sorted(carriers, key=lambda carrier: carrier.id)
 
 
 class _LossDraws:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fernwatt.errors import Fault, ScenarioError
@@ -18,24 +18,38 @@ from simulators.network.technologies import (
 __all__ = ["LinkSpec", "MediumSpec", "NodeSpec", "Topology"]
 
 T = TypeVar("T", MediumTechnology, LinkTechnology)
+ROUTINGS = ("none", "mesh")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A node; with a ``terminal``, or busbar, it is fed there, and lives ``battery_ms`` without."""
+    """A node; with a ``terminal``, or busbar, it is fed there, and lives ``battery_ms`` without.
+
+    ``place_m`` is where it stands (east, north, above ground), ``bus`` where its power-line modem
+    is connected, where they are known.
+    """
 
     id: str
     terminal: str | None
     battery_ms: int
+    place_m: tuple[float, float, float] | None = None
+    bus: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MediumSpec:
-    """A shared medium and the nodes on it."""
+    """A shared medium and the nodes on it.
+
+    ``air`` says who hears whom (empty: all hear all), ``root`` is the concentrator, base node or
+    border router, ``routing`` whether frames go over several hops.
+    """
 
     id: str
     technology: MediumTechnology
     members: tuple[str, ...]
+    root: str | None = None
+    air: Mapping[str, Any] = field(default_factory=dict)
+    routing: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,14 @@ class _Reader:
                 self._fault(f"nodes[{place}].battery_ms", f"must be 0 or more, is {battery_ms!r}")
             if item["id"] in nodes:
                 self._fault(f"nodes[{place}].id", f"a second node has the address {item['id']}")
-            nodes[item["id"]] = NodeSpec(item["id"], item.get("terminal"), battery_ms)
+            place_m = item.get("place_m")
+            nodes[item["id"]] = NodeSpec(
+                item["id"],
+                item.get("terminal"),
+                battery_ms,
+                None if place_m is None else tuple(float(x) for x in place_m),  # type: ignore[arg-type]
+                item.get("bus"),
+            )
         return tuple(nodes[key] for key in sorted(nodes))
 
     def _media(self, known: set[str]) -> tuple[MediumSpec, ...]:
@@ -122,8 +143,25 @@ class _Reader:
             members = tuple(sorted(item["members"]))
             self._members(members, known, f"{path}.members")
             if technology is not None:
-                media.append(MediumSpec(item["id"], technology, members))
+                media.append(self._medium(item, technology, members, path))
         return tuple(sorted(media, key=lambda medium: medium.id))
+
+    def _medium(
+        self,
+        item: Mapping[str, Any],
+        technology: MediumTechnology,
+        members: tuple[str, ...],
+        path: str,
+    ) -> MediumSpec:
+        root, routing = item.get("root"), item.get("routing", "none")
+        if root is not None and root not in members:
+            self._fault(f"{path}.root", f"{root} is no member", nearest(root, list(members)))
+        if routing not in ROUTINGS:
+            hint = nearest(routing, list(ROUTINGS))
+            self._fault(f"{path}.routing", f"unknown routing {routing!r}", hint)
+        elif routing != "none" and root is None:
+            self._fault(f"{path}.root", f"{routing} needs one", "the concentrator, for example")
+        return MediumSpec(item["id"], technology, members, root, item.get("air") or {}, routing)
 
     def _links(self, known: set[str]) -> tuple[LinkSpec, ...]:
         links = []

@@ -1,0 +1,26 @@
+"""Carriers of a topology: which access, which air, which routing each medium gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simulators.network.carrier import Carrier, Fabric
+from simulators.network.csma import Medium
+from simulators.network.link import Link
+from simulators.network.message import Node
+from simulators.network.topology import MediumSpec, Topology
+
+__all__ = ["build_carriers"]
+
+
+def build_carriers(topology: Topology, nodes: Mapping[str, Node], fabric: Fabric) -> list[Carrier]:
+    """Return the carriers of a topology by identifier."""
+    carriers: list[Carrier] = [_medium(it, nodes, fabric) for it in topology.media]
+    carriers += [
+        Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
+    ]
+    return sorted(carriers, key=lambda carrier: carrier.id)
+
+
+def _medium(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:
+    return Medium(fabric, it.id, it.technology, [nodes[key] for key in it.members])
