@@ -24,10 +24,12 @@ __all__ = [
     "MediumTechnology",
     "Parameter",
     "Technology",
+    "Title",
     "load",
     "nearest",
     "sources",
     "table_markdown",
+    "titles",
 ]
 
 GROWTH = ("busy", "retry", "both")
@@ -145,6 +147,15 @@ class Parameter:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What a technology is: its kind, its title, what it is typically used for."""
+
+    kind: str
+    title: str
+    use: str
+
+
 _KINDS: Mapping[str, type[Technology]] = MappingProxyType(
     {"medium": MediumTechnology, "link": LinkTechnology}
 )
@@ -179,6 +190,13 @@ def sources() -> Mapping[str, Mapping[str, Parameter]]:
             for name, item in _document().items()
         }
     )
+
+
+def titles() -> Mapping[str, Title]:
+    """Return kind, title and typical use of every technology."""
+    return {
+        name: Title(item["kind"], item["title"], item["use"]) for name, item in _document().items()
+    }
 
 
 @lru_cache(maxsize=1)
