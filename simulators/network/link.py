@@ -12,6 +12,7 @@ from simulators.network.message import Message, Node, book
 from simulators.network.queueing import ClassQueue
 from simulators.network.stack import Coster
 from simulators.network.technologies import LinkTechnology
+from simulators.network.wire import Wire, is_wire
 
 __all__ = ["Direction", "Link"]
 
@@ -35,6 +36,7 @@ class Direction:
         "_end_us",
         "_env",
         "_fabric",
+        "_flying",
         "_free_us",
         "_horizon",
         "_least_us",
@@ -47,7 +49,6 @@ class Direction:
         "_technology",
         "_through",
         "_timer",
-        "in_transit",
         "name",
         "queue",
         "usage",
@@ -80,7 +81,7 @@ class Direction:
         self._serving: Message | None = None
         self._timer: Timeout | None = None
         self._free_us = -1 - technology.hold_us  # idle for longer than is held
-        self._access_us = self._air_us = self._retry_us = self._end_us = self.in_transit = 0
+        self._access_us = self._air_us = self._retry_us = self._end_us = self._flying = 0
         self._through = True
         self._on_end, self._on_arrival = self._end, self._arrive
 
@@ -141,6 +142,10 @@ class Direction:
     def passage_us(self, size: int) -> int:
         """Return the least time from here to the other end for ``size`` bytes of payload."""
         return self._costs[size].air_us + self._delay_us
+
+    def in_transit(self) -> int:
+        """Return how many applications' messages are on the way and no longer in service."""
+        return self._flying
 
     def _begin(self, message: Message, idle: bool) -> None:
         now = self._env.now
@@ -218,7 +223,7 @@ class Direction:
             delay += self._drawn_core_us()
             self._core_us = -1
         if delay:
-            self.in_transit += message.frame is not None
+            self._flying += message.frame is not None
             if now + delay > self._horizon.until_us:
                 self._horizon.passes.append((now + delay, message))
             timer = Timeout(self._env, delay, message)
@@ -228,7 +233,7 @@ class Direction:
 
     def _arrive(self, event: Any) -> None:
         message: Message = event.value
-        self.in_transit -= message.frame is not None
+        self._flying -= message.frame is not None
         now = self._env.now
         message.core_us += now - message.mark_us
         message.mark_us = now
@@ -252,13 +257,14 @@ class Link:
         self.id, self.technology, self.works = identifier, technology, True
         self.a, self.b = ends
         self.usage = Usage()
+        transmitter = Wire if is_wire(technology) else Direction
         up, down = (
-            Direction(fabric, technology, f"{identifier}|{end.id}", is_up, self.usage)
+            transmitter(fabric, technology, f"{identifier}|{end.id}", is_up, self.usage)
             for end, is_up in ((self.a, True), (self.b, False))
         )
         self.up, self.down = up, down
 
-    def port(self, node: Node) -> Direction:
+    def port(self, node: Node) -> Direction | Wire:
         """Return the transmitter of one end."""
         return self.up if node is self.a else self.down
 
@@ -274,13 +280,13 @@ class Link:
         """Return the other end."""
         return (there,)
 
-    def ports(self) -> tuple[Direction, ...]:
+    def ports(self) -> tuple[Direction | Wire, ...]:
         """Return both transmitters."""
         return (self.up, self.down)
 
     def in_transit(self) -> int:
         """Return how many applications' messages are between the ends, off both transmitters."""
-        return self.up.in_transit + self.down.in_transit
+        return self.up.in_transit() + self.down.in_transit()
 
     def longest_queue(self) -> int:
         """Return how many messages wait at the longer queue now."""

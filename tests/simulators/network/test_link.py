@@ -193,3 +193,33 @@ def test_what_a_dead_transmitter_held_is_handed_back_with_its_time_booked() -> N
     bench.run([0, 1000], [SERVICE_US] * 2, [0, 0])
     assert bench.passed == bench.lost == []
     assert [(m.serial, m.air_us, m.queue_us) for m in given] == [(0, 4000, 0), (1, 0, 3000)]
+
+
+def test_what_is_under_way_on_a_cable_is_known_at_every_instant() -> None:
+    # 1000 km: 5 ms of propagation after 10 ms of sending; the second waits for the first.
+    bench = Bench(replace(PLAIN, length_km=1000.0))
+    seen: dict[int, tuple[int, int, int]] = {}
+    for at_us in (9_999, 10_000, 14_999, 15_000, 19_999, 20_000, 25_000):
+        timer = Timeout(bench.clock, at_us)
+        timer.callbacks.append(
+            lambda _: seen.update(
+                {bench.clock.now: (bench.link.in_transit(), *map(len, bench.link.up.held()))}
+            )
+        )
+    bench.run([0, 1000], [SERVICE_US] * 2, [0, 0])
+    assert seen[9_999] == (0, 1, 1)
+    assert seen[14_999] == (1, 0, 1)
+    assert seen[19_999] == (0, 0, 1)
+    assert seen[20_000] == (1, 0, 0)
+    assert seen[25_000][0] <= 1
+    assert [m.queue_us + m.air_us + m.core_us for m in bench.passed] == [15_000, 24_000]
+
+
+def test_what_left_a_transmitter_arrives_though_the_transmitter_dies() -> None:
+    bench = Bench(replace(PLAIN, length_km=1000.0))
+    given: list[Message] = []
+    Timeout(bench.clock, 12_000).callbacks.append(lambda _: given.extend(bench.link.up.clear()))
+    bench.run([0, 1000, 13_000], [SERVICE_US] * 3, [0, 0, 0])
+    assert [(m.serial, m.air_us, m.queue_us) for m in given] == [(1, 2000, 9000)]
+    assert [(m.serial, m.core_us, m.queue_us) for m in bench.passed] == [(0, 5000, 0), (2, 5000, 0)]
+    assert bench.link.in_transit() == 0
