@@ -17,6 +17,9 @@ from simulators.network.draws import Draws
 __all__ = ["Levels", "Spread"]
 
 
+_AHEAD_US = 100_000  # more than any turnaround: who begins later, begins no earlier than so
+
+
 class Levels(Protocol):
     """Signal to noise of every pair of stations [dB]; ``-inf`` where nothing arrives."""
 
@@ -84,8 +87,8 @@ class Spread:
         self._put(Transmission(receiver, sent.end_us, until_us, 0))
 
     def _put(self, new: Transmission) -> None:
-        oldest_us = min(new.start_us, *(sent.start_us for sent in self._active), new.start_us)
-        self._active = [sent for sent in self._active if sent.end_us + self._cca_us > oldest_us]
+        since_us = new.start_us - self._cca_us - _AHEAD_US
+        self._active = [sent for sent in self._active if sent.end_us > since_us]
         for other in self._active:
             if other.end_us > new.start_us and other.start_us < new.end_us:
                 other.overlaps.append(new)
