@@ -1,0 +1,7 @@
+"""Data of units on disk, encrypted, behind the interface of a unit's store."""
+
+from __future__ import annotations
+
+from controllers.storage.vault import UnitVault, Vault
+
+__all__ = ["UnitVault", "Vault"]
