@@ -46,18 +46,29 @@ MEDIUM_COLUMNS = [
     "queue_max",
 ]
 _EVENT_COLUMNS = ["t_us", "id", "cause", "source", "kind", "element", "value"]
+_TRUTH_COLUMNS = ["t_ms", "id", "cause", "kind", "element", "value"]
 
 
 class Books:
     """Counts messages and collects rows until they are taken."""
 
-    __slots__ = ("_events", "_media", "_messages", "delivered", "in_flight", "lost", "sent")
+    __slots__ = (
+        "_events",
+        "_media",
+        "_messages",
+        "_truth",
+        "delivered",
+        "in_flight",
+        "lost",
+        "sent",
+    )
 
     def __init__(self) -> None:
         self.sent = self.delivered = self.lost = self.in_flight = 0
         self._messages: list[tuple[Any, ...]] = []
         self._media: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
+        self._truth: list[tuple[Any, ...]] = []
 
     @property
     def pending(self) -> int:
@@ -104,6 +115,10 @@ class Books:
         t_us, identifier, cause, kind, element = row
         self._events.append((t_us, identifier, cause, "network", kind, element, "{}"))
 
+    def tell(self, t_us: int, identifier: str, cause: str, element: str, value: str) -> None:
+        """Book what an adversary did to a frame, which no unit is told."""
+        self._truth.append((t_us // 1000, identifier, cause, "tapped", element, value))
+
     def check(self, found: int) -> None:
         """Raise SimulationError unless sent = delivered + lost + in flight, all found.
 
@@ -123,6 +138,7 @@ class Books:
             ("message", MESSAGE_COLUMNS, self._messages),
             ("medium", MEDIUM_COLUMNS, self._media),
             ("event", _EVENT_COLUMNS, self._events),
+            ("truth", _TRUTH_COLUMNS, self._truth),
         ):
             if rows:
                 columns = map(list, zip(*rows, strict=True))

@@ -22,8 +22,10 @@ from simulators.network.carrier import Clock, Fabric
 from simulators.network.draws import Draws
 from simulators.network.horizon import Horizon
 from simulators.network.message import PRIORITIES, Message, Node, Port
+from simulators.network.outages import Outages
 from simulators.network.power import Power
 from simulators.network.routing import Routes
+from simulators.network.taps import Hook, Inside, Taps
 from simulators.network.topology import Topology
 
 __all__ = ["NetworkCore"]
@@ -37,20 +39,32 @@ class NetworkCore:
 
     ``{nodes: [{id, terminal, battery_ms}], media: [{id, technology, members}],
     links: [{id, technology, a, b}], overrides: {technology: {parameter: value}}, loss,
-    interval_ms}``. Raises ScenarioError where the specification cannot be run.
+    interval_ms}``. Raises ScenarioError where the specification cannot be run. ``hooks`` are
+    further taps, by node or carrier.
     """
 
-    def __init__(self, spec: Mapping[str, Any], seed: int) -> None:
+    def __init__(
+        self, spec: Mapping[str, Any], seed: int, hooks: Mapping[str, Hook] | None = None
+    ) -> None:
         topology = Topology.from_spec(spec)
         self._env, self._horizon = Clock(), Horizon(self._ahead_us)
         self._now_us = 0  # all events up to here have been processed
         self._nodes = {node.id: Node(node.id) for node in topology.nodes}
-        fabric = Fabric(self._env, seed, self._passed, self._lose, self._horizon, self._rerouted)
+        self._books = Books()
+        self._taps = self._tapped() if topology.taps or hooks else None
+        passed = self._passed if self._taps is None else self._taps.passed
+        fabric = Fabric(
+            self._env, seed, passed, self._lose, self._horizon, self._rerouted, self._survives
+        )
+        self._woken = fabric.woken
         self._carriers = build_carriers(topology, self._nodes, fabric)
         self._by_id = {carrier.id: carrier for carrier in self._carriers}
         self._routes = Routes(self._nodes, self._carriers)
         self._power = Power(self._env, self._horizon, topology.nodes, self._set_supply)
-        self._books = Books()
+        switches = (self.set_node, self.set_carrier)
+        self._outages = Outages(self._env, self._horizon, topology.outages, self._nodes, switches)
+        if self._taps is not None:
+            self._taps.place(topology.taps, hooks or {}, self._carriers, seed)
         self._loss, self._loss_draws = topology.loss, _LossDraws(seed)
         self._interval_ms, self._interval_began_ms = topology.interval_ms, 0
         self._open: dict[int, Message] = {}
@@ -183,7 +197,10 @@ class NetworkCore:
         self._node_ups.append(NodeUp(identifier, cause, node, up))
         kind = "node_up" if up else "node_down"
         self._books.note((self._env.now, identifier, cause, kind, node))
-        if not up:
+        if up:
+            for tell in self._woken:
+                tell(it)
+        else:
             for carrier in self._routes.of(node):
                 for message in carrier.port(it).clear():
                     self._lose(message, "node-down")
@@ -214,6 +231,12 @@ class NetworkCore:
         now = self._env.now
         message.processing_us = now - message.t_send_us
         message.mark_us = now
+        if self._taps is not None and self._nodes[message.src].up:
+            self._taps.entered(message)
+        else:
+            self._depart(message)
+
+    def _depart(self, message: Message) -> None:
         if not self._nodes[message.src].up:
             self._lose(message, "node-down")
             return
@@ -242,13 +265,9 @@ class NetworkCore:
         """Take a message that is at the next node: forward it, or keep it for handing out."""
         port, node = message.path[message.position]
         message.hops += 1
-        if not node.up:
-            self._lose(message, "node-down")
-        elif message.hops >= _MOST_HOPS:
-            self._lose(message, "ttl")
-        elif self._loss and self._loss_draws.hit(port, self._loss):
-            self._lose(message, "noise")
-        elif message.epoch != self._routes.epoch:
+        if not self._survives(message, port, node):
+            return
+        if message.epoch != self._routes.epoch:
             self._route(message, node.id)
         else:
             message.position += 1
@@ -256,6 +275,18 @@ class NetworkCore:
                 message.path[message.position][0].offer(message)
             else:
                 self._arrived(message)
+
+    def _survives(self, message: Message, port: Port, node: Node) -> bool:
+        """Tell whether a message that came by ``port`` may go on from ``node``; if not, lose it."""
+        if not node.up:
+            self._lose(message, "node-down")
+        elif message.hops >= _MOST_HOPS:
+            self._lose(message, "ttl")
+        elif self._loss and self._loss_draws.hit(port, self._loss):
+            self._lose(message, "noise")
+        else:
+            return True
+        return False
 
     def _arrived(self, message: Message) -> None:
         at_us = message.arrival_us = self._env.now
@@ -302,6 +333,25 @@ class NetworkCore:
         self._routes.rerouted(carrier)
         self._horizon.changed()
 
+    def _tapped(self) -> Taps:
+        inside = Inside(
+            self._admit,
+            self._route,
+            self._lose,
+            self._passed,
+            self._depart,
+            self._books.tell,
+        )
+        return Taps(self._env, self._horizon, inside)
+
+    def _admit(self, frame: Frame) -> Message:
+        """Return the message of a frame that no unit sent, now."""
+        self._last_serial += 1
+        message = Message.of(self._last_serial, frame, self._env.now)
+        self._books.sent += 1
+        self._open[message.serial] = message
+        return message
+
     # -- within ------------------------------------------------------------------------------
 
     def _run(self, until_us: int) -> None:
@@ -334,6 +384,8 @@ class NetworkCore:
     def _leave(self) -> None:
         """Book everything that is under way as in flight, and check that nothing is missing."""
         now, found = self._env.now, self._entering + len(self._due)
+        if self._taps is not None:
+            found += len(self._taps.clear())
         for carrier in self._carriers:
             found += carrier.in_transit()
             for port in carrier.ports():

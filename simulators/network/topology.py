@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fernwatt.errors import Fault, ScenarioError
+from simulators.network.outages import OutageSpec, parse_outages
+from simulators.network.tapspec import TapSpec, parse_taps
 from simulators.network.technologies import (
     LinkTechnology,
     MediumTechnology,
@@ -71,6 +73,8 @@ class Topology:
     links: tuple[LinkSpec, ...]
     loss: float
     interval_ms: int
+    outages: tuple[OutageSpec, ...] = ()
+    taps: tuple[TapSpec, ...] = ()
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Topology:
@@ -103,11 +107,20 @@ class _Reader:
         media, links = self._media(known), self._links(known)
         self._unique([*media, *links])
         loss, interval_ms = self._numbers()
+        outages, taps = self._interferences(known)
         if not self._faults:
             self._faults += _unreachable(nodes, media, links)
         if self._faults:
             raise ScenarioError(self._faults)
-        return Topology(nodes, media, links, loss, interval_ms)
+        return Topology(nodes, media, links, loss, interval_ms, outages=outages, taps=taps)
+
+    def _interferences(self, known: set[str]) -> tuple[tuple[OutageSpec, ...], tuple[TapSpec, ...]]:
+        spec = self._spec
+        carriers = {it["id"] for kind in ("media", "links", "cells") for it in spec.get(kind) or ()}
+        outages, faults = parse_outages(spec.get("outages") or (), known, carriers)
+        taps, more = parse_taps(spec.get("taps") or (), known, carriers)
+        self._faults += [*faults, *more]
+        return outages, taps
 
     def _numbers(self) -> tuple[float, int]:
         loss, interval_ms = self._spec.get("loss", 0.0), self._spec.get("interval_ms", 900_000)
