@@ -7,7 +7,7 @@ from collections.abc import Sequence
 __all__ = ["delay_text", "markdown_table", "number", "text_table", "time_text"]
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
-_SCALED = frozenset({"W", "Wh", "B", "var"})
+_SCALED = frozenset({"W", "Wh", "B", "bit/s", "var"})
 
 
 def number(value: float | None, unit: str = "1") -> str:

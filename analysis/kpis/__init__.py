@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.kpis import (
+    age,
     energy,
     grid,
     lighting,
+    media,
     messages,
     profile,
     quality,
     reliability,
+    requirements,
     services,
     vehicles,
 )
@@ -38,6 +41,9 @@ _FAMILIES = (
     quality,
     vehicles,
     messages,
+    requirements,
+    age,
+    media,
     services,
 )
 

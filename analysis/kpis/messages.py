@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.kpis.flows import flows
 from analysis.kpis.registry import Outcome, Up, kpi, nothing
-from fernwatt.timebase import HOUR_MS
 
 if TYPE_CHECKING:
     from analysis.run import Run
@@ -19,7 +19,6 @@ PARTS = ("processing", "queue", "access", "air", "retry", "core", "tick")
 _FAMILY = "communication"
 _NO_MESSAGE = "no message was sent"
 _NONE_ARRIVED = "no message arrived"
-_NO_MEDIUM = "no medium was used"
 _TT1_MS = 1_000.0
 _IEC = "IEC 61850-5: transfer time class TT1, 1 000 ms (events, alarms)"
 
@@ -89,6 +88,16 @@ def messages_in_flight(run: Run) -> Outcome:
     return Outcome(int((run.columns("message", "fate")["fate"] == "in-flight").sum()))
 
 
+@kpi("1", _FAMILY, Up.BAD)
+def messages_unaccounted(run: Run) -> Outcome:
+    """Messages sent less those delivered, lost and in flight, by flow; 0 where the network closed
+    its books.
+    """
+    found = flows(run)
+    by = {flow.name: flow.sent - flow.known - flow.in_flight for flow in found}
+    return Outcome(sum(by.values()), by=by)
+
+
 def _percentile(run: Run, share: float) -> Outcome:
     frame = delays(run)
     if frame.empty:
@@ -118,6 +127,12 @@ def message_delay_p99_ms(run: Run) -> Outcome:
 
 
 @kpi("ms", _FAMILY, Up.BAD)
+def message_delay_p999_ms(run: Run) -> Outcome:
+    """99.9th percentile of the delay, by flow."""
+    return _percentile(run, 0.999)
+
+
+@kpi("ms", _FAMILY, Up.BAD)
 def message_delay_mean_ms(run: Run) -> Outcome:
     """Mean delay of the messages that arrived, by part: the sender's host, queues, waiting for
     the medium, on the air, repetitions, core network, and waiting for the tick.
@@ -130,6 +145,46 @@ def message_delay_mean_ms(run: Run) -> Outcome:
     means = frame[["delay_us", *columns]].mean() / 1000.0
     by = {part: float(means[f"{part}_us"]) for part in PARTS}
     return Outcome(float(means["delay_us"]), by=by)
+
+
+@kpi("%", _FAMILY, Up.BAD)
+def queueing_percent(run: Run) -> Outcome:
+    """Share of the delay of all messages that arrived which they spent waiting behind others in
+    queues, by flow.
+    """
+    frame = run.columns("message", "flow", "fate", "delay_us", "queue_us")
+    frame = frame[(frame["fate"] == "delivered").to_numpy()]
+    if frame.empty:
+        return nothing(_NONE_ARRIVED)
+    sums = frame.groupby("flow", observed=True)[["queue_us", "delay_us"]].sum()
+    total = sums.sum()
+    by = _by_flow(100.0 * sums["queue_us"] / sums["delay_us"].clip(lower=1.0))
+    return Outcome(float(100.0 * total["queue_us"] / max(1.0, total["delay_us"])), by=by)
+
+
+@kpi("us", _FAMILY, Up.BAD)
+def delay_gap_us(run: Run) -> Outcome:
+    """Largest difference between the delay of a message that arrived and the sum of its parts; 0
+    where the time of each is accounted for.
+    """
+    frame = run.columns("message", "delay_us", *(f"{part}_us" for part in PARTS))
+    parts_us = frame[[f"{part}_us" for part in PARTS]].to_numpy().sum(axis=1)
+    there = frame["delay_us"].notna().to_numpy()
+    gap_us = np.abs(frame["delay_us"].to_numpy()[there] - parts_us[there])
+    return Outcome(float(gap_us.max())) if len(gap_us) else nothing(_NONE_ARRIVED)
+
+
+@kpi("bit/s", _FAMILY, Up.GOOD)
+def goodput_bps(run: Run) -> Outcome:
+    """Payload of the messages that arrived, by the length of the run, by flow; headers,
+    repetitions and what was lost do not count.
+    """
+    frame = run.columns("message", "flow", "fate", "bytes")
+    there = frame[(frame["fate"] == "delivered").to_numpy()]
+    if there.empty or run.duration_ms <= 0:
+        return nothing(_NONE_ARRIVED)
+    bps = 8000.0 * there.groupby("flow", observed=True)["bytes"].sum() / run.duration_ms
+    return Outcome(float(bps.sum()), by=_by_flow(bps))
 
 
 @kpi("%", _FAMILY, Up.BAD, source=_IEC)
@@ -155,50 +210,3 @@ def retries_per_message(run: Run) -> Outcome:
     retries = (frame["attempts"] - frame["hops"]).clip(lower=0)
     by = retries.groupby(frame["flow"], observed=True).mean()
     return Outcome(float(retries.mean()), by=_by_flow(by))
-
-
-def _media(run: Run) -> pd.DataFrame:
-    frame = run.columns("medium", "t_ms", "medium", "technology", "airtime_us")
-    h = run.hours(frame["t_ms"])
-    frame = frame.assign(length_us=h * HOUR_MS * 1000.0)
-    return frame[h > 0.0]
-
-
-@kpi("%", _FAMILY, Up.BAD)
-def airtime_percent(run: Run) -> Outcome:
-    """Share of time a medium is busy, mean over all media, by technology."""
-    frame = _media(run)
-    if frame.empty:
-        return nothing(_NO_MEDIUM)
-    sums = frame.groupby("technology", observed=True)[["airtime_us", "length_us"]].sum()
-    share = 100.0 * sums["airtime_us"] / sums["length_us"]
-    total = 100.0 * frame["airtime_us"].sum() / frame["length_us"].sum()
-    return Outcome(float(total), by=_by_flow(share))
-
-
-@kpi("%", _FAMILY, Up.BAD)
-def airtime_max_percent(run: Run) -> Outcome:
-    """Highest share of a recording interval in which one medium was busy, with time and place."""
-    frame = _media(run)
-    if frame.empty:
-        return nothing(_NO_MEDIUM)
-    share = 100.0 * (frame["airtime_us"] / frame["length_us"]).to_numpy()
-    row = int(np.argmax(share))
-    return Outcome(
-        float(share[row]),
-        t_ms=int(frame["t_ms"].iloc[row]),
-        element=str(frame["medium"].iloc[row]),
-    )
-
-
-@kpi("%", _FAMILY, Up.BAD)
-def failed_transmissions_percent(run: Run) -> Outcome:
-    """Share of transmissions lost to another one or to noise, by technology."""
-    frame = run.columns("medium", "technology", "transmissions", "collisions", "errors")
-    sums = frame.groupby("technology", observed=True).sum()
-    sums = sums[sums["transmissions"] > 0]
-    if sums.empty:
-        return nothing("nothing was transmitted")
-    failed = sums["collisions"] + sums["errors"]
-    total = 100.0 * failed.sum() / sums["transmissions"].sum()
-    return Outcome(float(total), by=_by_flow(100.0 * failed / sums["transmissions"]))

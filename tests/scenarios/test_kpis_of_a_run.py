@@ -8,7 +8,7 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -26,6 +26,7 @@ SETTINGS = [
     "units.history_days=1", f"lighting={LIGHTING}",
 ]  # fmt: skip
 
+PARTS = ("processing", "queue", "access", "air", "retry", "core", "tick")
 Row = dict[str, Any]
 
 
@@ -202,7 +203,105 @@ def communication(table: Any) -> Row:
         "airtime_percent": 100 * airtime / (END_MS * 1000 * len({r["medium"] for r in media})),
         "airtime_max_percent": 100 * max(busy),
         "failed_transmissions_percent": 100 * failed / sent,
+        "collisions_percent": 100 * sum(row["collisions"] for row in media) / sent,
+        "longest_queue": max(row["queue_max"] for row in media),
+        "message_delay_p999_ms": percentile(delay, 0.999),
+        "messages_unaccounted": 0,
+        "delay_gap_us": max(
+            abs(row["delay_us"] - sum(row[f"{part}_us"] for part in PARTS)) for row in there
+        ),
+        "goodput_bps": 8000 * sum(row["bytes"] for row in there) / END_MS,
+        "queueing_percent": 100 * sum(row["queue_us"] for row in there)
+        / sum(row["delay_us"] for row in there),
     }  # fmt: skip
+
+
+def worth(delay_ms: float | None, limit_ms: float) -> float:
+    """Return the score of a delay: 5 up to a fifth of the limit, 1 from five times it."""
+    if delay_ms is None:
+        return 1.0
+    times = min(max(delay_ms / limit_ms, 0.2), 5.0)
+    return 3.0 - 2.0 * math.log(times, 5)
+
+
+def requirements(table: Any) -> Row:
+    """Return the KPIs of what applications ask, their limits written out here [ms]."""
+    limits = {"metering": 15_000, "balancing": 15_000, "control": 500, "management": 10_000}
+    fifths = limits | {"control": 100}
+    known = [row for row in table("messages") if row["fate"] != "in-flight"]
+    delay = [None if row["fate"] == "lost" else row["delay_us"] / 1000 for row in known]
+    flows = [row["flow"] for row in known]
+    missed = [
+        100 * statistics.fmean(
+            ms is None or ms > of[flow] for flow, ms in zip(flows, delay, strict=True)
+        )
+        for of in (limits, fifths)
+    ]  # fmt: skip
+    scores, asked = defaultdict(list), defaultdict(list)
+    for flow, ms in zip(flows, delay, strict=True):
+        scores[flow].append(worth(ms, limits[flow]))
+    for row in table("request"):
+        if row["service"] in limits:
+            failed = row["result"] in ("timeout", "unreachable", "overloaded")
+            asked[row["service"]].append(
+                worth(None if failed else row["latency_ms"], limits[row["service"]])
+            )
+    return {
+        "deadline_misses_percent": missed[0],
+        "network_deadline_misses_percent": missed[1],
+        "experience": statistics.fmean(map(statistics.fmean, scores.values())),
+        "request_experience": statistics.fmean(map(statistics.fmean, asked.values())),
+    }
+
+
+def classes(table: Any) -> Row:
+    """Return the KPIs of classes met: (limit [ms], part of it the network's, share) by flow."""
+    tt3, tt2, tt1 = (100, 0.2, 0.99), (500, 0.2, 0.99), (1000, 0.2, 0.99)
+    of = {
+        "metering": [tt1, (15e3, 1, 0.98), (15e3, 1, 0.99), (14.4e6, 1, 0.98)],
+        "balancing": [(15e3, 1, 0.99), (6e4, 1, 0.99), (3e5, 1, 0.99), (6e4, 1, 0.995),
+                      (15e3, 1, 0.98)],
+        "control": [tt1, tt2, tt3, (1e3, 1, 0.99), (2e3, 1, 0.99), (5e3, 1, 0.995)],
+        "management": [(math.inf, 1, 0.99), (1e4, 1, 0.99), (1e4, 1, 0.99), (3e4, 1, 0.99)],
+    }  # fmt: skip
+    found: dict[bool, list[bool]] = {False: [], True: []}
+    known = [row for row in table("messages") if row["fate"] != "in-flight"]
+    for flow in sorted({row["flow"] for row in known}):
+        delay = [math.inf if row["fate"] == "lost" else row["delay_us"] / 1000
+                 for row in known if row["flow"] == flow]  # fmt: skip
+        for (limit, part, share), network in product(of[flow], (False, True)):
+            most = limit * part if network else limit
+            there = sum(ms < math.inf and ms <= most for ms in delay)
+            found[network].append(there / len(delay) >= share)
+    return {
+        "requirements_met_percent": 100 * statistics.fmean(found[False]),
+        "network_requirements_met_percent": 100 * statistics.fmean(found[True]),
+    }
+
+
+def ages(table: Any) -> Row:
+    """Return the KPIs of age, event by event along each stream."""
+    streams: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+    for row in table("messages"):
+        if row["fate"] == "delivered":
+            there_us = row["t_send_us"] + row["delay_us"]
+            streams[row["flow"], row["src"], row["dst"]].append((there_us, row["t_send_us"]))
+    area = length = 0.0
+    peaks: list[float] = []
+    for stream in streams.values():
+        newest, since, falls, below = -1, 0, [], 0.0
+        for there_us, sent_us in sorted(stream, key=lambda pair: (pair[0], -pair[1])):
+            if sent_us > newest:
+                if newest >= 0:
+                    falls.append((there_us - newest) / 1e6)
+                    below += ((there_us - newest) ** 2 - (since - newest) ** 2) / 2e12
+                newest, since = sent_us, there_us
+        below += ((END_MS * 1000 - newest) ** 2 - (since - newest) ** 2) / 2e12
+        if len(falls) >= 2:
+            area += below
+            length += END_MS / 1000 - min(stream)[0] / 1e6
+            peaks += falls
+    return {"age_mean_s": area / length, "age_peak_s": statistics.fmean(peaks)}
 
 
 def services(table: Any) -> Row:
@@ -264,7 +363,20 @@ def quality(table):
 
 @pytest.mark.parametrize(
     "family",
-    [energy, profile, grid, lighting, reliability, quality, vehicles, communication, services],
+    [
+        energy,
+        profile,
+        grid,
+        lighting,
+        reliability,
+        quality,
+        vehicles,
+        communication,
+        requirements,
+        classes,
+        ages,
+        services,
+    ],
     ids=lambda f: f.__name__,
 )
 def test_the_kpis_are_what_the_tables_say(kpis, table, family):
@@ -278,13 +390,15 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 
 def test_none_is_left_out(kpis, table):
     families = (energy, profile, grid, lighting, reliability, quality, vehicles, communication)
-    looked_at = {name for family in (*families, services) for name in family(table)}
+    families += (requirements, classes, ages, services)
+    looked_at = {name for family in families for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 
 
 def test_parts_add_up_to_the_whole(kpis):
     for name in ("messages", "message_bytes", "wire_bytes", "messages_lost", "negotiations",
-                 "readings", "requests", "events", "message_delay_mean_ms"):  # fmt: skip
+                 "readings", "requests", "events", "message_delay_mean_ms",
+                 "goodput_bps"):  # fmt: skip
         assert sum(kpis[name]["by"].values()) == pytest.approx(kpis[name]["value"]), name
 
 
