@@ -33,12 +33,19 @@ def _nobody(carrier: str) -> None:
     """Take note that ways within a carrier have changed: nobody asks."""
 
 
+def _always(message: Message, port: Port, node: Node) -> bool:  # noqa: ARG001 - the signature
+    """Return True: nothing happens to messages at nodes."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Fabric:
     """What all carriers share: the clock, the seed, where messages go, and the horizon.
 
     ``passed`` takes a message that is at the next node now; ``lost`` one that died, and why;
-    ``rerouted`` the identifier of a carrier within which ways have changed.
+    ``rerouted`` the identifier of a carrier within which ways have changed. A carrier that
+    forwards by itself asks ``survives`` of each hop within, which loses the message if not, and
+    is told by ``woken`` of a node that came up.
     """
 
     clock: Clock
@@ -47,6 +54,8 @@ class Fabric:
     lost: Callable[[Message, str], None]
     horizon: Horizon = field(default_factory=Horizon)
     rerouted: Callable[[str], None] = _nobody
+    survives: Callable[[Message, Port, Node], bool] = _always
+    woken: list[Callable[[Node], None]] = field(default_factory=list)
 
 
 class Usage:
