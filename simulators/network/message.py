@@ -77,7 +77,8 @@ class Owner(Protocol):
 class Message:
     """Bytes on their way, with the delay and the bytes on the wire that they have cost so far.
 
-    With a ``frame`` it is an application's, with an ``owner`` the network's own.
+    With a ``frame`` it is an application's, with an ``owner`` the network's own. When a
+    ``quiet`` one arrives, nothing is seen from outside (a routing protocol's, for example).
     """
 
     __slots__ = (
@@ -97,6 +98,7 @@ class Message:
         "priority",
         "processing_us",
         "queue_us",
+        "quiet",
         "retry_us",
         "serial",
         "size",
@@ -124,6 +126,7 @@ class Message:
         self.processing_us = self.queue_us = self.access_us = self.air_us = 0
         self.retry_us = self.core_us = self.wire_bytes = self.hops = self.attempts = 0
         self.arrival_us = -1
+        self.quiet = False
 
     @classmethod
     def of(cls, serial: int, frame: Frame, t_send_us: int) -> Message:
