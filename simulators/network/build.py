@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from simulators.network.air import Air
 from simulators.network.carrier import Carrier, Fabric
 from simulators.network.csma import Medium
 from simulators.network.link import Link
 from simulators.network.message import Node
+from simulators.network.prime import PrimeMedium
 from simulators.network.topology import MediumSpec, Topology
 
 __all__ = ["build_carriers"]
@@ -23,4 +25,12 @@ def build_carriers(topology: Topology, nodes: Mapping[str, Node], fabric: Fabric
 
 
 def _medium(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:
-    return Medium(fabric, it.id, it.technology, [nodes[key] for key in it.members])
+    return _access(it, nodes, fabric, None)
+
+
+def _access(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air | None) -> Carrier:
+    """Return the access to an air (None: all hear all) that the technology's ``mac`` names."""
+    members, root = [nodes[key] for key in it.members], it.root
+    if it.technology.mac == "prime" and root is not None:
+        return PrimeMedium(fabric, it.id, it.technology, members, nodes[root], air)
+    return Medium(fabric, it.id, it.technology, members, air)

@@ -70,8 +70,11 @@ class Medium:
         self._counted_us = -(10**18)
         self._on_end = self._end
         self._nodes = tuple(sorted(members, key=lambda node: node.id))
-        self.stations = tuple(Station(self, place, node) for place, node in enumerate(self._nodes))
+        self.stations = tuple(self._station(it, node) for it, node in enumerate(self._nodes))
         self.by_node = {station.node.id: station for station in self.stations}
+
+    def _station(self, number: int, node: Node) -> Station:
+        return Station(self, number, node)
 
     def nodes(self) -> tuple[Node, ...]:
         """Return the nodes by identifier."""
@@ -343,19 +346,27 @@ class Station:
         message = self._serving
         if event is not self._timer or message is None:
             return  # cleared meanwhile
-        medium = self._medium
-        technology, now = medium.technology, medium.env.now
-        if medium.air.busy(self.number, now):
-            self._backoffs += 1
-            if self._backoffs > technology.max_backoffs:
-                self._book_wait(message, now)
-                self._give_up(message, "access")
-                return
-            if technology.be_growth != "retry":
-                self._be = min(self._be + 1, technology.max_be)
-            self._contend()
+        if self._medium.air.busy(self.number, self._medium.env.now):
+            self._found_busy(message)
+        else:
+            self._send(message)
+
+    def _found_busy(self, message: Message) -> None:
+        """Draw another backoff, or give up."""
+        technology = self._medium.technology
+        self._backoffs += 1
+        if self._backoffs > technology.max_backoffs:
+            self._book_wait(message, self._medium.env.now)
+            self._give_up(message, "access")
             return
-        start_us = now + technology.turnaround_us
+        if technology.be_growth != "retry":
+            self._be = min(self._be + 1, technology.max_be)
+        self._contend()
+
+    def _send(self, message: Message) -> None:
+        """Put the frame in service on the air after the turnaround."""
+        medium = self._medium
+        start_us = medium.env.now + medium.technology.turnaround_us
         self._book_wait(message, start_us)
         cost = medium.costs[message.size]
         message.attempts += 1

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 GROWTH = ("busy", "retry", "both")
+MACS = ("csma", "prime", "polled")
 _PATH = "network.technologies"
 
 
@@ -71,8 +72,13 @@ class MediumTechnology(Technology):
     BE starts at ``min_be`` plus ``be_per_priority`` times the frame's priority, and grows when
     the medium was found busy, when a transmission failed, or both (``be_growth``).
     ``turnaround_us`` is the time between sensing and being heard: the vulnerable window.
+    ``mac`` is the access: CSMA/CA, that of PRIME (``frame_symbols`` of ``unit_backoff_us``,
+    ``beacon_us`` for each beacon, ``cfp_us`` free of contention for the base node, ``senses`` of
+    the highest class and one more for each class below), or polling by the root (``poll_bytes``
+    and ``response_bytes`` of a turn with nothing to carry, each frame sent ``hops`` times).
     """
 
+    mac: str = "csma"
     unit_backoff_us: int
     min_be: int
     max_be: int
@@ -85,6 +91,17 @@ class MediumTechnology(Technology):
     ack_us: int = 0
     ack_timeout_us: int = 0
     ifs_us: int = 0
+    frame_symbols: int = 0
+    beacon_us: int = 0
+    cfp_us: int = 0
+    senses: int = 1
+    poll_bytes: int = 0
+    response_bytes: int = 0
+    hops: int = 1
+
+    def contention_us(self, beacons: int = 5) -> int:
+        """Return the shared-contention period of a PRIME frame with so many beacon slots [µs]."""
+        return self.frame_symbols * self.unit_backoff_us - beacons * self.beacon_us - self.cfp_us
 
     def air_us(self) -> Callable[[int], int]:
         """Return the function from the bytes of a frame to its air time [µs]."""
@@ -311,7 +328,11 @@ def _rules(technology: Technology) -> list[tuple[str, bool, str, str]]:
 
 def _medium_rules(technology: MediumTechnology) -> list[tuple[str, bool, str, str]]:
     unknown = technology.be_growth not in GROWTH
+    mac = technology.mac
     return [
+        ("mac", mac not in MACS, f"unknown access {mac!r}", nearest(mac, list(MACS))),
+        ("senses", technology.senses < 1, "must be at least 1", ""),
+        ("hops", technology.hops < 1, "must be at least 1", ""),
         ("be_growth", unknown, "unknown growth", f"one of {', '.join(GROWTH)}"),
         ("unit_backoff_us", technology.unit_backoff_us < 1, "must be at least 1", ""),
         ("max_be", technology.max_be < technology.min_be, "is below min_be", ""),
@@ -340,6 +361,12 @@ def _frame_faults(technology: Technology, path: str) -> list[Fault]:
     )
     limit = phy.frame_limit_bytes(technology.phy, technology.mode)
     key = f"{path}.mtu_bytes"
+    if isinstance(technology, MediumTechnology) and technology.mac == "prime":
+        room_us = technology.contention_us()
+        need_us = technology.air_us()(technology.mtu_bytes) + 10 * technology.cca_us
+        if room_us < need_us + technology.ack_gap_us + technology.ack_us:
+            message = f"leaves {room_us} µs of contention period, too little for a frame"
+            return [Fault(f"{path}.frame_symbols", message, "276, 552, 828 or 1104")]
     if technology.mtu_bytes < least:
         message = f"{technology.mtu_bytes} leaves no room beside the headers"
         return [Fault(key, message, f"at least {least}")]

@@ -174,6 +174,9 @@ class _Reader:
             self._fault(f"{path}.routing", f"unknown routing {routing!r}", hint)
         elif routing != "none" and root is None:
             self._fault(f"{path}.root", f"{routing} needs one", "the concentrator, for example")
+        elif technology.mac in ("prime", "polled") and root is None:
+            hint = "the concentrator, for example"
+            self._fault(f"{path}.root", f"access {technology.mac} needs one", hint)
         return MediumSpec(item["id"], technology, members, root, item.get("air") or {}, routing)
 
     def _links(self, known: set[str]) -> tuple[LinkSpec, ...]:
