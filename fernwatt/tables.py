@@ -374,6 +374,20 @@ _ALL = (
         """,
     ),
     _table(
+        "mesh",
+        "each medium with routing over several hops, over the recording interval",
+        """
+        t_ms:i  start of the interval
+        medium:s  medium
+        nodes:i  nodes that are up at its end
+        joined:i  of these, nodes that believe to have a way to the root, the root included
+        parent_changes:i  nodes that took another parent, counted each time
+        hops_mean:f?  mean hops to the root of those that have a way (null: none)
+        control_transmissions:i  transmissions of the routing protocol, repetitions counted
+        control_bytes:i  their bytes, headers included
+        """,
+    ),
+    _table(
         "cause",
         "further causes of what has more than one",
         """

@@ -7,9 +7,10 @@ from typing import Any
 
 from fernwatt.errors import SimulationError
 from simulators.network.carrier import Carrier
+from simulators.network.mesh import Mesh
 from simulators.network.message import Message
 
-__all__ = ["MEDIUM_COLUMNS", "MESSAGE_COLUMNS", "Books"]
+__all__ = ["MEDIUM_COLUMNS", "MESH_COLUMNS", "MESSAGE_COLUMNS", "Books"]
 
 MESSAGE_COLUMNS = [
     "id",
@@ -45,6 +46,16 @@ MEDIUM_COLUMNS = [
     "airtime_us",
     "queue_max",
 ]
+MESH_COLUMNS = [
+    "t_ms",
+    "medium",
+    "nodes",
+    "joined",
+    "parent_changes",
+    "hops_mean",
+    "control_transmissions",
+    "control_bytes",
+]
 _EVENT_COLUMNS = ["t_us", "id", "cause", "source", "kind", "element", "value"]
 _TRUTH_COLUMNS = ["t_ms", "id", "cause", "kind", "element", "value"]
 
@@ -55,6 +66,7 @@ class Books:
     __slots__ = (
         "_events",
         "_media",
+        "_meshes",
         "_messages",
         "_truth",
         "delivered",
@@ -67,6 +79,7 @@ class Books:
         self.sent = self.delivered = self.lost = self.in_flight = 0
         self._messages: list[tuple[Any, ...]] = []
         self._media: list[tuple[Any, ...]] = []
+        self._meshes: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
         self._truth: list[tuple[Any, ...]] = []
 
@@ -109,6 +122,8 @@ class Books:
             )
             usage.transmissions = usage.collisions = usage.errors = usage.airtime_us = 0
             usage.queue_max = carrier.longest_queue()
+            if isinstance(carrier, Mesh):
+                self._meshes.append((t_ms, carrier.id, *carrier.report()))
 
     def note(self, row: tuple[int, str, str, str, str]) -> None:
         """Book an event: time [µs], identifier, cause, kind, element."""
@@ -137,6 +152,7 @@ class Books:
         for table, names, rows in (
             ("message", MESSAGE_COLUMNS, self._messages),
             ("medium", MEDIUM_COLUMNS, self._media),
+            ("mesh", MESH_COLUMNS, self._meshes),
             ("event", _EVENT_COLUMNS, self._events),
             ("truth", _TRUTH_COLUMNS, self._truth),
         ):

@@ -27,13 +27,10 @@ def mesh_faults(
     settings: Mapping[str, Any], technology: MediumTechnology, path: str
 ) -> list[tuple[str, str, str]]:
     """Return what is wrong with a mesh of a specification: (path, message, hint)."""
-    faults = []
+    faults = [(f"{path}.mesh.{key}", "unknown key", "start") for key in settings if key != "start"]
     if technology.mesh_dio_min_ms < 1 or technology.mesh_neighbours < 1:
         message = f"{technology.name} has no mesh"
         faults.append((f"{path}.routing", message, "set its parameters mesh_*"))
-    for key in settings:
-        if key != "start":
-            faults.append((f"{path}.mesh.{key}", "unknown key", "start"))
     start = settings.get("start", START[0])
     if start not in START:
         hint = nearest(str(start), list(START))

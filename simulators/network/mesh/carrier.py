@@ -9,11 +9,11 @@ the root. What nodes and root believe may be out of date; then the message is lo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 from simulators.network.air import Air
-from simulators.network.carrier import Carrier, Fabric, Usage
+from simulators.network.carrier import Carrier, Fabric
 from simulators.network.horizon import Bounded, Horizon
 from simulators.network.mesh.control import (
     ACK_BYTES,
@@ -37,7 +37,7 @@ from simulators.network.mesh.quality import Quality
 from simulators.network.mesh.router import Router
 from simulators.network.mesh.transit import Transit
 from simulators.network.message import Message, Node, Port
-from simulators.network.queueing import ClassQueue
+from simulators.network.stack import Coster
 from simulators.network.technologies import MediumTechnology
 
 __all__ = ["Access", "Counts", "Mesh", "Report"]
@@ -56,6 +56,7 @@ class Access(Carrier, Protocol):
     """A carrier on an air that tells of every transmission to a neighbour."""
 
     air: Air
+    costs: Coster
     observer: Any
 
     @property
@@ -72,8 +73,7 @@ class Counts:
         self.control_bytes = self.control_transmissions = self.parent_changes = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """One row of the table ``mesh``; see there."""
 
     nodes: int
@@ -103,25 +103,12 @@ class _Ahead:
 class MeshPort:
     """A node's interface to the mesh: takes messages for any node of it."""
 
-    __slots__ = ("_mesh", "_node", "inner", "name")
+    __slots__ = ("_mesh", "_node", "inner", "name", "queue", "watch")
 
     def __init__(self, mesh: Mesh, node: Node, inner: Port) -> None:
         self._mesh, self._node, self.inner = mesh, node, inner
-        self.name = inner.name
-
-    @property
-    def queue(self) -> ClassQueue:
-        """Return the queue of the interface to the air."""
-        return self.inner.queue
-
-    @property
-    def watch(self) -> int:
-        """Return the place of the interface to the air on the horizon's heap."""
-        return self.inner.watch
-
-    @watch.setter
-    def watch(self, number: int) -> None:
-        self.inner.watch = number
+        self.name, self.queue = inner.name, inner.queue
+        self.watch = 0  # the interface to the air is what the horizon watches
 
     def offer(self, message: Message) -> None:
         """Take a message for the node that its path names."""
@@ -160,7 +147,7 @@ class Mesh:
         self.inner = access(replace(fabric, passed=self._passed, lost=self._lost, horizon=inside))
         self.inner.observer = self
         self.id, self.technology = self.inner.id, self.inner.technology
-        self.works = True
+        self.works, self.usage = True, self.inner.usage
         self.counts = Counts()
         self._quality = Quality(self.inner.air, self.technology)
         self._transits: dict[Message, Transit] = {}
@@ -177,7 +164,7 @@ class Mesh:
 
     def _begin(self, start: str) -> None:
         if start == "formed":
-            form(self.routers, self.root, self.inner.air, self._quality, self.downward)
+            form(self.routers, self.root, self.inner.air, self._quality)
             lifetime_us = 1000 * self.technology.mesh_lifetime_ms
             for router in self.routers:
                 if router.parent is not None:
@@ -187,11 +174,6 @@ class Mesh:
                 router.start()
 
     # -- a carrier -----------------------------------------------------------------------------
-
-    @property
-    def usage(self) -> Usage:
-        """Return the use of the air."""
-        return self.inner.usage
 
     def nodes(self) -> tuple[Node, ...]:
         """Return its nodes by identifier."""
@@ -352,14 +334,15 @@ class Mesh:
         """Return the transmissions expected from the level at which ``there`` is heard."""
         return self._quality.etx(there, here)
 
-    def tried(self, sender: int, receiver: int, through: bool) -> None:  # noqa: ARG002
-        """Take note of a transmission between neighbours."""
+    def tried(self, sender: int, receiver: int) -> None:  # noqa: ARG002 - the observer's
+        """Take note of a frame on the air to a neighbour."""
         self.routers[sender].tries += 1
 
     def broadcast(self, router: Router, content: Dio | Dis) -> None:
         """Send a message to all who hear it."""
         message = self._control(router, "", content)
         if message is not None:
+            self._count(message, 1)
             self._ports[router.number].inner.offer(message)
 
     def send_to(self, router: Router, number: int, content: Probe) -> None:
@@ -387,8 +370,7 @@ class Mesh:
         if not self.works:
             return None
         now = self.fabric.clock.now
-        message = Control(router.node.id, dst, _BYTES[type(content)], now, self, content)
-        return message
+        return Control(router.node.id, dst, _BYTES[type(content)], now, self, content)
 
     def registered(self, dao: Dao, now_us: int) -> None:
         """Let the root take and answer a registration."""
@@ -407,7 +389,10 @@ class Mesh:
 
     def lost(self, message: Message, cause: str) -> None:  # noqa: ARG002 - the owner's
         """Take note of a message of the protocol that died."""
-        self._count(message)
+        if message.dst:
+            self._count(message)
+        elif not message.attempts:
+            self._count(message, -1)
 
     def heard(self, message: Message, node: Node) -> None:
         """Let a node take a broadcast of a neighbour."""
@@ -419,9 +404,16 @@ class Mesh:
         elif isinstance(content, Dis):
             router.heard_dis(sender, content)
 
-    def _count(self, message: Message) -> None:
-        self.counts.control_transmissions += message.attempts
-        self.counts.control_bytes += message.wire_bytes
+    def _count(self, message: Message, broadcasts: int = 0) -> None:
+        """Count what a message has cost; a broadcast beforehand, as nobody may hear it."""
+        counts = self.counts
+        if broadcasts:
+            cost = self.inner.costs[message.size]
+            counts.control_transmissions += broadcasts * len(cost.sizes)
+            counts.control_bytes += broadcasts * cost.wire_bytes
+        else:
+            counts.control_transmissions += message.attempts
+            counts.control_bytes += message.wire_bytes
 
     # -- what is measured ----------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ class Downward:
 
         Entries that have run out are forgotten when a route needs them.
         """
-        way, at = [], target
+        way, at = list[int](), target
         while at != self._root:
             entry = self._entries.get(at)
             if entry is None or len(way) >= _MOST_HOPS:

@@ -7,7 +7,6 @@ from heapq import heappop, heappush
 
 from simulators.network.air import Air
 from simulators.network.mesh.control import Dio
-from simulators.network.mesh.downward import Downward
 from simulators.network.mesh.neighbours import ETX_UNIT, MAX_ETX, MAX_PATH_COST
 from simulators.network.mesh.quality import Quality
 from simulators.network.mesh.router import Router
@@ -17,9 +16,7 @@ __all__ = ["form"]
 _MOST_KEPT = 4  # candidates looked at, per place in the table of neighbours
 
 
-def form(
-    routers: Sequence[Router], root: int, air: Air, quality: Quality, downward: Downward
-) -> None:
+def form(routers: Sequence[Router], root: int, air: Air, quality: Quality) -> None:
     """Give every router its parent, rank and best neighbours; ties go to the lower number.
 
     Nodes that no way leads to begin as they would cold.

@@ -48,7 +48,8 @@ class Registration:
 
     def _refresh_later(self) -> None:
         self._tries = 0
-        self._wait(self._mesh.technology.mesh_lifetime_ms // 3)
+        lifetime_us = 1000 * self._mesh.technology.mesh_lifetime_ms
+        self._set(int((0.4 + 0.2 * self._router.uniform()) * lifetime_us))
 
     def _wait(self, mean_ms: int) -> None:
         self._set(int((0.5 + self._router.uniform()) * 1000 * mean_ms))

@@ -35,7 +35,7 @@ class Trickle:
         "least_us",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - of RFC 6206
         self,
         clock: Clock,
         draws: Draws,
