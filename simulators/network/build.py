@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from simulators.network.air import Air
 from simulators.network.carrier import Carrier, Fabric
+from simulators.network.cells import Cell, CellSpec
 from simulators.network.csma import Medium
 from simulators.network.link import Link
+from simulators.network.mesh import build_mesh
 from simulators.network.message import Node
 from simulators.network.prime import PrimeMedium
 from simulators.network.topology import MediumSpec, Topology
@@ -21,11 +23,22 @@ def build_carriers(topology: Topology, nodes: Mapping[str, Node], fabric: Fabric
     carriers += [
         Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
     ]
+    carriers += [_cell(it, nodes, fabric) for it in topology.cells]
     return sorted(carriers, key=lambda carrier: carrier.id)
 
 
+def _cell(it: CellSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:
+    members = [nodes[key] for key in it.members]
+    return Cell(fabric, it.id, it.technology, nodes[it.station], members, it.snr_db)
+
+
 def _medium(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:
-    return _access(it, nodes, fabric, None)
+    def access(inside: Fabric) -> Carrier:
+        return _access(it, nodes, inside, None)
+
+    if it.routing == "mesh" and it.root is not None:
+        return build_mesh(fabric, nodes[it.root], it.mesh, access)
+    return access(fabric)
 
 
 def _access(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air | None) -> Carrier:

@@ -1,7 +1,8 @@
 """Parameter sets of the technologies: loaded from ``technologies.yaml``, overridden, checked.
 
-A technology is of the kind ``medium`` (many stations in one collision domain) or ``link``
-(two ends, both directions at once). What a scenario overrides is checked like the file itself.
+A technology is of the kind ``medium`` (many stations in one collision domain), ``link`` (two
+ends, both directions at once) or ``cell`` (a base station and its subscribers). What a scenario
+overrides is checked like the file itself.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from ruamel.yaml import YAML
 
 from fernwatt.errors import Fault, ScenarioError
 from simulators.network import phy
+from simulators.network.cell_technology import CELL_PHYS, CellTechnology, cell_rules
+from simulators.network.technology import Technology
 
 __all__ = [
+    "CellTechnology",
     "LinkTechnology",
     "MediumTechnology",
     "Parameter",
@@ -38,34 +42,6 @@ _PATH = "network.technologies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Technology:
-    """What both kinds have: the physical layer, the headers, the errors and the queue.
-
-    ``mtu_bytes`` is the largest frame, its headers included. ``error`` is the probability that
-    noise destroys a frame, ``ber`` a bit error rate on top of it. With ``bad_ms`` > 0 the
-    channel has bursts: good and bad spells of exponential length, ``error_bad`` while bad.
-    ``retries`` is how often a frame is repeated; ``queue_frames`` the room per priority class.
-    """
-
-    name: str
-    title: str
-    phy: str
-    mode: str = ""
-    mtu_bytes: int
-    frame_header_bytes: int
-    fragment_header_bytes: int = 0
-    fragment_unit_bytes: int = 1
-    message_header_bytes: int = 0
-    error: float = 0.0
-    ber: float = 0.0
-    good_ms: float = 0.0
-    bad_ms: float = 0.0
-    error_bad: float = 0.0
-    retries: int = 0
-    queue_frames: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MediumTechnology(Technology):
     """One collision domain with CSMA/CA; the backoff is uniform over 2^BE units.
 
@@ -76,6 +52,7 @@ class MediumTechnology(Technology):
     ``beacon_us`` for each beacon, ``cfp_us`` free of contention for the base node, ``senses`` of
     the highest class and one more for each class below), or polling by the root (``poll_bytes``
     and ``response_bytes`` of a turn with nothing to carry, each frame sent ``hops`` times).
+    What begins with ``mesh_`` is for routing over several hops; see ``mesh``.
     """
 
     mac: str = "csma"
@@ -98,6 +75,18 @@ class MediumTechnology(Technology):
     poll_bytes: int = 0
     response_bytes: int = 0
     hops: int = 1
+    mesh_dio_min_ms: int = 0
+    mesh_dio_doublings: int = 0
+    mesh_dio_redundancy: int = 0
+    mesh_solicit_ms: int = 0
+    mesh_settle_ms: int = 0
+    mesh_dao_delay_ms: int = 0
+    mesh_dao_timeout_ms: int = 0
+    mesh_lifetime_ms: int = 0
+    mesh_probe_ms: int = 0
+    mesh_neighbours: int = 0
+    mesh_route_bytes: int = 0
+    mesh_hop_bytes: int = 0
 
     def contention_us(self, beacons: int = 5) -> int:
         """Return the shared-contention period of a PRIME frame with so many beacon slots [µs]."""
@@ -174,11 +163,12 @@ class Title:
 
 
 _KINDS: Mapping[str, type[Technology]] = MappingProxyType(
-    {"medium": MediumTechnology, "link": LinkTechnology}
+    {"medium": MediumTechnology, "link": LinkTechnology, "cell": CellTechnology}
 )
 _PHYS = {
     "medium": ("prime", "g3", "oqpsk", "wisun", "wifi"),
     "link": ("gprs", "scheduled", "ethernet"),
+    "cell": CELL_PHYS,
 }
 _TYPES = {"int": int, "float": float, "str": str}
 
@@ -289,13 +279,14 @@ def _faults(technology: Technology, path: str) -> list[Fault]:
     ]
     for field in fields(technology):
         value = getattr(technology, field.name)
-        if isinstance(value, int | float) and not 0 <= value < float("inf"):
+        least = -200 if field.name.endswith("_db") else 0
+        if isinstance(value, int | float) and not least <= value < float("inf"):
             faults.append(Fault(f"{path}.{field.name}", f"must not be negative, is {value}"))
     return faults or _frame_faults(technology, path)
 
 
 def _rules(technology: Technology) -> list[tuple[str, bool, str, str]]:
-    kind = "medium" if isinstance(technology, MediumTechnology) else "link"
+    kind = next(name for name, cls in _KINDS.items() if isinstance(technology, cls))
     phys = _PHYS[kind]
     modes = phy.modes().get(technology.phy, ())
     rules = [
@@ -323,6 +314,8 @@ def _rules(technology: Technology) -> list[tuple[str, bool, str, str]]:
         rules += _medium_rules(technology)
     if isinstance(technology, LinkTechnology):
         rules += _link_rules(technology)
+    if isinstance(technology, CellTechnology):
+        rules += cell_rules(technology)
     return rules
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fernwatt.errors import Fault, ScenarioError
+from simulators.network.cells.specification import CellSpec, parse_cells
+from simulators.network.mesh.build import mesh_faults
 from simulators.network.outages import OutageSpec, parse_outages
 from simulators.network.tapspec import TapSpec, parse_taps
 from simulators.network.technologies import (
@@ -43,7 +45,7 @@ class MediumSpec:
     """A shared medium and the nodes on it.
 
     ``air`` says who hears whom (empty: all hear all), ``root`` is the concentrator, base node or
-    border router, ``routing`` whether frames go over several hops.
+    border router, ``routing`` whether frames go over several hops, ``mesh`` how that begins.
     """
 
     id: str
@@ -52,6 +54,7 @@ class MediumSpec:
     root: str | None = None
     air: Mapping[str, Any] = field(default_factory=dict)
     routing: str = "none"
+    mesh: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Topology:
     interval_ms: int
     outages: tuple[OutageSpec, ...] = ()
     taps: tuple[TapSpec, ...] = ()
+    cells: tuple[CellSpec, ...] = ()
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Topology:
@@ -105,14 +109,16 @@ class _Reader:
         nodes = self._nodes()
         known = {node.id for node in nodes}
         media, links = self._media(known), self._links(known)
-        self._unique([*media, *links])
+        cells, faults = parse_cells(self._spec.get("cells") or (), self._technologies, known)
+        self._faults += faults
+        self._unique([*media, *links, *cells])
         loss, interval_ms = self._numbers()
         outages, taps = self._interferences(known)
         if not self._faults:
-            self._faults += _unreachable(nodes, media, links)
+            self._faults += _unreachable(nodes, media, links, cells)
         if self._faults:
             raise ScenarioError(self._faults)
-        return Topology(nodes, media, links, loss, interval_ms, outages=outages, taps=taps)
+        return Topology(nodes, media, links, loss, interval_ms, outages, taps, cells)
 
     def _interferences(self, known: set[str]) -> tuple[tuple[OutageSpec, ...], tuple[TapSpec, ...]]:
         spec = self._spec
@@ -177,7 +183,12 @@ class _Reader:
         elif technology.mac in ("prime", "polled") and root is None:
             hint = "the concentrator, for example"
             self._fault(f"{path}.root", f"access {technology.mac} needs one", hint)
-        return MediumSpec(item["id"], technology, members, root, item.get("air") or {}, routing)
+        mesh = item.get("mesh") or {}
+        if routing == "mesh":
+            for fault in mesh_faults(mesh, technology, path):
+                self._fault(*fault)
+        air = item.get("air") or {}
+        return MediumSpec(item["id"], technology, members, root, air, routing, mesh)
 
     def _links(self, known: set[str]) -> tuple[LinkSpec, ...]:
         links = []
@@ -196,11 +207,11 @@ class _Reader:
             if member not in known:
                 self._fault(path, f"no node {member}", nearest(member, sorted(known)))
 
-    def _unique(self, carriers: Sequence[MediumSpec | LinkSpec]) -> None:
+    def _unique(self, carriers: Sequence[MediumSpec | LinkSpec | CellSpec]) -> None:
         seen: set[str] = set()
         for carrier in carriers:
             if carrier.id in seen:
-                self._fault(carrier.id, "two media or links have this identifier")
+                self._fault(carrier.id, "two media, links or cells have this identifier")
             seen.add(carrier.id)
 
     def _technology(self, name: str, kind: type[T], path: str) -> T | None:
@@ -221,7 +232,10 @@ def _is_number(value: object) -> bool:
 
 
 def _unreachable(
-    nodes: Sequence[NodeSpec], media: Sequence[MediumSpec], links: Sequence[LinkSpec]
+    nodes: Sequence[NodeSpec],
+    media: Sequence[MediumSpec],
+    links: Sequence[LinkSpec],
+    cells: Sequence[CellSpec],
 ) -> list[Fault]:
     """Return one fault per node outside the largest connected part (by union-find)."""
     leader = {node.id: node.id for node in nodes}
@@ -233,6 +247,7 @@ def _unreachable(
         return node
 
     groups = [medium.members for medium in media] + [(link.a, link.b) for link in links]
+    groups += [cell.nodes for cell in cells]
     for group in groups:
         for member in group[1:]:
             first, second = sorted((find(group[0]), find(member)))

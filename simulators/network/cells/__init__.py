@@ -1,0 +1,6 @@
+"""Cells: base stations with scheduled access, their subscribers, and the way to a connection."""
+
+from simulators.network.cells.cell import Cell
+from simulators.network.cells.specification import CellSpec, parse_cells
+
+__all__ = ["Cell", "CellSpec", "parse_cells"]
