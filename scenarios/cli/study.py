@@ -26,6 +26,12 @@ def study(
         str | None,
         typer.Option(metavar="tcp://HOST:PORT", help="Dask scheduler that is there already."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH=VALUE", help="Setting that the others are held against; else the first."
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,6 +45,7 @@ def study(
     Examples:
       fernwatt study pv.yaml
       fernwatt study pv.yaml --workers 4 --runs /data/runs
+      fernwatt study street_links.yaml --against network.lv_fan=lte-m
       fernwatt study pv.yaml --scheduler tcp://cluster:8786
     """
     note("reading the study", quiet=quiet)
@@ -46,8 +53,9 @@ def study(
 
     with Steps(quiet=quiet, tenth=lambda share, text: f"  {share:4.0%}  {text}") as steps:
         outcome = run_study(
-            file, runs, scheduler=scheduler, workers=workers, progress=steps.show, tell=steps.say
-        )
+            file, runs, scheduler=scheduler, workers=workers, against=against,
+            progress=steps.show, tell=steps.say,
+        )  # fmt: skip
     if as_json:
         write_json(outcome.plain())
     else:

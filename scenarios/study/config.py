@@ -75,6 +75,11 @@ class StudyConfig(Section):
         default_factory=list,
         description="Seeds at which every point is run; empty: the scenario's own.",
     )
+    reference: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What the settings are held against: values of parameters, the others as the "
+        "setting has them; empty: the first setting.",
+    )
     kpis: list[str] = Field(
         default_factory=list, description="KPIs of the summary; empty: all there are."
     )
@@ -98,6 +103,21 @@ class StudyConfig(Section):
                 raise ValueError(f"parameters.{path}: limits go with sampling: random; list values")
         if self.sampling == "list" and len({len(values) for values in lists.values()}) > 1:
             raise ValueError("parameters: are of different lengths; sampling: list pairs them up")
+        return self
+
+    def _listed(self, path: str) -> list[Any]:
+        values = self.parameters[path]
+        return values if isinstance(values, list) else []
+
+    @model_validator(mode="after")
+    def _reference_is_there(self) -> Self:
+        if self.reference and self.sampling != "grid":
+            raise ValueError("reference: goes with sampling: grid; take it out")
+        for path, value in self.reference.items():
+            if path not in self.parameters:
+                raise ValueError(f"reference.{path}: is not among parameters; add its values there")
+            if value not in self._listed(path):
+                raise ValueError(f"reference.{path}: {value} is none of its values in parameters")
         return self
 
     @model_validator(mode="after")

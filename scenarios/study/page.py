@@ -35,8 +35,16 @@ kpis: [peak_import_w, delivery_percent]
   Dask cluster. Its workers have to see the folders of the scenario and of the runs.
 - The folders of the points, `summary.parquet` and `summary.csv` are in `runs/<name>`: one row for
   each point, with the parameters, the seed, `status`, `run`, `error` and a column for each KPI.
-- `report.html` beside them has the means over the seeds, the differences from the first setting
-  between runs of the same seed, a figure for each KPI, and what failed.
+- `report.html` beside them has the means over the seeds, the differences from the reference
+  between runs of the same seed, a figure for each KPI, and what failed; of a study over link
+  technologies also which of them is enough for which application.
+- The reference is the first setting, or what `reference:` or `--against PATH=VALUE` name.
+  Differences are taken run by run of the same seed, so that what a seed does to both falls out;
+  ± is half of the 95 % confidence interval of their mean (Student's t), and a star or bold type
+  says that it does not hold zero.
+- `fernwatt compare RUN --tech all` makes a study of a run: its scenario over all link technologies
+  that it can have in one place (`--place`, by default `lv_fan`) and over seeds, held against its
+  own.
 - A study that is started again takes over the complete runs of the same scenario, inputs and code
   (compared by hash) and runs the rest.
 - `status` is `complete`; `failed` (the run did, `error` says why; it is tried again next time);

@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fernwatt.errors import Fault, ScenarioError
+from fernwatt.errors import Fault, ScenarioError, UsageError
 from scenarios import manifest as manifests
 from scenarios.faults import by_line, nearest, place_of, schema_faults
 from scenarios.loader import Scenario, dump, library, load
 from scenarios.paths import below
 from scenarios.study.config import StudyConfig
 from scenarios.study.sampling import count_settings, settings
-from scenarios.yamlsafe import Document, PathKey, dotted, read_lenient
+from scenarios.yamlsafe import Document, PathKey, dotted, parse, read_lenient
 
 __all__ = ["Point", "Study", "load_study"]
 
@@ -54,17 +54,27 @@ class Study:
     points: tuple[Point, ...]
 
 
-def load_study(path: Path | str) -> Study:
-    """Read a study file and work out its points.
+def load_study(path: Path | str, against: str | None = None) -> Study:
+    """Read a study file and work out its points; ``against`` replaces its reference.
 
     Raises ScenarioError with the faults of the file, and those of values that make no valid
     scenario at any point. A value that fails in some combinations only is an error of these.
     """
     path = Path(path)
     document = read_lenient(path)
+    if against is not None and isinstance(document.tree, dict):
+        document.tree["reference"] = _reference(against)
     config, source = _checked(path, document)
     points, base_dir = _Points(config, source, document, path.name).made()
     return Study(config, path.read_text("utf-8"), base_dir, points)
+
+
+def _reference(text: str) -> dict[str, Any]:
+    """Return the reference of ``path=value``, the value as YAML has it."""
+    path, found, value = text.partition("=")
+    if not found or not path:
+        raise UsageError(f"--against {text}: write PATH=VALUE, such as network.lv_fan=plc-prime")
+    return {path: parse(value, "--against").tree}
 
 
 def _checked(path: Path, document: Document) -> tuple[StudyConfig, Path]:

@@ -17,8 +17,10 @@ from analysis.kpis import KPIS
 from analysis.plot.style import BLUE, STYLE, Picture, picture
 from analysis.report.page import HEADLINES, title
 from analysis.text import number
+from scenarios.study.differences import difference
+from scenarios.study.intervals import mean_half
 from scenarios.study.plan import Study
-from scenarios.study.summary import Outcome, Setting, mean_half
+from scenarios.study.summary import Outcome, Setting
 
 __all__ = ["report_text"]
 
@@ -38,7 +40,7 @@ class _Cell:
 def report_text(study: Study, outcome: Outcome) -> str:
     """Return the page; the same outcome gives the same text."""
     settings = outcome.settings()
-    first = _reference(study, settings)
+    pairs = outcome.pairs()
     kpis = [name for name in outcome.kpis if name in HEADLINES or study.config.kpis]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
@@ -55,21 +57,13 @@ def report_text(study: Study, outcome: Outcome) -> str:
         left=sum(result.status == "open" for _, result in outcome.points),
         means=[(_values(setting), setting.done, [_mean(setting, name) for name in kpis])
                for setting in settings],
-        differences=[(_values(setting), [_difference(first, setting, name) for name in kpis])
-                     for setting in settings if first is not None and setting is not first],
-        first=_label(first.values) if first else "",
+        differences=[(_values(setting), [_difference(setting, other, name) for name in kpis])
+                     for setting, other in pairs],
+        first=outcome.told_reference() if pairs else "",
         figures=[(name, title(name), _figure(settings, name).svg(name)) for name in kpis],
         shown=_shown,
     )  # fmt: skip
     return page + "\n"
-
-
-def _reference(study: Study, settings: list[Setting]) -> Setting | None:
-    """Return the first setting with a run to hold others against; there is none among draws."""
-    if study.config.sampling == "random":
-        return None
-    runs = (s for s in settings if any(result.status == "complete" for _, result in s.points))
-    return next(runs, None)
 
 
 def _values(setting: Setting) -> list[str]:
@@ -94,14 +88,9 @@ def _mean(setting: Setting, name: str) -> _Cell:
     return _Cell(_written(mean, half, KPIS[name].unit))
 
 
-def _difference(first: Setting, setting: Setting, name: str) -> _Cell:
-    """Return the difference to the first setting, between runs of the same seed."""
-    here, there = setting.known(name), first.known(name)
-    pairs = [here[seed] - there[seed] for seed in here if seed in there]
-    mean, half = mean_half(np.array(pairs))
-    sure = mean is not None and half is not None and abs(mean) > half
-    sign = "+" if mean is not None and mean > 0 else ""
-    return _Cell(sign + _written(mean, half, KPIS[name].unit), sure)
+def _difference(setting: Setting, reference: Setting, name: str) -> _Cell:
+    found = difference(setting, reference, name)
+    return _Cell(found.text(KPIS[name].unit), found.sure)
 
 
 def _figure(settings: list[Setting], name: str) -> Picture:

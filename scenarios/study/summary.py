@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 from analysis.kpis import KPIS
 from analysis.report.page import HEADLINES
 from analysis.text import number, text_table
+from scenarios.study.differences import Difference, difference, reference_of
+from scenarios.study.intervals import mean_half
 from scenarios.study.plan import Point, Study
 from scenarios.study.worker import PointResult
 
-__all__ = ["Outcome", "Setting", "mean_half", "write_summary"]
+__all__ = ["Outcome", "Setting", "write_summary"]
 
 _OPEN = PointResult("open")
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Outcome:
     parameters: tuple[str, ...]
     kpis: tuple[str, ...]
     points: tuple[tuple[Point, PointResult], ...]
+    reference: Mapping[str, Any] = field(default_factory=dict)
+    compares: bool = True  # whether settings are held against one another: not where drawn
 
     @property
     def failed(self) -> tuple[tuple[Point, PointResult], ...]:
@@ -74,7 +77,42 @@ class Outcome:
                 }
                 for point, result in self.points
             ],
+            "differences": [
+                {
+                    "parameters": dict(setting.values), "reference": dict(reference.values),
+                    "kpis": {
+                        name: {"mean": found.mean, "half": found.half, "pairs": found.pairs}
+                        for name in self.kpis
+                        for found in [difference(setting, reference, name)]
+                    },
+                }
+                for setting, reference in self.pairs()
+            ],
         }  # fmt: skip
+
+    def pairs(self) -> list[tuple[Setting, Setting]]:
+        """Return the settings that are held against another one, with it."""
+        settings = self.settings() if self.compares else []
+        found = [(one, reference_of(one, settings, self.reference)) for one in settings]
+        return [(one, other) for one, other in found if other is not None]
+
+    def differences(self) -> pd.DataFrame:
+        """Return the differences to the reference, between runs of the same seed.
+
+        One row per setting and KPI: the parameters, ``kpi``, ``mean``, ``half`` of the 95 %
+        confidence interval (Student's t; null for fewer than two pairs), ``pairs``, and whether
+        the interval is free of zero (``sure``).
+        """
+        rows = []
+        for setting, reference in self.pairs():
+            for name in self.kpis:
+                found = difference(setting, reference, name)
+                rows.append({
+                    **setting.values, "kpi": name, "mean": found.mean, "half": found.half,
+                    "pairs": found.pairs, "sure": found.sure,
+                })  # fmt: skip
+        columns = [*self.parameters, "kpi", "mean", "half", "pairs", "sure"]
+        return pd.DataFrame(rows, columns=columns)
 
     def intervals(self) -> pd.DataFrame:
         """Return mean, half-width of the 95 % confidence interval, and runs, over the seeds.
@@ -93,7 +131,7 @@ class Outcome:
         return pd.DataFrame(rows, columns=columns)
 
     def text(self) -> str:
-        """Return a table of the main KPIs by setting, means over the seeds with intervals."""
+        """Return the main KPIs by setting: means over the seeds, differences, with intervals."""
         shown = [name for name in HEADLINES if name in self.kpis] or list(self.kpis)
         if len(self.kpis) < len(KPIS):
             shown = list(self.kpis)
@@ -103,7 +141,23 @@ class Outcome:
             rows.append([*(_shown(setting.values[p]) for p in self.parameters), setting.done,
                          *cells])  # fmt: skip
         head = [*self.parameters, "runs", *shown]
-        return f"{text_table(head, rows)}\nsummary: {self.summary}"
+        parts = [text_table(head, rows)]
+        changes = [
+            [*(_shown(setting.values[p]) for p in self.parameters),
+             *(_change(difference(setting, reference, name), name) for name in shown)]
+            for setting, reference in self.pairs()
+        ]  # fmt: skip
+        if changes:
+            parts.append(f"\ndifferences from {self.told_reference()} (*: sure at 95 %)")
+            parts.append(text_table([*self.parameters, *shown], changes))
+        return "\n".join([*parts, f"summary: {self.summary}"])
+
+    def told_reference(self) -> str:
+        """Return what the settings are held against, in words."""
+        if self.reference:
+            return ", ".join(_shown(value) for value in self.reference.values())
+        (_, first), *_ = self.pairs()
+        return ", ".join(_shown(value) for value in first.values.values()) or "as it is"
 
     def settings(self) -> list[Setting]:
         """Return the settings in the order of their first points."""
@@ -114,23 +168,14 @@ class Outcome:
         return list(found.values())
 
 
-def mean_half(values: np.ndarray) -> tuple[float | None, float | None]:
-    """Return the mean, and half of its 95 % confidence interval by Student's t; None of too few."""
-    if not len(values):
-        return None, None
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, None
-    from scipy import stats
-
-    spread = float(values.std(ddof=1)) / np.sqrt(len(values))
-    return mean, float(stats.t.ppf(0.5 + _LEVEL / 2, len(values) - 1) * spread)
-
-
 def _cell(name: str, setting: Setting) -> str:
     mean, half = mean_half(np.array(list(setting.known(name).values())))
     unit = KPIS[name].unit
     return number(mean, unit) + ("" if half is None else f" ± {number(half, unit)}")
+
+
+def _change(found: Difference, name: str) -> str:
+    return found.text(KPIS[name].unit) + "*" * found.sure
 
 
 def write_summary(study: Study, folder: Path, results: Mapping[str, PointResult]) -> Outcome:
@@ -159,7 +204,9 @@ def write_summary(study: Study, folder: Path, results: Mapping[str, PointResult]
     _replace(file, lambda scratch: pq.write_table(table, scratch, compression="zstd"))
     text = table.to_pandas(integer_object_nulls=True).to_csv(index=False, lineterminator="\n")
     _replace(folder / "summary.csv", lambda scratch: scratch.write_text(text, "utf-8"))
-    return Outcome(study.config.name, file, parameters, kpis, pairs)
+    compares = study.config.sampling != "random"
+    reference = study.config.reference
+    return Outcome(study.config.name, file, parameters, kpis, pairs, reference, compares)
 
 
 def _seed(point: Point) -> int | None:

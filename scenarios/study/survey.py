@@ -13,7 +13,7 @@ from scenarios.study.cluster import connected
 from scenarios.study.plan import Point, Study, load_study
 from scenarios.study.report import report_text
 from scenarios.study.summary import Outcome, write_summary
-from scenarios.study.worker import PointResult, read_kpis, run_point
+from scenarios.study.worker import PointResult, read_result, run_point
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -30,6 +30,7 @@ def run_study(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    against: str | None = None,
     progress: Callable[[float, str], None] | None = None,
     tell: Callable[[str], None] | None = None,
     point: PointFunction = run_point,
@@ -38,11 +39,12 @@ def run_study(
 
     Folders of the points, ``summary.parquet`` (and ``.csv``) and ``report.html`` go to
     ``runs_dir/<study>``. A point is done when its folder holds a complete run of the same
-    scenario, inputs and code. Its error is kept where it fails; the others go on. Raises
+    scenario, inputs and code. Its error is kept where it fails; the others go on. ``against``
+    (``path=value``) is the setting that the others are held against. Raises
     ScenarioError before anything is written, UsageError where no scheduler answers. On Ctrl-C what
     is done is in the summary.
     """
-    study = load_study(file)
+    study = load_study(file, against)
     folder = Path(runs_dir).resolve() / study.config.name
     survey = _Survey(
         study, folder, progress or (lambda _share, _text: None), tell or (lambda _: None)
@@ -82,9 +84,9 @@ class _Survey:
     def run(self, function: PointFunction, scheduler: str | None, workers: int | None) -> None:
         """Run what is not done."""
         for run, point in self._runs.items():
-            kpis = finished(self._folder / run, point)
-            if kpis is not None:
-                self.results[run] = PointResult("complete", kpis)
+            result = finished(self._folder / run, point)
+            if result is not None:
+                self.results[run] = result
         left = {run: point for run, point in self._runs.items() if run not in self.results}
         self._tell(f"{len(self._study.points)} points, {len(left)} runs to do")
         if left:
@@ -132,8 +134,8 @@ def _result(future: Future) -> PointResult:
     return PointResult("failed", error=f"{type(error).__name__}: {error}")
 
 
-def finished(folder: Path, point: Point) -> dict[str, float | None] | None:
-    """Return the KPIs of a complete run of the same scenario, inputs and code, else None."""
+def finished(folder: Path, point: Point) -> PointResult | None:
+    """Return the result of a complete run of the same scenario, inputs and code, else None."""
     try:
         manifest = manifests.read(folder)
         hashes = manifest["hashes"]
@@ -146,6 +148,6 @@ def finished(folder: Path, point: Point) -> dict[str, float | None] | None:
                 for name, path in point.files.items()
             )
         )
-        return read_kpis(folder) if same else None
+        return read_result(folder) if same else None
     except (OSError, ValueError, KeyError, TypeError, RunFolderError):
         return None  # missing, cut off, or damaged: it is run anew

@@ -9,16 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PointResult", "read_kpis", "run_point"]
+__all__ = ["PointResult", "read_result", "run_point"]
 
 
 @dataclass(frozen=True, slots=True)
 class PointResult:
-    """How a point ended: ``complete``, ``failed``, ``refused`` or ``open``; its KPIs, its error."""
+    """How a point ended: ``complete``, ``failed``, ``refused`` or ``open``; its KPIs, its error.
+
+    ``by`` breaks the KPIs down, as in ``kpis.json``: by flow, by technology and so on.
+    """
 
     status: str
     kpis: Mapping[str, float | None] = field(default_factory=dict)
     error: str = ""
+    by: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def run_point(text: str, base_dir: str, folder: str) -> PointResult:
@@ -38,10 +42,14 @@ def run_point(text: str, base_dir: str, folder: str) -> PointResult:
     if result.error is not None:
         error = str(result.error) or type(result.error).__name__
         return PointResult("failed", error=error)
-    return PointResult("complete", read_kpis(Path(folder)))
+    return read_result(Path(folder))
 
 
-def read_kpis(folder: Path) -> dict[str, float | None]:
-    """Return the values of a run's KPIs, by name."""
+def read_result(folder: Path) -> PointResult:
+    """Return the KPIs of a complete run."""
     entries: dict[str, dict[str, Any]] = json.loads((folder / "kpis.json").read_text("utf-8"))
-    return {name: entry["value"] for name, entry in entries.items()}
+    return PointResult(
+        "complete",
+        {name: entry["value"] for name, entry in entries.items()},
+        by={name: entry["by"] for name, entry in entries.items() if "by" in entry},
+    )
