@@ -9,9 +9,13 @@ from typing import Any
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
 from scenarios.assembly.hierarchy import Hierarchy, House
+from scenarios.assembly.interference import with_interferences
+from scenarios.assembly.mobile import Mobile
+from scenarios.assembly.places import make_places
+from scenarios.assembly.reach import Reach, conductors, locate
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
-from scenarios.schema.ict import Area, Network
+from scenarios.schema.network import Area, Network
 from simulators.network import technologies
 from simulators.network.technologies import MediumTechnology
 
@@ -26,39 +30,54 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
     wanted = config.network
     media: list[Spec] = []
     links: list[Spec] = []
-    shared = _shared(wanted.technologies)
+    shared, by_grid = _shared(wanted.technologies), wanted.reach == "grid"
+    reach = Reach(model, by_grid=by_grid, most=wanted.meters_per_medium)
+    mobile = Mobile(technologies.load(wanted.technologies))
+
+    def connect(name: str, technology: str, unit: str, upper: str) -> None:
+        if mobile.serves(technology):
+            mobile.subscribe(name.split("/")[1], technology, unit, upper)
+        else:
+            links.append(_link(name, technology, unit, upper))
+
     for area, houses in hierarchy.houses.items():
         uses = _technologies(wanted, area)
         substation = f"lvgmu/{area}"
         media += [_house_medium(house, uses.han) for house in houses]
         if uses.lv_fan in shared and houses:
-            members = [substation, *(house.meter for house in houses)]
-            media.append({"id": f"lv-fan/{area}", "technology": uses.lv_fan, "members": members})
+            media += reach.media(area, houses, shared[uses.lv_fan])
+        elif mobile.serves(uses.lv_fan):
+            for house in houses:
+                mobile.subscribe(area, uses.lv_fan, house.meter, hierarchy.parents[area])
         else:
             links += [_meter_link(house.meter, uses.lv_fan, substation) for house in houses]
-        links.append(_link(f"wan/{area}", uses.wan, substation, hierarchy.parents[area]))
-    links += [
-        _link(f"backbone/{unit['area']}", wanted.backbone, unit["id"], unit["parent"])
-        for unit in hierarchy.units
-        if unit["kind"] == "mvgmu"
-    ]
+        connect(f"wan/{area}", uses.wan, substation, hierarchy.parents[area])
+    for unit in hierarchy.units:
+        if unit["kind"] == "mvgmu":
+            connect(f"backbone/{unit['area']}", wanted.backbone, unit["id"], unit["parent"])
     for dmu, parent, _ in hierarchy.plants:
         wan = _technologies(wanted, dmu.split("/")[1]).wan
-        links.append(_link(f"wan/{dmu.partition('/')[2]}", wan, dmu, parent))
+        connect(f"wan/{dmu.partition('/')[2]}", wan, dmu, parent)
     tops = [unit["id"] for unit in hierarchy.units if unit["kind"] == "tlgmu"]
-    links += [
-        _link(f"backbone/{unit['id']}", wanted.backbone, unit["id"], tops[0])
-        for unit in hierarchy.units
-        if unit["kind"] == "provider"
-    ]
-    return {
-        "nodes": _nodes(hierarchy, model, wanted),
+    for unit in hierarchy.units:
+        if unit["kind"] == "provider":
+            connect(f"backbone/{unit['id']}", wanted.backbone, unit["id"], tops[0])
+    stations = mobile.nodes(
+        {area.id: area.bus for area in model.areas}, round(wanted.substation_battery_s * 1000)
+    )
+    nodes = [*_nodes(hierarchy, model, wanted), *stations]
+    if by_grid:
+        nodes = locate(nodes, hierarchy.houses, model, make_places(model, config.seed))
+    spec = {
+        "nodes": nodes,
         "media": media,
-        "links": links,
+        "links": [*links, *mobile.links()],
+        "cells": mobile.cells(),
         "overrides": {name: dict(changes) for name, changes in wanted.technologies.items()},
         "loss": wanted.loss,
         "interval_ms": config.record.interval_s * 1000,
     }
+    return with_interferences(config, spec | ({"conductors": conductors(model)} if by_grid else {}))
 
 
 def _nodes(hierarchy: Hierarchy, model: GridModel, wanted: Network) -> list[Spec]:
@@ -108,10 +127,10 @@ def _technologies(wanted: Network, area: str) -> _Uses:
     return _Uses(own.han or wanted.han, own.lv_fan or wanted.lv_fan, own.wan or wanted.wan)
 
 
-def _shared(overrides: Mapping[str, Any]) -> frozenset[str]:
+def _shared(overrides: Mapping[str, Any]) -> dict[str, MediumTechnology]:
     """Return the technologies that are one medium for all; others are a link for each meter."""
     known = technologies.load(overrides)
-    return frozenset(n for n, t in known.items() if isinstance(t, MediumTechnology))
+    return {n: t for n, t in known.items() if isinstance(t, MediumTechnology)}
 
 
 def _check_areas(config: ScenarioConfig, model: GridModel) -> None:

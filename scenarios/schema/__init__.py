@@ -11,9 +11,10 @@ from scenarios.schema.devices import Devices
 from scenarios.schema.extras import Simulator
 from scenarios.schema.faults import FaultRates, GridFault, Operation
 from scenarios.schema.field import Imperfections
-from scenarios.schema.ict import Network, Services, Units
+from scenarios.schema.ict import Services, Units
 from scenarios.schema.instruments import Crews
 from scenarios.schema.lighting import Lighting
+from scenarios.schema.network import Network
 from scenarios.schema.protection import Protection
 from scenarios.schema.system import Grid, Orchestration, Record, Time, Weather
 

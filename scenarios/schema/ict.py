@@ -1,4 +1,4 @@
-"""Sections on the communication network, the management units and their services."""
+"""Sections on the management units and their services."""
 
 from __future__ import annotations
 
@@ -8,51 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.base import Positive, Section, Share
 
-__all__ = ["Area", "Balancing", "Forecast", "Metering", "Network", "Services", "Units"]
-
-
-class Area(Section):
-    """Technologies of one low-voltage area, where they differ from the rest."""
-
-    han: str | None = Field(default=None, description="Technology inside the houses.")
-    lv_fan: str | None = Field(
-        default=None, description="Technology between meters and substation."
-    )
-    wan: str | None = Field(
-        default=None, description="Technology between substation and upper unit."
-    )
-
-
-class Network(Section):
-    """The communication network: a technology for each of its parts."""
-
-    han: str = Field(
-        default="zigbee-han", description="Inside a house: devices, customer unit, meter."
-    )
-    lv_fan: str = Field(
-        default="plc-prime",
-        description="Meters to their secondary substation: one medium for all, or, where the "
-        "technology is a link, one for each.",
-    )
-    wan: str = Field(default="lte", description="Secondary substation to the medium-voltage unit.")
-    backbone: str = Field(default="fibre", description="Medium-voltage unit to the top-level unit.")
-    areas: dict[str, Area] = Field(
-        default_factory=dict, description="Other technologies for single low-voltage areas."
-    )
-    loss: Share = Field(
-        default=0.0,
-        description="Extra probability that a message is lost on a hop, retries regardless.",
-    )
-    battery_s: Annotated[float, Field(ge=0)] = Field(
-        default=0.0, description="How long a customer's node lives without supply [s]."
-    )
-    substation_battery_s: Annotated[float, Field(ge=0)] = Field(
-        default=14_400.0,
-        description="How long the nodes of a substation live without its busbar's supply [s].",
-    )
-    technologies: dict[str, dict[str, bool | int | float | str | list[float]]] = Field(
-        default_factory=dict, description="Other values for parameters of a technology."
-    )
+__all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
 
 
 class Metering(Section):
