@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simulators.network.air import Air
+from simulators.network.airs import Airs
 from simulators.network.carrier import Carrier, Fabric
 from simulators.network.cells import Cell, CellSpec
 from simulators.network.csma import Medium
@@ -17,9 +18,11 @@ from simulators.network.topology import MediumSpec, Topology
 __all__ = ["build_carriers"]
 
 
-def build_carriers(topology: Topology, nodes: Mapping[str, Node], fabric: Fabric) -> list[Carrier]:
+def build_carriers(
+    topology: Topology, nodes: Mapping[str, Node], fabric: Fabric, airs: Airs
+) -> list[Carrier]:
     """Return the carriers of a topology by identifier."""
-    carriers: list[Carrier] = [_medium(it, nodes, fabric) for it in topology.media]
+    carriers: list[Carrier] = [_medium(it, nodes, fabric, airs.of(it)) for it in topology.media]
     carriers += [
         Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
     ]
@@ -32,9 +35,9 @@ def _cell(it: CellSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:
     return Cell(fabric, it.id, it.technology, nodes[it.station], members, it.snr_db)
 
 
-def _medium(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:
+def _medium(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air | None) -> Carrier:
     def access(inside: Fabric) -> Carrier:
-        return _access(it, nodes, inside, None)
+        return _access(it, nodes, inside, air)
 
     if it.routing == "mesh" and it.root is not None:
         return build_mesh(fabric, nodes[it.root], it.mesh, access)

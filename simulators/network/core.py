@@ -16,6 +16,7 @@ from simpy.events import Timeout
 from fernwatt.errors import SimulationError
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Delivery, Frame, NodeUp, Supply
+from simulators.network.airs import Airs
 from simulators.network.books import Books
 from simulators.network.build import build_carriers
 from simulators.network.carrier import Clock, Fabric
@@ -57,7 +58,8 @@ class NetworkCore:
             self._env, seed, passed, self._lose, self._horizon, self._rerouted, self._survives
         )
         self._woken = fabric.woken
-        self._carriers = build_carriers(topology, self._nodes, fabric)
+        self._airs = Airs(topology, seed)
+        self._carriers = build_carriers(topology, self._nodes, fabric, self._airs)
         self._by_id = {carrier.id: carrier for carrier in self._carriers}
         self._routes = Routes(self._nodes, self._carriers)
         self._power = Power(self._env, self._horizon, topology.nodes, self._set_supply)
@@ -96,6 +98,9 @@ class NetworkCore:
         """Take changes of the grid's supply at tick ``t_ms``."""
         self._run(t_ms * 1000)
         self._set_clock()
+        changes = list(changes)
+        for carrier in self._airs.take(changes):
+            self._rerouted(carrier)
         self._power.take(changes)
 
     def inject(self, t_ms: int, frames: Sequence[Frame]) -> None:

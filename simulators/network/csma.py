@@ -8,11 +8,19 @@ the air busy. A broadcast goes once, without acknowledgement, to all who hear it
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from simpy.events import Timeout
 
-from simulators.network.air import COLLISION, Air, Everywhere, Transmission
+from simulators.network.air import (
+    BURST,
+    COLLISION,
+    JAMMING,
+    NOISE,
+    Air,
+    Everywhere,
+    Transmission,
+)
 from simulators.network.carrier import Fabric, Usage
 from simulators.network.draws import Draws, noise
 from simulators.network.message import Message, Node, book
@@ -20,7 +28,17 @@ from simulators.network.queueing import ClassQueue
 from simulators.network.stack import Coster
 from simulators.network.technologies import MediumTechnology
 
-__all__ = ["Medium", "Station"]
+__all__ = ["Medium", "Observer", "Station"]
+
+_CAUSES = {JAMMING: "jamming", BURST: "noise"}
+"""Losses whose cause lies outside the medium."""
+
+
+class Observer(Protocol):
+    """Who is told of what a link layer tries: a routing protocol that rates links by it."""
+
+    def tried(self, sender: int, receiver: int) -> None:
+        """Take note that a frame to a neighbour was on the air, whatever became of it."""
 
 
 class Medium:
@@ -41,6 +59,7 @@ class Medium:
         "gap_us",
         "id",
         "least_us",
+        "observer",
         "stations",
         "technology",
         "usage",
@@ -59,6 +78,7 @@ class Medium:
     ) -> None:
         self.fabric, self.env, self.id = fabric, fabric.clock, identifier
         self.technology, self.works = technology, True
+        self.observer: Observer | None = None
         self.usage = Usage()
         air_us = technology.air_us()
         self.costs = Coster(technology, air_us)
@@ -131,14 +151,20 @@ class Medium:
         fate = self.air.fate(sent, receiver.number)
         self.usage.collisions += fate == COLLISION
         self.usage.errors += bool(fate) and fate != COLLISION
+        if self.observer is not None:
+            self.observer.tried(station.number, receiver.number)
         if fate or not receiver.node.up:
             station.failed(sent, fate)
             return
         technology = self.technology
         if technology.ack_us:
             answer_us = technology.ack_gap_us + technology.ack_us
-            self.air.answered(sent, receiver.number, sent.end_us + answer_us)
+            until_us, answer_bytes = sent.end_us + answer_us, technology.ack_bytes
             self.usage.airtime_us += technology.ack_us
+            if not self.air.answered(sent, receiver.number, until_us, answer_bytes):
+                self.usage.errors += 1
+                station.failed(sent, NOISE)
+                return
         station.succeeded(sent)
 
     def _broadcast(self, station: Station, sent: Transmission, message: Message) -> None:
@@ -232,7 +258,7 @@ class Station:
     def bound_us(self) -> int | None:
         """Return when what is here arrives at its receiver at the earliest; see ``horizon``."""
         message, sent, medium = self._serving, self.sending, self._medium
-        if message is None:
+        if message is None or (message.quiet and not self.queue.waiting):
             self._alone = True
             return None
         if sent is None:
@@ -305,7 +331,7 @@ class Station:
         self._retries += 1
         if self._retries > technology.retries:
             repeated = fate == COLLISION or technology.retries > 0
-            self._give_up(message, "retries" if repeated else "noise")
+            self._give_up(message, _CAUSES.get(fate) or ("retries" if repeated else "noise"))
             return
         self._backoffs = 0
         least = self._least_be(message)
@@ -353,11 +379,13 @@ class Station:
 
     def _found_busy(self, message: Message) -> None:
         """Draw another backoff, or give up."""
-        technology = self._medium.technology
+        medium = self._medium
+        technology = medium.technology
         self._backoffs += 1
         if self._backoffs > technology.max_backoffs:
-            self._book_wait(message, self._medium.env.now)
-            self._give_up(message, "access")
+            self._book_wait(message, medium.env.now)
+            cause = medium.air.blame(self.number, medium.env.now)
+            self._give_up(message, _CAUSES.get(cause, "access"))
             return
         if technology.be_growth != "retry":
             self._be = min(self._be + 1, technology.max_be)

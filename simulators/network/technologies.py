@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from fernwatt.errors import Fault, ScenarioError
 from simulators.network import phy
+from simulators.network.air_technology import AirTechnology, air_rules
 from simulators.network.cell_technology import CELL_PHYS, CellTechnology, cell_rules
 from simulators.network.technology import Technology
 
@@ -42,7 +43,7 @@ _PATH = "network.technologies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediumTechnology(Technology):
+class MediumTechnology(AirTechnology):
     """One collision domain with CSMA/CA; the backoff is uniform over 2^BE units.
 
     BE starts at ``min_be`` plus ``be_per_priority`` times the frame's priority, and grows when
@@ -279,7 +280,7 @@ def _faults(technology: Technology, path: str) -> list[Fault]:
     ]
     for field in fields(technology):
         value = getattr(technology, field.name)
-        least = -200 if field.name.endswith("_db") else 0
+        least = -200 if field.name.endswith(("_db", "_dbm")) else 0
         if isinstance(value, int | float) and not least <= value < float("inf"):
             faults.append(Fault(f"{path}.{field.name}", f"must not be negative, is {value}"))
     return faults or _frame_faults(technology, path)
@@ -330,6 +331,7 @@ def _medium_rules(technology: MediumTechnology) -> list[tuple[str, bool, str, st
         ("unit_backoff_us", technology.unit_backoff_us < 1, "must be at least 1", ""),
         ("max_be", technology.max_be < technology.min_be, "is below min_be", ""),
         ("max_be", technology.max_be > 20, "is more than 20", "2^20 units are waited at most"),
+        *air_rules(technology),
     ]
 
 

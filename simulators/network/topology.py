@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fernwatt.errors import Fault, ScenarioError
+from simulators.network.airs import air_faults
 from simulators.network.cells.specification import CellSpec, parse_cells
 from simulators.network.mesh.build import mesh_faults
+from simulators.network.noises import NoiseSpec, parse_noises
 from simulators.network.outages import OutageSpec, parse_outages
+from simulators.network.powerline import Conductors, Net, parse_conductors
 from simulators.network.tapspec import TapSpec, parse_taps
 from simulators.network.technologies import (
     LinkTechnology,
@@ -79,6 +82,9 @@ class Topology:
     outages: tuple[OutageSpec, ...] = ()
     taps: tuple[TapSpec, ...] = ()
     cells: tuple[CellSpec, ...] = ()
+    conductors: Conductors = field(default_factory=Conductors)
+    noises: tuple[NoiseSpec, ...] = ()
+    day_began_ms: int = 0
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Topology:
@@ -113,12 +119,37 @@ class _Reader:
         self._faults += faults
         self._unique([*media, *links, *cells])
         loss, interval_ms = self._numbers()
+        conductors, noises = self._surroundings(nodes, media)
         outages, taps = self._interferences(known)
         if not self._faults:
             self._faults += _unreachable(nodes, media, links, cells)
         if self._faults:
             raise ScenarioError(self._faults)
-        return Topology(nodes, media, links, loss, interval_ms, outages, taps, cells)
+        began_ms = int(self._spec.get("day_began_ms") or 0)
+        return Topology(
+            nodes,
+            media,
+            links,
+            loss,
+            interval_ms,
+            outages,
+            taps,
+            cells,
+            conductors,
+            noises,
+            began_ms,
+        )
+
+    def _surroundings(
+        self, nodes: Sequence[NodeSpec], media: Sequence[MediumSpec]
+    ) -> tuple[Conductors, tuple[NoiseSpec, ...]]:
+        conductors, faults = parse_conductors(self._spec)
+        kinds = {medium.id: medium.air.get("kind", "") for medium in media}
+        noises, more = parse_noises(self._spec, kinds)
+        self._faults += [*faults, *more]
+        if not self._faults:
+            self._faults += air_faults(media, nodes, Net(conductors).knows)
+        return conductors, noises
 
     def _interferences(self, known: set[str]) -> tuple[tuple[OutageSpec, ...], tuple[TapSpec, ...]]:
         spec = self._spec
