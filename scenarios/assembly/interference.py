@@ -77,6 +77,8 @@ class _Maker:
         for number, wanted in enumerate(self._wanted.noises):
             path = f"network.noises[{number}]"
             at_ms = round(wanted.at_h * HOUR_MS)
+            error = 1.0 if wanted.error is wanted.power_dbm is None else wanted.error
+            beside = self._nodes.get(wanted.at or "", {})
             noise = {
                 "id": f"{wanted.kind}/{number:03}",
                 "kind": wanted.kind,
@@ -86,7 +88,9 @@ class _Maker:
                 "place_m": self._place(wanted, path),
                 "power_dbm": wanted.power_dbm,
                 "duty": wanted.duty,
-                "error": wanted.error,
+                "period_ms": wanted.period_ms,
+                "error": error,
+                "bus": beside.get("bus"),
             }
             made += [noise] if at_ms < self._end_ms else []
         return made
@@ -97,7 +101,8 @@ class _Maker:
             return None if place is None else [*place, 1.5][:3]
         self._known(wanted.at, list(self._nodes), f"{path}.at")
         place = self._nodes.get(wanted.at, {}).get("place_m")
-        if place is None and wanted.at in self._nodes:
+        powered = wanted.power_dbm is not None
+        if place is None and powered and wanted.at in self._nodes:
             hint = "give place_m, or network.reach: grid"
             self.faults.append(Fault(f"{path}.at", f"{wanted.at} has no known place", hint))
         return place

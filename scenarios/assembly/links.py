@@ -77,7 +77,11 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         "loss": wanted.loss,
         "interval_ms": config.record.interval_s * 1000,
     }
-    return with_interferences(config, spec | ({"conductors": conductors(model)} if by_grid else {}))
+    if by_grid:
+        instant = config.time.instant
+        began_ms = (instant.hour * 60 + instant.minute) * 60_000
+        spec |= {"conductors": conductors(model), "day_began_ms": began_ms}
+    return with_interferences(config, spec)
 
 
 def _nodes(hierarchy: Hierarchy, model: GridModel, wanted: Network) -> list[Spec]:

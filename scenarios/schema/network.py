@@ -72,11 +72,17 @@ class NetworkNoise(Section):
         default=None, description="Or beside this node, as meter/lv4.101/load-7."
     )
     power_dbm: Annotated[float, Field(ge=-200, le=80)] | None = Field(
-        default=None, description="Power that it sends [dBm]; null: error says what it does."
+        default=None,
+        description="Power that it sends [dBm], on air or line; null: error says what it does.",
     )
-    duty: Share = Field(default=1.0, description="Part of the time during which it is on.")
-    error: Share = Field(
-        default=1.0, description="Without power_dbm: probability that it destroys a frame."
+    duty: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Part of each period during which it is on."
+    )
+    period_ms: Positive = Field(default=10.0, description="That period [ms].")
+    error: Share | None = Field(
+        default=None,
+        description="Probability that it destroys a frame that meets it; null: what its power "
+        "does, where reach is grid; without power 1.",
     )
 
     @model_validator(mode="after")
