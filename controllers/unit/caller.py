@@ -81,9 +81,7 @@ class Caller:
 
     def outcome(self, notify: Notify, delivery: Delivery) -> None:
         """Take an answer or a subscription's notification; what nobody waits for is counted."""
-        if not self._around.security.verify(notify, delivery.src):
-            self._around.counters["unverified"] += 1
-        elif notify.number:
+        if notify.number:
             self._subscribed(notify, delivery)
         else:
             call = self._calls.open.get(notify.request)
@@ -134,6 +132,7 @@ class Caller:
         self._post.send(
             frame,
             call.payload,
+            by=call.request,
             cause=cause,
             dst=call.request.location,
             flow=call.flow,

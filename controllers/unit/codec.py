@@ -28,7 +28,7 @@ from controllers.unit.wire import (
 __all__ = ["CODECS", "CborCodec", "Codec", "DecodeError"]
 
 _OP, _NUMBER, _VARIABLE, _LOCATION, _SERVICE, _STAKEHOLDER, _VALUE = range(7)
-_CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY, _SIGNATURE = range(7, 15)
+_CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY = range(7, 14)
 _SUBSCRIPTION, _SERIAL = 15, 16
 # services that occur in every frame have a code; others go by name
 _SERVICES = ("metering", "aggregation", "balancing", "forecast")
@@ -66,7 +66,7 @@ class CborCodec:
     def encode(self, message: Message, src: str, dst: str) -> bytes:
         """Return the deterministic encoding; what has its usual value is left out."""
         declared = self._catalogue.get(message.variable)
-        out: dict[int, Any] = {_SIGNATURE: message.signature}
+        out: dict[int, Any] = {}
         if message.variable:
             out[_VARIABLE] = declared.code if declared is not None else message.variable
         if message.value is not None:
@@ -134,7 +134,6 @@ class CborCodec:
             self._value(data),
             _integer(data, _T, -1),
             _natural(data, _SERIAL, 0),
-            _bytes(data, _SIGNATURE),
         )
 
     def _read_request(
@@ -157,7 +156,6 @@ class CborCodec:
             _natural(data, _PERIOD, 0),
             subscription,
             data.get(_POLICY),
-            _bytes(data, _SIGNATURE),
         )
 
     def _variable(self, data: dict[Any, Any]) -> str:
@@ -221,13 +219,6 @@ def _text(data: dict[Any, Any], key: int, default: str | None = None) -> str:
     value = data.get(key, default)
     if type(value) is not str or len(value) > _MAX_TEXT:
         raise DecodeError(f"field {key} is not a text")
-    return value
-
-
-def _bytes(data: dict[Any, Any], key: int) -> bytes:
-    value = data.get(key, b"")
-    if type(value) is not bytes:
-        raise DecodeError(f"field {key} is not bytes")
     return value
 
 

@@ -1,8 +1,9 @@
 """What a unit's processor costs in time: a first-in first-out server with the figures of a class.
 
 Costs are integers of microseconds: so much per message parsed or built, and per byte of it (in
-nanoseconds). They are assumptions of order of magnitude, see ``docs/models/unit.md``; a scenario
-may set its own.
+nanoseconds); where messages are signed, so much for signing and verifying one (Ed25519), where
+they are encrypted, so much per byte (AES-256-GCM). They are assumptions of order of magnitude,
+see ``docs/models/unit.md``; a scenario may set its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from fernwatt.errors import Fault, ScenarioError
 
-__all__ = ["CLASSES", "Host", "HostClass", "host_class"]
+__all__ = ["CLASSES", "Crypto", "Host", "HostClass", "host_class"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,26 @@ class HostClass:
     build_us: int
     parse_ns_per_byte: int
     build_ns_per_byte: int
+    sign_us: int
+    verify_us: int
+    cipher_ns_per_byte: int
 
 
 CLASSES: dict[str, HostClass] = {
-    "mcu": HostClass(2_000, 2_000, 10_000, 10_000),
-    "embedded": HostClass(150, 150, 500, 500),
-    "server": HostClass(20, 20, 50, 50),
-    "edge": HostClass(30, 30, 80, 80),
-    "cloud": HostClass(25, 25, 60, 60),
+    "mcu": HostClass(2_000, 2_000, 10_000, 10_000, 15_000, 40_000, 1_000),
+    "embedded": HostClass(150, 150, 500, 500, 300, 800, 50),
+    "server": HostClass(20, 20, 50, 50, 25, 60, 1),
+    "edge": HostClass(30, 30, 80, 80, 40, 100, 2),
+    "cloud": HostClass(25, 25, 60, 60, 25, 60, 1),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Crypto:
+    """What the run's level of security asks of a processor for every message."""
+
+    signs: bool = False
+    encrypts: bool = False
 
 
 def host_class(name: str, overrides: Mapping[str, Any], path: str) -> HostClass:
@@ -57,21 +69,29 @@ def host_class(name: str, overrides: Mapping[str, Any], path: str) -> HostClass:
 class Host:
     """One processor; units that share it wait for one another."""
 
-    __slots__ = ("_class", "_free_us")
+    __slots__ = ("_build", "_free_us", "_parse")
 
-    def __init__(self, kind: HostClass) -> None:
-        self._class, self._free_us = kind, 0
+    def __init__(self, kind: HostClass, crypto: Crypto | None = None) -> None:
+        crypto = crypto or Crypto()
+        sealing = kind.cipher_ns_per_byte if crypto.encrypts else 0
+        self._parse = (
+            kind.parse_us + (kind.verify_us if crypto.signs else 0),
+            kind.parse_ns_per_byte + sealing,
+        )
+        self._build = (
+            kind.build_us + (kind.sign_us if crypto.signs else 0),
+            kind.build_ns_per_byte + sealing,
+        )
+        self._free_us = 0
 
     def parse(self, now_us: int, size: int) -> int:
         """Take ``size`` bytes in; return when that is done [µs]."""
-        cost = self._class.parse_us + self._class.parse_ns_per_byte * size // 1000
-        return self._spend(now_us, cost)
+        return self._spend(now_us, *self._parse, size)
 
     def build(self, now_us: int, size: int) -> int:
         """Make ``size`` bytes; return when they are ready [µs]."""
-        cost = self._class.build_us + self._class.build_ns_per_byte * size // 1000
-        return self._spend(now_us, cost)
+        return self._spend(now_us, *self._build, size)
 
-    def _spend(self, now_us: int, cost_us: int) -> int:
-        self._free_us = max(self._free_us, now_us) + cost_us
+    def _spend(self, now_us: int, cost_us: int, cost_ns_per_byte: int, size: int) -> int:
+        self._free_us = max(self._free_us, now_us) + cost_us + cost_ns_per_byte * size // 1000
         return self._free_us

@@ -14,7 +14,7 @@ from controllers.unit.directory import Directory
 from controllers.unit.factories import ServiceFactory, find_factory
 from controllers.unit.host import Host, host_class
 from controllers.unit.policy import Policy, PolicyBook
-from controllers.unit.security import LEVELS
+from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
 from controllers.unit.store import MemoryStore, Store
 from controllers.unit.surroundings import Surroundings
@@ -43,7 +43,8 @@ class UnitsCore:
     """The management units of ``spec``, their hosts and their one timer heap.
 
     ``spec`` is ``{units: [unit], flows: {name: {priority, timeout_ms, retries}}, hosts: {class:
-    {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte}}, codec, security}``; all but
+    {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte, sign_us, verify_us,
+    cipher_ns_per_byte}}, codec, security: none | integrity | integrity+secrecy}``; all but
     ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
     host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
     {service: stakeholder}, policies: {variable: policy}, prefer: latest | default}``; units with
@@ -69,9 +70,11 @@ class UnitsCore:
             catalogue=catalogue,
             directory=directory,
             codec=_named(CODECS, spec.get("codec", "cbor"), "codec")(catalogue),
-            security=_named(LEVELS, spec.get("security", "none"), "security")(),
             flows=_flows(spec.get("flows", {})),
         )
+        level = spec.get("security", "none")
+        _named(LEVELS, level, "security")
+        self._security = Security(level, seed)
         self._factories, self._make_store = dict(factories or {}), make_store
         self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
         self._hosts: dict[str, Host] = {}
@@ -186,10 +189,14 @@ class UnitsCore:
     def _build(self, spec: Mapping[str, Any], path: str) -> ManagementUnit:
         identifier = spec["id"]
         services: Mapping[str, Mapping[str, Any]] = spec.get("services") or {}
+        owner = self.directory[identifier].owner
+        stakeholders = spec.get("stakeholders") or {}
+        speakers = {name: stakeholders.get(name, owner) for name in services}
         unit = ManagementUnit(
             identifier,
             self._around,
             host=self._host(spec, path),
+            envelope=self._security.enrol(identifier, speakers),
             store=self._make_store(identifier),
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest")),
             actuators=spec.get("actuators") or {},
@@ -198,12 +205,10 @@ class UnitsCore:
             if spec.get("customer")
             else 0,
         )
-        owner = self.directory[identifier].owner
-        stakeholders = spec.get("stakeholders") or {}
         for name in sorted(services):
             factory = self._factories.get(name) or find_factory(name, f"{path}.services.{name}")
             service = factory(spec, services[name] or {}, self.directory)
-            unit.add(service, stakeholders.get(name, owner))
+            unit.add(service, speakers[name])
         for instrument in spec.get("instruments", ()):
             if instrument in self._instruments:
                 raise ScenarioError([Fault(path, f"{instrument} belongs to two units")])
@@ -219,7 +224,8 @@ class UnitsCore:
         )
         if name not in self._hosts:
             overrides = self._host_overrides.get(kind) or {}
-            self._hosts[name] = Host(host_class(kind, overrides, f"{path}.host"))
+            hardware = host_class(kind, overrides, f"{path}.host")
+            self._hosts[name] = Host(hardware, self._security.crypto)
         return self._hosts[name]
 
     def _report_ms(self, unit: str, metering: Mapping[str, Any]) -> int:

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
+from controllers.security.envelope import Envelope
+from controllers.security.errors import RefusedError
 from controllers.unit.codec import DecodeError
 from controllers.unit.host import Host
+from controllers.unit.security import is_by
 from controllers.unit.surroundings import Surroundings
-from controllers.unit.wire import Message, Notify
+from controllers.unit.wire import Message, Notify, Request
 from fernwatt.identifiers import Sequencer
-from fernwatt.messages import Delivery, Frame
+from fernwatt.messages import Delivery, Event, Frame
 
 __all__ = ["Post"]
 
 
 class Post:
-    """Signs, encodes and sends; takes frames in. ``name`` gives the unit's identifiers."""
+    """Encodes, seals and sends; takes frames in. ``name`` gives the unit's identifiers."""
 
-    __slots__ = ("_around", "_host", "_unit", "name")
+    __slots__ = ("_around", "_envelope", "_host", "_unit", "name")
 
-    def __init__(self, unit: str, around: Surroundings, host: Host) -> None:
+    def __init__(self, unit: str, around: Surroundings, host: Host, envelope: Envelope) -> None:
         self._unit, self._around, self._host = unit, around, host
+        self._envelope = envelope
         self.name = Sequencer(unit)
 
     def take_in(self, delivery: Delivery) -> Message | None:
-        """Return the message of a frame; None, counted, where it cannot be understood."""
-        self._host.parse(self._around.now_ms * 1000, len(delivery.payload))
+        """Return the message of a frame; None, counted, where it cannot be understood.
+
+        What is not authentic and fresh is refused: told as an event, but to nobody outside, since
+        nobody knows who sent it.
+        """
+        around = self._around
+        self._host.parse(around.now_ms * 1000, len(delivery.payload))
         try:
-            return self._around.codec.decode(delivery.payload, delivery.src, self._unit)
+            sealed = self._envelope.open(delivery.payload, delivery.src, around.now_ms)
+            message = around.codec.decode(sealed.payload, delivery.src, self._unit)
         except DecodeError:
-            self._around.counters["malformed"] += 1
+            around.counters["malformed"] += 1
             return None
+        except RefusedError as error:
+            self._refuse(delivery, str(error.why))
+            return None
+        if not is_by(message, sealed):
+            self._refuse(delivery, "identity")
+            return None
+        return message
+
+    def _refuse(self, delivery: Delivery, why: str) -> None:
+        around = self._around
+        around.counters[f"refused-{why}"] += 1
+        told = {"src": delivery.src, "why": why}
+        around.event(
+            Event(self.name(), delivery.id, around.now_ms * 1000, "refused", self._unit, told)
+        )
 
     def payload(self, message: Message, dst: str) -> bytes:
-        """Return the signed and encoded message."""
-        message.signature = self._around.security.sign(message)
+        """Return the encoded message."""
         return self._around.codec.encode(message, self._unit, dst)
 
     def notify(self, notify: Notify, *, cause: str, dst: str, flow: str) -> str:
@@ -49,13 +73,19 @@ class Post:
         identifier: str,
         payload: bytes,
         *,
+        by: Request | None = None,
         cause: str,
         dst: str,
         flow: str,
         deadline_us: int = -1,
     ) -> None:
-        """Hand a frame out, ready when the host has made it."""
+        """Hand a frame out, sealed by the unit or ``by`` a request's service, when it is ready.
+
+        A frame that is sent again is sealed again: it is another one.
+        """
         around = self._around
+        speaker = ("", "") if by is None else (by.stakeholder, by.service)
+        payload = self._envelope.seal(payload, dst, around.now_ms, *speaker)
         settings = around.flows.get(flow) or around.flows["management"]
         ready_us = self._host.build(around.now_ms * 1000, len(payload))
         around.frames.append(

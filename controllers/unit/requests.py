@@ -15,7 +15,6 @@ from controllers.unit.condition import ConditionError, parse
 from controllers.unit.directory import Directory
 from controllers.unit.functions import FunctionError, is_function, reduce_values
 from controllers.unit.policy import READ, WRITE, AccessControl, Policy, PolicyBook
-from controllers.unit.security import Security
 from controllers.unit.service import Result
 from controllers.unit.store import Instance, Store
 from controllers.unit.subscriptions import Subscription, Subscriptions
@@ -61,7 +60,6 @@ class RequestProcessor:
         "_directory",
         "_operations",
         "_policies",
-        "_security",
         "_store",
         "_unit",
         "audit",
@@ -76,10 +74,9 @@ class RequestProcessor:
         directory: Directory,
         store: Store,
         policies: PolicyBook,
-        security: Security,
     ) -> None:
         self._unit, self._catalogue, self._directory = unit, catalogue, directory
-        self._store, self._policies, self._security = store, policies, security
+        self._store, self._policies = store, policies
         self._access = AccessControl()
         self.subscriptions = Subscriptions()
         self.audit: Counter[tuple[Operation, Result]] = Counter()
@@ -122,8 +119,6 @@ class RequestProcessor:
     # -- the stages --------------------------------------------------------------------------
 
     def _execute(self, request: Request, flow: str, t_ms: int) -> Outcome:
-        if not self._security.verify(request, request.source):
-            return refusal(request, Result.DENIED)
         if request.location != self._unit:
             return refusal(request, Result.UNKNOWN_LOCATION)
         if request.operation is Operation.UNSUBSCRIBE:

@@ -1,39 +1,56 @@
-"""Signing and verifying of requests and notifications, one class per level of security.
+"""What protects messages between units: an envelope for each unit, at the level of the run.
 
-At the level ``none`` a message carries the signature's field, empty, and nothing is verified.
+A unit signs what its services ask for with a key of unit, stakeholder and service, and its
+answers with its own. Opened is only what the claimed sender signed with such a key; that the
+stakeholder and service of a request are those of its key is checked too.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from hashlib import sha256
 
-from controllers.unit.wire import Message
+from controllers.security.envelope import LEVELS, Envelope, Sealed
+from controllers.security.keys import Identity, Keys, PublicKeys
+from controllers.unit.host import Crypto
+from controllers.unit.wire import Message, Request
 
-__all__ = ["LEVELS", "NoSecurity", "Security"]
-
-
-class Security(Protocol):
-    """What the communication platform asks of a level."""
-
-    def sign(self, message: Message) -> bytes:
-        """Return the signature of ``message`` by whom it is from."""
-
-    def verify(self, message: Message, src: str) -> bool:
-        """Tell whether ``message`` is authentic and fresh."""
+__all__ = ["LEVELS", "Security", "is_by"]
 
 
-class NoSecurity:
-    """Level ``none``."""
+class Security:
+    """The keys of all units of one process; ``run`` is signed with every message."""
 
-    __slots__ = ()
+    __slots__ = ("_known", "_level", "_run", "_secret")
 
-    def sign(self, message: Message) -> bytes:  # noqa: ARG002 - the interface's
-        """Return the empty signature."""
-        return b""
+    def __init__(self, level: str, seed: int) -> None:
+        self._level, self._run = level, str(seed)
+        self._secret = sha256(f"fernwatt/run/{seed}".encode()).digest()
+        self._known = PublicKeys()
 
-    def verify(self, message: Message, src: str) -> bool:  # noqa: ARG002 - the interface's
-        """Take every message for authentic."""
+    @property
+    def crypto(self) -> Crypto:
+        """What a message costs the processors of its sender and receiver."""
+        return Crypto(signs=self._level != "none", encrypts=self._level == "integrity+secrecy")
+
+    def enrol(self, unit: str, speakers: dict[str, str]) -> Envelope:
+        """Return the envelope of a unit whose services (by name) speak for stakeholders."""
+        keys = Keys(unit, self._secret)
+        if self._level != "none":
+            self._known.trust(Identity(unit), keys.public_signing())
+            self._known.trust_agreement(unit, keys.public_agreement())
+            for service, stakeholder in sorted(speakers.items()):
+                signing = keys.public_signing(stakeholder, service)
+                self._known.trust(Identity(unit, stakeholder, service), signing)
+        return LEVELS[self._level](self._run, keys, self._known)
+
+
+def is_by(message: Message, sealed: Sealed) -> bool:
+    """Tell whether a message says it is from whom its envelope shows."""
+    identity = sealed.identity
+    if identity is None or not isinstance(message, Request):
         return True
-
-
-LEVELS: dict[str, type[NoSecurity]] = {"none": NoSecurity}
+    return (message.source, message.stakeholder, message.service) == (
+        identity.unit,
+        identity.stakeholder,
+        identity.service,
+    )

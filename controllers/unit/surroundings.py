@@ -12,7 +12,6 @@ from controllers.unit.calls import Flow
 from controllers.unit.catalogue import Catalogue
 from controllers.unit.codec import Codec
 from controllers.unit.directory import Directory
-from controllers.unit.security import Security
 from fernwatt.messages import Command, Event, Frame
 
 __all__ = [
@@ -39,11 +38,10 @@ class Surroundings:
         catalogue: Catalogue,
         directory: Directory,
         codec: Codec,
-        security: Security,
         flows: Mapping[str, Flow],
     ) -> None:
         self.seed, self.catalogue, self.directory = seed, catalogue, directory
-        self.codec, self.security, self.flows = codec, security, flows
+        self.codec, self.flows = codec, flows
         self.now_ms = 0
         self.frames: list[Frame] = []
         self.commands: list[Command] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controllers.security.envelope import Envelope
 from controllers.unit.caller import Caller
 from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
@@ -57,6 +58,7 @@ class ManagementUnit:
         around: Surroundings,
         *,
         host: Host,
+        envelope: Envelope,
         store: Store,
         policies: PolicyBook,
         actuators: Mapping[str, str],
@@ -66,7 +68,7 @@ class ManagementUnit:
         self.id, self.around, self.node_up = identifier, around, True
         self.store = store
         self._actuators = actuators
-        self._post = Post(identifier, around, host)
+        self._post = Post(identifier, around, host, envelope)
         self._inbox = Inbox(identifier, around)
         self.processor = RequestProcessor(
             identifier,
@@ -74,7 +76,6 @@ class ManagementUnit:
             directory=around.directory,
             store=store,
             policies=policies,
-            security=around.security,
         )
         self.caller = Caller(
             identifier, around, post=self._post, inbox=self._inbox, execute=self._execute

@@ -42,7 +42,7 @@ class Operation(IntEnum):
 
 @dataclass(slots=True)
 class Request:
-    """One request; ``id`` is ``unit#n`` of the calling unit, ``signature`` over all the rest.
+    """One request; ``id`` is ``unit#n`` of the calling unit. Its signature is in its envelope.
 
     ``owner`` is empty where the variable's default owner at ``location`` is meant.
     ``policy`` is the plain form of a policy that a write brings, None without.
@@ -61,7 +61,6 @@ class Request:
     period_ms: int = 0
     subscription: str = ""
     policy: list[list[Any]] | None = None
-    signature: bytes = b""
 
 
 @dataclass(slots=True)
@@ -79,7 +78,6 @@ class Notify:
     value: Any
     t_ms: int
     number: int = 0
-    signature: bytes = b""
 
 
 Message = Request | Notify

@@ -12,7 +12,7 @@ from fernwatt.messages import Delivery, Reading
 
 
 def test_a_host_works_on_one_thing_at_a_time() -> None:
-    host = Host(HostClass(parse_us=100, build_us=50, parse_ns_per_byte=1000, build_ns_per_byte=0))
+    host = Host(HostClass(100, 50, 1000, 0, 0, 0, 0))
     assert host.parse(0, 20) == 120
     assert host.build(10, 999) == 170  # waits for the parsing
     assert host.build(1000, 999) == 1050
@@ -71,7 +71,7 @@ def test_larger_hardware_is_quicker(slow_first) -> None:
         ({"units": [], "flows": {"metering": {"retries": -1}}}, "an integer from 0 on"),
         ({"units": [], "flows": {"gossip": {}}}, "unknown flow"),
         ({"units": [], "codec": "morse"}, "one of cbor"),
-        ({"units": [], "security": "total"}, "one of none"),
+        ({"units": [], "security": "total"}, r"one of integrity, integrity\+secrecy, none"),
         ({"units": [{"id": "a/b"}], "hosts": {"embedded": {"parse_us": 0.5}}}, "an integer"),
         ({"units": [{"id": "a/b", "services": {"aggregation": {"subscribe": "x"}}}]},
          "event or periodic"),
