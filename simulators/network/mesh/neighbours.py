@@ -50,7 +50,8 @@ class Neighbour:
     def told(self, dio: Dio, now_us: int, etx: float) -> None:
         """Take what it advertises; one that was given up long ago gets another chance."""
         self.version, self.rank, self.cost = dio
-        if self.failures and now_us - self.failed_us > _FORGIVEN_US:
+        bad = self.failures or self.etx > MAX_ETX
+        if bad and now_us - self.failed_us > _FORGIVEN_US:
             self.failures, self.etx = 0, etx
 
     def acknowledged(self, transmissions: int) -> None:

@@ -211,9 +211,6 @@ class Router:
             neighbour = self.neighbours.admit(sender, etx, dio, self.parent)
             if neighbour is None:
                 return
-        elif (neighbour.version, neighbour.rank, neighbour.cost) == dio and not neighbour.failures:
-            if self.joined:
-                return
         else:
             etx = self._mesh.guess(self.number, sender)
             neighbour.told(dio, self._mesh.fabric.clock.now, etx)
@@ -221,16 +218,14 @@ class Router:
 
     def _consider(self, neighbour: Neighbour) -> None:
         """Look whether the news of a neighbour change anything."""
-        parent = self.parent
-        if neighbour is parent:
-            self._judge()
-        elif not self._fit(neighbour):
-            return
-        elif parent is None or neighbour.version > self.version:
+        parent, fits = self.parent, self._fit(neighbour)
+        if fits and (parent is None or neighbour.version > self.version):
             if "settle" not in self._timers:  # others will be heard from soon
                 wait_us = 1000 * self._mesh.technology.mesh_settle_ms
                 self._in("settle", wait_us // 2 + int(self.uniform() * wait_us), self._judge)
-        elif neighbour.path_cost + _SWITCH_COST < parent.path_cost:
+        elif neighbour is parent or (
+            fits and parent and neighbour.path_cost + _SWITCH_COST < parent.path_cost
+        ):
             self._judge()
 
     def _fit(self, it: Neighbour) -> bool:
@@ -257,7 +252,7 @@ class Router:
         elif (
             parent is None
             or not self._fit(parent)
-            or best.version > parent.version
+            or best.version > self.version
             or best.path_cost + _SWITCH_COST < parent.path_cost
         ):
             self._adopt(best)
@@ -276,7 +271,7 @@ class Router:
         self._timers.pop("solicit", None)
         self._unanswered = 0
         self.uplink_us = self._mesh.fabric.clock.now
-        self._mesh.counts.parent_changes += 1
+        self._mesh.counts.parent_changes += before is not parent
         if before is None:
             self._watch()
             self._mesh.reachability_changed()
