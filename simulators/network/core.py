@@ -28,6 +28,7 @@ from simulators.network.power import Power
 from simulators.network.routing import Routes
 from simulators.network.taps import Hook, Inside, Taps
 from simulators.network.topology import Topology
+from simulators.network.transport import Transports, make_host
 
 __all__ = ["NetworkCore"]
 
@@ -67,6 +68,7 @@ class NetworkCore:
         self._outages = Outages(self._env, self._horizon, topology.outages, self._nodes, switches)
         if self._taps is not None:
             self._taps.place(topology.taps, hooks or {}, self._carriers, seed)
+        self._transports = None if topology.plain else self._transporting(topology, seed)
         self._loss, self._loss_draws = topology.loss, _LossDraws(seed)
         self._interval_ms, self._interval_began_ms = topology.interval_ms, 0
         self._open: dict[int, Message] = {}
@@ -110,7 +112,10 @@ class NetworkCore:
         """
         now_us = t_ms * 1000
         self._run(now_us)
-        for frame in sorted(frames, key=_order) if len(frames) > 1 else frames:
+        transports = self._transports
+        if len(frames) > 1:
+            frames = sorted(frames, key=_order)
+        for frame in frames if transports is None else transports.frames(frames):
             if frame.src not in self._nodes or not 0 <= frame.priority < PRIORITIES:
                 raise SimulationError(
                     f"frame {frame.id} has no known sender or priority: {frame.src}, "
@@ -125,7 +130,8 @@ class NetworkCore:
             self._open[message.serial] = message
             if frame.ready_us > now_us:
                 self._entering += 1
-                self._horizon.passes.append((frame.ready_us, message))
+                whole = message if transports is None else None  # its segments may be faster
+                self._horizon.passes.append((frame.ready_us, whole))
                 timer = Timeout(self._env, frame.ready_us - self._env.now, message)
                 timer.callbacks.append(self._on_ready)
             else:
@@ -209,6 +215,8 @@ class NetworkCore:
             for carrier in self._routes.of(node):
                 for message in carrier.port(it).clear():
                     self._lose(message, "node-down")
+            if self._transports is not None:
+                self._transports.down(node)
 
     def set_carrier(self, carrier: str, works: bool, cause: str) -> None:
         """Turn a link or medium off (what it holds is lost) or on, now."""
@@ -244,8 +252,8 @@ class NetworkCore:
     def _depart(self, message: Message) -> None:
         if not self._nodes[message.src].up:
             self._lose(message, "node-down")
-            return
-        self._route(message, message.src)
+        elif self._transports is None or not self._transports.takes(message):
+            self._route(message, message.src)
 
     def launch(self, message: Message) -> None:
         """Send a message of the network's own, now; its owner hears of its fate."""
@@ -349,6 +357,18 @@ class NetworkCore:
         )
         return Taps(self._env, self._horizon, inside)
 
+    def _transporting(self, topology: Topology, seed: int) -> Transports:
+        host = make_host(
+            self._env,
+            self._horizon,
+            seed,
+            self._nodes,
+            self._carriers,
+            self._routes.path,
+            (self.launch, self._arrived, self._lose),
+        )
+        return Transports(host, topology.transport, topology.groups)
+
     def _admit(self, frame: Frame) -> Message:
         """Return the message of a frame that no unit sent, now."""
         self._last_serial += 1
@@ -391,6 +411,8 @@ class NetworkCore:
         now, found = self._env.now, self._entering + len(self._due)
         if self._taps is not None:
             found += len(self._taps.clear())
+        if self._transports is not None:
+            found += self._transports.leave()
         for carrier in self._carriers:
             found += carrier.in_transit()
             for port in carrier.ports():

@@ -21,6 +21,11 @@ from simulators.network.technologies import (
     load,
     nearest,
 )
+from simulators.network.transport.settings import (
+    TransportSpec,
+    parse_groups,
+    parse_transport,
+)
 
 __all__ = ["LinkSpec", "MediumSpec", "NodeSpec", "Topology"]
 
@@ -85,6 +90,13 @@ class Topology:
     conductors: Conductors = field(default_factory=Conductors)
     noises: tuple[NoiseSpec, ...] = ()
     day_began_ms: int = 0
+    transport: TransportSpec = field(default_factory=TransportSpec)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether messages go as they are, each to one receiver."""
+        return self.transport.plain and not self.groups
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Topology:
@@ -121,6 +133,7 @@ class _Reader:
         loss, interval_ms = self._numbers()
         conductors, noises = self._surroundings(nodes, media)
         outages, taps = self._interferences(known)
+        transport, groups = self._transports(known)
         if not self._faults:
             self._faults += _unreachable(nodes, media, links, cells)
         if self._faults:
@@ -138,6 +151,8 @@ class _Reader:
             conductors,
             noises,
             began_ms,
+            transport,
+            groups,
         )
 
     def _surroundings(
@@ -158,6 +173,12 @@ class _Reader:
         taps, more = parse_taps(spec.get("taps") or (), known, carriers)
         self._faults += [*faults, *more]
         return outages, taps
+
+    def _transports(self, known: set[str]) -> tuple[TransportSpec, Mapping[str, tuple[str, ...]]]:
+        transport, faults = parse_transport(self._spec.get("transport") or {})
+        groups, more = parse_groups(self._spec.get("groups") or {}, sorted(known))
+        self._faults += [*faults, *more]
+        return transport, groups
 
     def _numbers(self) -> tuple[float, int]:
         loss, interval_ms = self._spec.get("loss", 0.0), self._spec.get("interval_ms", 900_000)

@@ -27,6 +27,7 @@ Without ``transport`` and ``groups`` nothing changes: a plain datagram is a mess
 
 from __future__ import annotations
 
+from simulators.network.transport.layer import Transports, make_host
 from simulators.network.transport.settings import (
     FlowTransport,
     TransportSpec,
@@ -34,4 +35,11 @@ from simulators.network.transport.settings import (
     parse_transport,
 )
 
-__all__ = ["FlowTransport", "TransportSpec", "parse_groups", "parse_transport"]
+__all__ = [
+    "FlowTransport",
+    "TransportSpec",
+    "Transports",
+    "make_host",
+    "parse_groups",
+    "parse_transport",
+]

@@ -102,21 +102,21 @@ class TransportSpec:
 
 
 def parse_transport(value: object) -> tuple[TransportSpec, list[Fault]]:
-    """Return what ``spec["transport"]`` says, with the faults in it (paths below transport)."""
+    """Return what ``spec["transport"]`` says, with the faults in it (paths from network on)."""
     faults: list[Fault] = []
     if not isinstance(value, Mapping):
-        return TransportSpec(), [Fault("transport", "must be a mapping: default, flows")]
+        return TransportSpec(), [Fault("network.transport", "must be a mapping: default, flows")]
     faults += [
-        Fault(f"transport.{key}", "is unknown", "one of default, flows")
+        Fault(f"network.transport.{key}", "is unknown", "one of default, flows")
         for key in sorted(set(value) - {"default", "flows"})
     ]
-    default = _flow(value.get("default", "datagram"), "transport.default", faults)
+    default = _flow(value.get("default", "datagram"), "network.transport.default", faults)
     flows = value.get("flows") or {}
     if not isinstance(flows, Mapping):
-        faults.append(Fault("transport.flows", "must be a mapping of flow classes"))
+        faults.append(Fault("network.transport.flows", "must be a mapping of flow classes"))
         flows = {}
     named = {
-        str(name): _flow(item, f"transport.flows.{name}", faults)
+        str(name): _flow(item, f"network.transport.flows.{name}", faults)
         for name, item in sorted(flows.items())
     }
     return TransportSpec(default, named), faults
@@ -158,13 +158,13 @@ def _flow(item: object, path: str, faults: list[Fault]) -> FlowTransport:
 def parse_groups(
     value: object, nodes: Sequence[str]
 ) -> tuple[dict[str, tuple[str, ...]], list[Fault]]:
-    """Return the members of each group, with the faults in it (paths below groups)."""
+    """Return the members of each group, with the faults in it (paths from network on)."""
     if not isinstance(value, Mapping):
-        return {}, [Fault("groups", "must be a mapping of names to members")]
+        return {}, [Fault("network.groups", "must be a mapping of names to members")]
     known, faults = set(nodes), []
     groups: dict[str, tuple[str, ...]] = {}
     for name, members in sorted(value.items()):
-        path = f"groups.{name}"
+        path = f"network.groups.{name}"
         if isinstance(members, str) or not isinstance(members, Sequence):
             faults.append(Fault(path, "must be a list of nodes"))
             continue
