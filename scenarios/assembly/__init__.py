@@ -39,7 +39,8 @@ def assemble(scenario: Scenario) -> RunPlan:
     network = make_network(config, model, hierarchy)
     seed, interval_ms = config.seed, config.record.interval_s * 1000
     network_params = {"spec": network, "seed": seed}
-    units_params = {"spec": {"units": hierarchy.units}, "seed": seed}
+    units_spec = {"units": hierarchy.units, "security": config.units.security}
+    units_params = {"spec": units_spec, "seed": seed}
     params = {
         "grid": grid_params(scenario, model, phases)
         | lights.params(config, fleet.place)

@@ -47,6 +47,10 @@ class Units(Section):
     accuracy_class: Annotated[float, Field(json_schema_extra={"enum": [0.5, 1, 2]})] = Field(
         default=1.0, description="Accuracy class of the meters (IEC 62053): 0.5, 1 or 2."
     )
+    security: Literal["none", "integrity", "integrity+secrecy"] = Field(
+        default="none",
+        description="Protection of messages between units: none, signed, or signed and encrypted.",
+    )
     hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu", "provider"], str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
     )
