@@ -49,9 +49,10 @@ class CellTechnology(Technology):
     ``access_period_us``, with one of ``preambles`` (0: without contention); the n-th try is heard
     with probability 1 - exp(-``ramp`` n) (0: always); who is not heard knows ``answer_us`` later,
     who collides ``resolve_us`` later, and tries again after up to ``backoff_us``, ``access_tries``
-    in all; who gets through is connected ``setup_us`` later (0: always connected). The base station pages who is idle, every
-    ``paging_us``, unless it was heard less than ``known_us`` ago. Who is connected asks for a
-    grant at an opportunity every ``request_us`` and may send ``grant_us`` later.
+    in all; who gets through is connected ``setup_us`` later (0: always connected). The base
+    station pages who is idle, every ``paging_us``, unless it was heard less than ``known_us`` ago.
+    Who is connected asks for a grant at an opportunity every ``request_us`` and may send
+    ``grant_us`` later.
 
     ``core`` is the technology of the link to the mobile core that belongs to it.
     """
@@ -164,9 +165,10 @@ def _direction_rules(it: CellTechnology, key: str, up: bool) -> list[tuple[str, 
     )
     mute = sane and not (it.unit_bits(up, it.snr_db(up)) and (it.limit_bits(up) or not it.capped))
     cause = f"snr_{key}_db" if it.phy == "ofdma" else f"rate_{key}_bps"
-    more = getattr(it, f"slots_{key}") > getattr(it, f"channels_{key}")
+    slots = getattr(it, f"slots_{key}")
     return [
-        (f"slots_{key}", more, f"more than channels_{key}", ""),
+        (f"slots_{key}", it.phy != "ofdma" and slots < 1, "must be at least 1", ""),
+        (f"slots_{key}", slots > getattr(it, f"channels_{key}"), f"more than channels_{key}", ""),
         (f"rate_{key}_bps", still, "the rate must be above 0", "bit/s"),
         (cause, mute, "an interval carries not even a bit", f"SNR at least {_FROM_DB[0]} dB"),
     ]

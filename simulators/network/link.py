@@ -20,12 +20,11 @@ __all__ = ["Direction", "Link"]
 class Direction:
     """One transmitter of a link: a queue, the message it serves, and the way to the other end.
 
-    All that happens to a message in service (access, the transmissions of each frame until one
-    gets through, the pauses between) is drawn when its service begins: one event ends it.
+    All that happens to a message in service (the transmissions of each frame until one gets
+    through, the pauses between) is drawn when its service begins: one event ends it.
     """
 
     __slots__ = (
-        "_access_us",
         "_air_us",
         "_alone",
         "_core",
@@ -37,7 +36,6 @@ class Direction:
         "_env",
         "_fabric",
         "_flying",
-        "_free_us",
         "_horizon",
         "_least_us",
         "_noise",
@@ -74,21 +72,18 @@ class Direction:
         self._delay_us = technology.propagation_us
         self._least_us = air_us(technology.frame_header_bytes) + self._delay_us
         self._core, self._core_us = technology.core_median_us > 0, -1
-        self._plain = isinstance(self._noise, Clean) and not (
-            technology.grant_us or technology.setup_us
-        )
+        self._plain = isinstance(self._noise, Clean)
         self.queue = ClassQueue(technology.queue_frames)
         self._serving: Message | None = None
         self._timer: Timeout | None = None
-        self._free_us = -1 - technology.hold_us  # idle for longer than is held
-        self._access_us = self._air_us = self._retry_us = self._end_us = self._flying = 0
+        self._air_us = self._retry_us = self._end_us = self._flying = 0
         self._through = True
         self._on_end, self._on_arrival = self._end, self._arrive
 
     def offer(self, message: Message) -> None:
         """Take a message for the other end: serve it, queue it, or lose it."""
         if self._serving is None:
-            self._begin(message, True)
+            self._begin(message)
         elif not self.queue.put(message):
             self._fabric.lost(message, "queue-full")
             return
@@ -147,7 +142,7 @@ class Direction:
         """Return how many applications' messages are on the way and no longer in service."""
         return self._flying
 
-    def _begin(self, message: Message, idle: bool) -> None:
+    def _begin(self, message: Message) -> None:
         now = self._env.now
         message.queue_us += now - message.mark_us
         message.mark_us = now
@@ -162,21 +157,16 @@ class Direction:
             usage.transmissions += frames
             usage.airtime_us += service
         else:
-            service = self._draw(message, now, idle)
+            service = self._draw(message, now)
         self._end_us = now + service
         self._timer = timer = Timeout(self._env, service)
         timer.callbacks.append(self._on_end)
 
-    def _draw(self, message: Message, now: int, idle: bool) -> int:
+    def _draw(self, message: Message, now: int) -> int:
         """Draw the whole service of a message; return how long it takes [µs]."""
         technology, usage = self._technology, self.usage
-        access = 0
-        if idle:
-            access = technology.grant_us
-            if technology.setup_us and now - self._free_us > technology.hold_us:
-                access += technology.setup_us
         cost = self._costs[message.size]
-        at, air, through = now + access, 0, True
+        at, air, through = now, 0, True
         for size, air_us in zip(cost.sizes, cost.airs_us, strict=True):
             through = False
             for attempt in range(technology.retries + 1):
@@ -194,8 +184,8 @@ class Direction:
             if not through:
                 break
             air += air_us
-        self._access_us, self._air_us, self._through = access, air, through
-        self._retry_us = at - now - access - air
+        self._air_us, self._through = air, through
+        self._retry_us = at - now - air
         return at - now
 
     def _end(self, event: Any) -> None:
@@ -207,14 +197,13 @@ class Direction:
         message.mark_us = now
         through = True
         if not self._plain:
-            message.access_us += self._access_us
             message.retry_us += self._retry_us
-            through, self._free_us = self._through, now
+            through = self._through
         following = self.queue.get()
         if following is None:
             self._serving = None
         else:
-            self._begin(following, False)
+            self._begin(following)
         if not through:
             self._fabric.lost(message, "retries" if self._technology.retries else "noise")
             return

@@ -110,19 +110,12 @@ class MediumTechnology(AirTechnology):
 class LinkTechnology(Technology):
     """Two ends, each with a transmitter of its own; ``up`` is from end a to end b.
 
-    ``setup_us`` is waited for after more than ``hold_us`` without traffic, ``grant_us`` by a
-    frame that finds the transmitter idle. ``retry_us`` passes between a failed transmission and
-    its repetition. The core adds a lognormal delay, median ``core_median_us``.
+    ``retry_us`` passes between a failed transmission and its repetition. A mobile core, or the
+    way to a cloud, adds a lognormal delay, median ``core_median_us``.
     """
 
     rate_up_bps: float = 0.0
     rate_down_bps: float = 0.0
-    tti_us: int = 0
-    slots_up: int = 0
-    slots_down: int = 0
-    grant_us: int = 0
-    setup_us: int = 0
-    hold_us: int = 0
     retry_us: int = 0
     length_km: float = 0.0
     core_median_us: int = 0
@@ -131,10 +124,7 @@ class LinkTechnology(Technology):
     def air_us(self, up: bool) -> Callable[[int], int]:
         """Return the function from the bytes of a frame to its air time [µs]."""
         rate = self.rate_up_bps if up else self.rate_down_bps
-        slots, mode, tti_us = self.slots_up if up else self.slots_down, self.mode, self.tti_us
         functions: dict[str, Callable[[int], float]] = {
-            "gprs": lambda size: phy.gprs_us(size, mode, slots),
-            "scheduled": lambda size: phy.scheduled_us(size, rate, tti_us),
             "ethernet": lambda size: phy.ethernet_us(size, rate),
         }
         return phy.rounded(functions[self.phy])
@@ -168,7 +158,7 @@ _KINDS: Mapping[str, type[Technology]] = MappingProxyType(
 )
 _PHYS = {
     "medium": ("prime", "g3", "oqpsk", "wisun", "wifi"),
-    "link": ("gprs", "scheduled", "ethernet"),
+    "link": ("ethernet",),
     "cell": CELL_PHYS,
 }
 _TYPES = {"int": int, "float": float, "str": str}
@@ -336,11 +326,6 @@ def _medium_rules(technology: MediumTechnology) -> list[tuple[str, bool, str, st
 
 
 def _link_rules(technology: LinkTechnology) -> list[tuple[str, bool, str, str]]:
-    if technology.phy == "gprs":
-        return [
-            (key, getattr(technology, key) < 1, "must be at least 1", "time slots")
-            for key in ("slots_up", "slots_down")
-        ]
     return [
         (key, getattr(technology, key) <= 0, "the rate must be above 0", "bit/s")
         for key in ("rate_up_bps", "rate_down_bps")

@@ -26,8 +26,6 @@ def is_wire(technology: LinkTechnology) -> bool:
         technology.error
         or technology.ber
         or technology.bad_ms
-        or technology.grant_us
-        or technology.setup_us
         or technology.core_median_us
     )
 

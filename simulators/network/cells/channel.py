@@ -326,9 +326,8 @@ class Channel:
         flights.remove(flight)
         message = flight.message
         message.access_us += flight.start_us - message.mark_us
-        message.air_us += flight.first_us - flight.start_us
+        message.air_us += flight.first_us - flight.start_us + self.decode_us
         message.retry_us += flight.end_us - flight.first_us
-        message.processing_us += self.decode_us
         message.mark_us = self.fabric.clock.now
         if not flight.failed:
             self.fabric.passed(message)

@@ -20,12 +20,10 @@ __all__ = [
     "frame_limit_bytes",
     "g3_payload_bytes",
     "g3_us",
-    "gprs_us",
     "modes",
     "oqpsk_us",
     "prime_us",
     "rounded",
-    "scheduled_us",
     "wifi_us",
     "wisun_us",
 ]
@@ -71,7 +69,6 @@ WISUN_MODES: Mapping[str, tuple[int, int]] = MappingProxyType(
 GPRS_BLOCK_BYTES: Mapping[str, int] = MappingProxyType(
     {"cs-1": 20, "cs-2": 30, "cs-3": 36, "cs-4": 50}
 )
-_GPRS_BLOCK_US = 20_000
 
 # IEEE 802.11 ERP-OFDM: Mbit/s to data bits per symbol of 4 µs.
 WIFI_MODES: Mapping[str, int] = MappingProxyType(
@@ -86,7 +83,8 @@ _MODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "wisun": tuple(WISUN_MODES),
         "wifi": tuple(WIFI_MODES),
         "gprs": tuple(GPRS_BLOCK_BYTES),
-        "scheduled": (),
+        "ofdma": (),
+        "channels": (),
         "ethernet": (),
     }
 )
@@ -133,18 +131,6 @@ def wisun_us(size: int, mode: str) -> float:
 def wifi_us(size: int, mode: str) -> float:
     """Return the air time of an IEEE 802.11 ERP-OFDM frame of ``size`` bytes with its FCS."""
     return 26 + 4 * -(-(22 + 8 * size) // WIFI_MODES[mode])
-
-
-def gprs_us(size: int, mode: str, slots: int) -> float:
-    """Return the time of ``size`` bytes as GPRS radio blocks over ``slots`` time slots."""
-    blocks = -(-size // GPRS_BLOCK_BYTES[mode])
-    return _GPRS_BLOCK_US * -(-blocks // slots)
-
-
-def scheduled_us(size: int, rate_bps: float, tti_us: int) -> float:
-    """Return the time of ``size`` bytes at ``rate_bps``, in whole transmission intervals."""
-    exact = size * 8_000_000 / rate_bps
-    return -(-exact // tti_us) * tti_us if tti_us else exact
 
 
 def ethernet_us(size: int, rate_bps: float) -> float:

@@ -158,13 +158,6 @@ def test_noise_without_repetition_is_named() -> None:
     assert [why for _, why in bench.lost] == ["noise"]
 
 
-def test_set_up_and_grant_are_waited_for_when_idle() -> None:
-    bench = Bench(replace(PLAIN, setup_us=7000, hold_us=50_000, grant_us=300))
-    bench.run([0, 100, 20_000, 200_000], [1000] * 4, [0] * 4)
-    assert [m.access_us for m in bench.passed] == [7300, 0, 300, 7300]
-    assert [m.queue_us for m in bench.passed] == [0, 8200, 0, 0]
-
-
 def test_the_core_delays_by_its_distribution() -> None:
     count = 20_000
     bench = Bench(replace(PLAIN, core_median_us=10_000, core_sigma=0.4, length_km=20.0))
