@@ -124,9 +124,11 @@ class Medium:
         """Return how many messages wait at the longest queue now."""
         return max((station.queue.waiting for station in self.stations), default=0)
 
-    def transmit(self, station: Station, start_us: int, air_us: int, size: int) -> Transmission:
+    def transmit(
+        self, station: Station, start_us: int, air_us: int, size: int, channel: int = 0
+    ) -> Transmission:
         """Put a frame on the air from ``start_us``."""
-        new = self.air.begin(station.number, start_us, air_us, size)
+        new = self.air.begin(station.number, start_us, air_us, size, channel)
         self.usage.transmissions += 1
         self.count(start_us, new.end_us)
         timer = Timeout(self.env, new.end_us - self.env.now, (station, new))
@@ -156,16 +158,18 @@ class Medium:
         if fate or not receiver.node.up:
             station.failed(sent, fate)
             return
-        technology = self.technology
-        if technology.ack_us:
-            answer_us = technology.ack_gap_us + technology.ack_us
-            until_us, answer_bytes = sent.end_us + answer_us, technology.ack_bytes
-            self.usage.airtime_us += technology.ack_us
-            if not self.air.answered(sent, receiver.number, until_us, answer_bytes):
-                self.usage.errors += 1
-                station.failed(sent, NOISE)
-                return
+        if self.technology.ack_us and not self.answer(sent, receiver):
+            self.usage.errors += 1
+            station.failed(sent, NOISE)
+            return
         station.succeeded(sent)
+
+    def answer(self, sent: Transmission, receiver: Station) -> bool:
+        """Put the acknowledgement of a frame on the air; return whether it arrives."""
+        technology = self.technology
+        until_us = sent.end_us + technology.ack_gap_us + technology.ack_us
+        self.usage.airtime_us += technology.ack_us
+        return self.air.answered(sent, receiver.number, until_us, technology.ack_bytes)
 
     def _broadcast(self, station: Station, sent: Transmission, message: Message) -> None:
         """Let all who are up and hear a broadcast have it."""
@@ -173,13 +177,18 @@ class Medium:
             (self.air.fate(sent, number), self.stations[number].node)
             for number in self.air.hearers(station.number)
         ]
+        missed = station.missed
+        missed.update(node.id for fate, node in fates if fate)
         collided = any(fate == COLLISION for fate, _ in fates)
         self.usage.collisions += collided
         self.usage.errors += not collided and any(fate for fate, _ in fates)
         if station.succeeded(sent) and message.owner is not None:
-            for fate, node in fates:
-                if not fate and node.up:
+            for _, node in fates:
+                if node.up and node.id not in missed:  # it has all fragments
                     message.owner.heard(message, node)
+            ended = getattr(message.owner, "ended", None)
+            if ended is not None:  # who wants to know that nobody else will hear it
+                ended(message)
 
 
 class Station:
@@ -199,6 +208,7 @@ class Station:
         "_serving",
         "_timer",
         "_tried",
+        "missed",
         "name",
         "node",
         "number",
@@ -219,6 +229,7 @@ class Station:
         self.sending: Transmission | None = None
         self._frame = self._backoffs = self._retries = self._be = self._free_us = 0
         self._senses_us = 0
+        self.missed: set[str] = set()  # who lacks a fragment of the broadcast in service
         self._tried, self._alone, self.watch = False, True, 0
         self._on_sensed = self._sensed
 
@@ -267,8 +278,8 @@ class Station:
             end_us = following_us = sent.end_us
             if sent.collided:
                 return end_us + medium.least_us
-        if self.receiver is None:  # nobody sees a broadcast
-            return following_us + medium.least_us
+        if self.receiver is None:  # who hears a broadcast may be handed it, if it is not quiet
+            return following_us + (medium.least_us if message.quiet else 0)
         airs_us = medium.costs[message.size].airs_us[self._frame + 1 :]
         ahead_us = medium.fabric.horizon.ahead_us(message)
         arrival_us = end_us + sum(airs_us) + len(airs_us) * medium.gap_us + ahead_us
@@ -344,7 +355,10 @@ class Station:
         message.queue_us += now - message.mark_us
         message.mark_us = now
         self._serving, self._frame = message, 0
-        self.receiver = self._medium.by_node[message.receiver.id] if message.dst else None
+        if message.dst:
+            self.receiver = self._medium.by_node[message.receiver.id]
+        else:
+            self.receiver, self.missed = None, set()
         self._attempt(message)
 
     def _attempt(self, message: Message) -> None:
@@ -391,7 +405,7 @@ class Station:
             self._be = min(self._be + 1, technology.max_be)
         self._contend()
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message, channel: int = 0) -> None:
         """Put the frame in service on the air after the turnaround."""
         medium = self._medium
         start_us = medium.env.now + medium.technology.turnaround_us
@@ -400,7 +414,7 @@ class Station:
         message.attempts += 1
         message.wire_bytes += cost.sizes[self._frame]
         size, air_us = cost.sizes[self._frame], cost.airs_us[self._frame]
-        self.sending = medium.transmit(self, start_us, air_us, size)
+        self.sending = medium.transmit(self, start_us, air_us, size, channel)
 
     def _book_wait(self, message: Message, until_us: int) -> None:
         """Book a wait for the medium: access, or retry when the frame was tried before."""
