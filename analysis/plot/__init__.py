@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
-from analysis.plot import communication, diagram, events, lighting, series, supply
+from analysis.plot import communication, diagram, events, lighting, series, supply, traffic
 from analysis.plot.style import STYLE, Picture
 
 if TYPE_CHECKING:
@@ -47,12 +47,24 @@ class Plots:
         return self._draw(lighting.lighting)
 
     def latency(self) -> Picture:
-        """Share of messages [%] within a delay [ms], by flow."""
-        return self._draw(communication.latency)
+        """Share of messages [%] there within a delay [ms], by flow, with what is asked of it."""
+        return self._draw(traffic.latency)
 
     def delay_parts(self) -> Picture:
         """Mean delay [ms] of each flow by its parts."""
-        return self._draw(communication.parts)
+        return self._draw(traffic.parts)
+
+    def technology_parts(self) -> Picture:
+        """Mean delay [ms] by its parts, by the technologies on the way."""
+        return self._draw(traffic.parts_by_technology)
+
+    def losses(self) -> Picture:
+        """Messages lost [%], by flow and cause."""
+        return self._draw(traffic.losses)
+
+    def media(self) -> Picture:
+        """Time the busiest links and media are busy [%]."""
+        return self._draw(traffic.media)
 
     def negotiation(self) -> Picture:
         """Distance from the desired profile by rounds [% of the first], by level."""

@@ -1,4 +1,4 @@
-"""Figures of the communication: latency by flow, delay by part, negotiation, the network."""
+"""Figures of what units say to each other: negotiation, requests, the tree of units."""
 
 from __future__ import annotations
 
@@ -8,79 +8,13 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 
-from analysis.kpis.messages import PARTS, delays
 from analysis.kpis.services import rounds
 from analysis.plot.style import BLACK, COLOURS, Picture, empty, picture
 
 if TYPE_CHECKING:
     from analysis.run import Run
 
-__all__ = ["latency", "negotiation", "network", "parts", "requests"]
-
-_CLASSES_MS = (("TT3", 100.0), ("TT2", 500.0), ("TT1", 1000.0))
-_SHARES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 101), [0.995, 0.999]]))
-
-
-def latency(run: Run) -> Picture:
-    """Share of the messages that arrived within a delay, by flow, with the classes' limits."""
-    figure, (axes,) = picture()
-    frame = delays(run)
-    if frame.empty:
-        empty(axes, "no message arrived")
-        return figure
-    flows = frame.groupby("flow", observed=True)["delay_ms"]
-    for number, (flow, values) in enumerate(sorted(flows, key=lambda item: str(item[0]))):
-        quantiles = np.quantile(values, _SHARES)
-        axes.step(
-            quantiles,
-            100.0 * _SHARES,
-            where="post",
-            label=f"{flow} ({len(values):,})",
-            color=COLOURS[number % len(COLOURS)],
-            linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
-        )
-    for name, limit in _CLASSES_MS:
-        axes.axvline(limit, color="#8a9099", linestyle=":", linewidth=1.0)
-        axes.annotate(
-            name,
-            (limit, 1.0),
-            xytext=(0, 2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            fontsize=7,
-            ha="center",
-            va="bottom",
-            color="#5a626c",
-        )
-    axes.set_xscale("log")
-    axes.set_xlabel("delay [ms]")
-    axes.set_ylabel("messages within it [%]")
-    axes.set_ylim(0.0, 101.0)
-    figure.legend(loc="outside upper center", ncols=3)
-    return figure
-
-
-def parts(run: Run) -> Picture:
-    """Mean delay of each flow by its parts."""
-    figure, (axes,) = picture()
-    columns = [f"{part}_us" for part in PARTS]
-    frame = run.columns("message", "flow", "fate", *columns)
-    frame = frame[(frame["fate"] == "delivered").to_numpy()].drop(columns="fate")
-    if frame.empty:
-        empty(axes, "no message arrived")
-        return figure
-    means = frame.groupby("flow", observed=True).mean() / 1000.0
-    names = [str(name) for name in means.index]
-    left = np.zeros(len(means))
-    for number, part in enumerate(PARTS):
-        width = means[f"{part}_us"].to_numpy()
-        axes.barh(names, width, left=left, color=COLOURS[number], label=part, height=0.65)
-        left += width
-    axes.set_xlabel("mean delay [ms]")
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside upper center", ncols=4)
-    return figure
+__all__ = ["layout", "negotiation", "network", "requests"]
 
 
 def negotiation(run: Run) -> Picture:

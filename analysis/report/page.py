@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from analysis.kpis import KPIS
+from analysis.report import traffic
 from analysis.text import delay_text, number, time_text
 from fernwatt.errors import UsageError
 
@@ -31,7 +32,7 @@ FAMILIES = {
 HEADLINES = (
     "peak_import_w", "imported_wh", "losses_percent", "voltage_min_pu", "self_consumption_percent",
     "ev_not_served_percent", "delivery_percent", "message_delay_p95_ms",
-    "distance_reduction_percent",
+    "deadline_misses_percent", "experience", "distance_reduction_percent",
 )  # fmt: skip
 _INDICES = {"saifi", "saidi", "caidi", "maifi"}
 _ACRONYMS = {"ev": "EV", "thd": "THD", "en50160": "EN 50160"}
@@ -68,9 +69,18 @@ _CAPTIONS = {
     "diagram": """Single-line diagram in the interval of the largest exchange with the upstream
         grid. Lines: mean loading [%], by colour and width. Dots: mean voltage [pu]; crosses are
         not recorded or not energised.""",
-    "latency": """Share of messages that arrived within a delay [ms], from sending tick to
-        delivery tick, by flow (messages). Dotted: transfer time classes of IEC 61850-5.""",
-    "delay_parts": "Mean delay of each flow [ms] by its parts.",
+    "latency": """Share of messages that were there within a delay [ms], from sending tick to
+        delivery tick, by flow (messages whose fate is known; what is lost is never there). Dashed:
+        the limit that the flow's application is judged by; dotted: the network's own part of
+        it.""",
+    "delay_parts": "Mean delay of each flow [ms] by its parts (messages that arrived).",
+    "technology_parts": """Mean delay [ms] by its parts, by the technologies on the way with the
+        fewest hops between sender and receiver (messages that arrived), the most frequent
+        first.""",
+    "losses": "Messages lost, by flow (how many) and cause [% of those whose fate is known].",
+    "media": """Time that the busiest links and media of each technology are busy: mean of the run
+        (bar) and busiest recording interval (stroke) [%]; of the transmissions, what failed for
+        collisions or noise, and what collided.""",
     "network": """Tree of management units; the colour of a link is the share of the messages
         between the units on its two sides that was delivered [%], grey: none.""",
     "negotiation": """Distance of the sum of all plans from the desired profile after each round
@@ -87,6 +97,9 @@ _FIGURES = (  # section, method of run.plot, title, whether it takes the whole w
     ("grid", "diagram", "Grid at the peak", True),
     ("communication", "latency", "Latency", False),
     ("communication", "delay_parts", "Where the time goes", False),
+    ("communication", "technology_parts", "Where it goes by technology", False),
+    ("communication", "media", "Load of the media", False),
+    ("communication", "losses", "Losses", False),
     ("communication", "network", "Management units", True),
     ("services", "negotiation", "Negotiation", False),
     ("services", "requests", "Requests", False),
@@ -125,6 +138,8 @@ def render(run: Run, *, baseline: Path | str | None = None) -> str:
         headlines=_headlines(run),
         families=_families(run),
         figures=_figures(run),
+        books=traffic.books(run),
+        asked=traffic.requirements(run),
         trail=_trail(run),
         held=held,
         number=number,
