@@ -9,10 +9,12 @@ from simulators.network.airs import Airs
 from simulators.network.carrier import Carrier, Fabric
 from simulators.network.cells import Cell, CellSpec
 from simulators.network.csma import Medium
+from simulators.network.hopping import BandMedium
 from simulators.network.link import Link
 from simulators.network.mesh import build_mesh
 from simulators.network.message import Node
 from simulators.network.prime import PrimeMedium
+from simulators.network.spread import Spread
 from simulators.network.topology import MediumSpec, Topology
 
 __all__ = ["build_carriers"]
@@ -49,4 +51,6 @@ def _access(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air 
     members, root = [nodes[key] for key in it.members], it.root
     if it.technology.mac == "prime" and root is not None:
         return PrimeMedium(fabric, it.id, it.technology, members, nodes[root], air)
+    if isinstance(air, Spread) and (it.technology.dwell_us or it.technology.duty_share):
+        return BandMedium(fabric, it.id, it.technology, members, air)
     return Medium(fabric, it.id, it.technology, members, air)
