@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from simulators.network.air import Air
-from simulators.network.carrier import Carrier, Fabric
+from simulators.network.carrier import Carrier, Fabric, Usage
 from simulators.network.horizon import Bounded, Horizon
 from simulators.network.mesh.control import (
     ACK_BYTES,
@@ -147,7 +147,7 @@ class Mesh:
         self.inner = access(replace(fabric, passed=self._passed, lost=self._lost, horizon=inside))
         self.inner.observer = self
         self.id, self.technology = self.inner.id, self.inner.technology
-        self.works, self.usage = True, self.inner.usage
+        self.works = True
         self.counts = Counts()
         self._quality = Quality(self.inner.air, self.technology)
         self._transits: dict[Message, Transit] = {}
@@ -174,6 +174,15 @@ class Mesh:
                 router.start()
 
     # -- a carrier -----------------------------------------------------------------------------
+
+    @property
+    def usage(self) -> Usage:
+        """Return the use of the air; the access may reckon some of it when asked."""
+        return self.inner.usage
+
+    @usage.setter
+    def usage(self, usage: Usage) -> None:
+        self.inner.usage = usage
 
     def nodes(self) -> tuple[Node, ...]:
         """Return its nodes by identifier."""

@@ -25,7 +25,7 @@ _USABLE_ETX = 1.5
 
 def error(snr_db: float, size: int) -> float:
     """Half of all frames are lost at 6 dB, a tenth at 7.9 dB, a hundredth at 10 dB."""
-    return 1.0 / (1.0 + 10.0 ** ((snr_db - 6.0) / 2.0))
+    return float(1.0 / (1.0 + 10.0 ** ((snr_db - 6.0) / 2.0)))
 
 
 def levels_db(places: Sequence[Place], reach_m: float = 100.0) -> Any:
