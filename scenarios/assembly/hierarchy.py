@@ -116,7 +116,9 @@ class _Builder:
         owner: str = "",
     ) -> None:
         """Add one unit, of its customer, of another ``owner`` or of the operator."""
-        hosts = _HOSTS | {str(kind): host for kind, host in self._config.units.hosts.items()}
+        hosted = self._config.network.hosting
+        hosts = _HOSTS | {str(unit): host for unit, host in hosted.items() if host != "in-place"}
+        hosts |= {str(kind): host for kind, host in self._config.units.hosts.items()}
         self.made.units.append(
             {
                 "id": name,

@@ -9,6 +9,7 @@ from typing import Any
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
 from scenarios.assembly.hierarchy import Hierarchy, House
+from scenarios.assembly.hosting import Hosting
 from scenarios.assembly.interference import with_interferences
 from scenarios.assembly.mobile import Mobile
 from scenarios.assembly.places import make_places
@@ -33,45 +34,56 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
     shared, by_grid = _shared(wanted.technologies), wanted.reach == "grid"
     reach = Reach(model, by_grid=by_grid, most=wanted.meters_per_medium)
     mobile = Mobile(technologies.load(wanted.technologies))
+    hosting = Hosting(wanted, hierarchy.units)
+    site = hosting.site
 
     def connect(name: str, technology: str, unit: str, upper: str) -> None:
         if mobile.serves(technology):
-            mobile.subscribe(name.split("/")[1], technology, unit, upper)
+            mobile.subscribe(_cell_of(name.split("/")[1], wanted), technology, unit, upper)
         else:
             links.append(_link(name, technology, unit, upper))
 
     for area, houses in hierarchy.houses.items():
         uses = _technologies(wanted, area)
-        substation = f"lvgmu/{area}"
+        substation, upper = site(f"lvgmu/{area}"), site(hierarchy.parents[area])
         media += [_house_medium(house, uses.han) for house in houses]
         if uses.lv_fan in shared and houses:
-            media += reach.media(area, houses, shared[uses.lv_fan])
+            media += reach.media(area, substation, houses, shared[uses.lv_fan])
         elif mobile.serves(uses.lv_fan):
             for house in houses:
-                mobile.subscribe(area, uses.lv_fan, house.meter, hierarchy.parents[area])
+                mobile.subscribe(_cell_of(area, wanted), uses.lv_fan, house.meter, upper)
         else:
             links += [_meter_link(house.meter, uses.lv_fan, substation) for house in houses]
-        connect(f"wan/{area}", uses.wan, substation, hierarchy.parents[area])
+        connect(f"wan/{area}", uses.wan, substation, upper)
     for unit in hierarchy.units:
         if unit["kind"] == "mvgmu":
-            connect(f"backbone/{unit['area']}", wanted.backbone, unit["id"], unit["parent"])
+            ends = site(unit["id"]), site(unit["parent"])
+            connect(f"backbone/{unit['area']}", wanted.backbone, *ends)
     for dmu, parent, _ in hierarchy.plants:
         wan = _technologies(wanted, dmu.split("/")[1]).wan
-        connect(f"wan/{dmu.partition('/')[2]}", wan, dmu, parent)
+        connect(f"wan/{dmu.partition('/')[2]}", wan, dmu, site(parent))
     tops = [unit["id"] for unit in hierarchy.units if unit["kind"] == "tlgmu"]
     for unit in hierarchy.units:
         if unit["kind"] == "provider":
-            connect(f"backbone/{unit['id']}", wanted.backbone, unit["id"], tops[0])
-    stations = mobile.nodes(
-        {area.id: area.bus for area in model.areas}, round(wanted.substation_battery_s * 1000)
+            connect(f"backbone/{unit['id']}", wanted.backbone, unit["id"], site(tops[0]))
+    stations = _stations(mobile, model, wanted)
+    hosts = hosting.links(
+        lambda area: [
+            name
+            for technology in (_technologies(wanted, area).lv_fan, _technologies(wanted, area).wan)
+            if (name := f"base-station/{_cell_of(area, wanted)}/{technology}") in stations
+        ],
+        mobile=bool(stations),
     )
-    nodes = [*_nodes(hierarchy, model, wanted), *stations]
+    nodes = [*hosting.nodes(_nodes(hierarchy, model, wanted)), *stations.values()]
+    nodes = hosting.power(nodes, hosts)
     if by_grid:
-        nodes = locate(nodes, hierarchy.houses, model, make_places(model, config.seed))
+        mast_m, places = wanted.base_stations.height_m, make_places(model, config.seed)
+        nodes = locate(nodes, hierarchy.houses, model, places, mast_m)
     spec = {
         "nodes": nodes,
         "media": media,
-        "links": [*links, *mobile.links()],
+        "links": [*links, *mobile.links(), *hosts],
         "cells": mobile.cells(),
         "overrides": {name: dict(changes) for name, changes in wanted.technologies.items()},
         "loss": wanted.loss,
@@ -82,6 +94,19 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         began_ms = (instant.hour * 60 + instant.minute) * 60_000
         spec |= {"conductors": conductors(model), "day_began_ms": began_ms}
     return with_interferences(config, spec)
+
+
+def _cell_of(area: str, wanted: Network) -> str:
+    """Return the area whose base stations an area uses."""
+    return "all" if wanted.base_stations.shared else area
+
+
+def _stations(mobile: Mobile, model: GridModel, wanted: Network) -> dict[str, Spec]:
+    """Return the base stations and the core, by identifier."""
+    busbars = {area.id: area.bus for area in model.areas}
+    top = next((area.bus for area in model.areas if area.parent not in busbars), "")
+    nodes = mobile.nodes(busbars | {"all": top}, round(wanted.base_stations.battery_s * 1000))
+    return {node["id"]: node for node in nodes}
 
 
 def _nodes(hierarchy: Hierarchy, model: GridModel, wanted: Network) -> list[Spec]:

@@ -36,9 +36,10 @@ class Reach:
             self._beside.setdefault(line.from_bus, []).append(line.to_bus)
             self._beside.setdefault(line.to_bus, []).append(line.from_bus)
 
-    def media(self, area: str, houses: Sequence[House], technology: MediumTechnology) -> list[Spec]:
-        """Return the media of an area's meters: one, or several by feeder where they are many."""
-        root = f"lvgmu/{area}"
+    def media(
+        self, area: str, root: str, houses: Sequence[House], technology: MediumTechnology
+    ) -> list[Spec]:
+        """Return the media between meters and ``root``: one, or several by feeder."""
         groups = self._groups(area, houses)
         media = []
         for number, group in enumerate(groups, 1):
@@ -133,10 +134,10 @@ def locate(
     houses: Mapping[str, Sequence[House]],
     model: GridModel,
     places: Places,
+    mast_m: float,
 ) -> list[Spec]:
     """Return nodes with their places and buses, where the grid has them."""
     buses = {terminal.id: terminal.bus for terminal in model.terminals}
-    busbar = {area.id: area.bus for area in model.areas}
     home = {
         node: house.terminal
         for below in houses.values()
@@ -145,14 +146,14 @@ def locate(
     }
     located = []
     for node in nodes:
-        kind, _, rest = node["id"].partition("/")
-        terminal = home.get(node["id"], node["terminal"])
+        kind = node["id"].partition("/")[0]
+        terminal: str = home.get(node["id"], node["terminal"]) or ""
         if terminal in buses:
             bus = buses[terminal]
-            where = {"place_m": places.house(terminal, bus), "bus": bus}
-        elif kind in ("lvgmu", "mvgmu") and rest in busbar:
-            bus = busbar[rest]
-            where = {"place_m": places.at(bus, _SUBSTATION_M), "bus": bus}
+            where: Spec = {"place_m": places.house(terminal, bus), "bus": bus}
+        elif terminal in places.buses:
+            height_m = mast_m if kind == "base-station" else _SUBSTATION_M
+            where = {"place_m": places.at(terminal, height_m), "bus": terminal}
         else:
             where = {}
         located.append(node | where)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scenarios.schema.base import Name, Positive, Section, Share
+from scenarios.schema.base import Positive, Section, Share
 
 __all__ = ["Area", "Network", "NetworkNoise", "NetworkOutage", "NetworkTap", "OutageRate"]
 
@@ -139,23 +139,17 @@ class NetworkTap(Section):
 
 
 class BaseStations(Section):
-    """Base stations of the mobile network, as far as units use it."""
+    """Base stations of the mobile networks that units use."""
 
-    per_area: bool = Field(
+    shared: bool = Field(
         default=False,
-        description="One beside each substation (a dense network); else one for all areas, in "
-        "their middle.",
+        description="One for all areas, beside the uppermost busbar; else one beside each "
+        "substation.",
     )
-    places_m: dict[Name, _POINT] = Field(
-        default_factory=dict,
-        description="Or these, by name: metres east and north of the origin, and above ground; "
-        "each subscriber uses the nearest.",
-    )
-    height_m: Positive = Field(default=30.0, description="Height where no place says it [m].")
     battery_s: _SECONDS = Field(
-        default=7200.0,
-        description="How long one lives without supply [s]; it is fed by the nearest substation.",
+        default=14_400.0, description="How long one lives without its busbar's supply [s]."
     )
+    height_m: Positive = Field(default=30.0, description="Height of its antennas [m].")
 
 
 class Network(Section):
@@ -196,6 +190,14 @@ class Network(Section):
     meters_per_medium: Annotated[int, Field(ge=1, le=2000)] = Field(
         default=300,
         description="Most meters below one concentrator; larger areas get several, by feeder.",
+    )
+    hosting: dict[Literal["lvgmu", "mvgmu", "tlgmu"], Literal["in-place", "edge", "cloud"]] = Field(
+        default_factory=dict,
+        description="Where units of a kind run, if not in place: edge, beside a base station, or "
+        "cloud, behind the mobile core. A gateway stays at their site.",
+    )
+    base_stations: BaseStations = Field(
+        default_factory=BaseStations, description="Base stations of mobile networks."
     )
     outages: list[NetworkOutage] = Field(
         default_factory=list, description="What fails in the network by plan."
