@@ -13,6 +13,7 @@ from simulators.network.hopping import BandMedium
 from simulators.network.link import Link
 from simulators.network.mesh import build_mesh
 from simulators.network.message import Node
+from simulators.network.polled import PolledMedium
 from simulators.network.prime import PrimeMedium
 from simulators.network.spread import Spread
 from simulators.network.topology import MediumSpec, Topology
@@ -51,6 +52,8 @@ def _access(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air 
     members, root = [nodes[key] for key in it.members], it.root
     if it.technology.mac == "prime" and root is not None:
         return PrimeMedium(fabric, it.id, it.technology, members, nodes[root], air)
+    if it.technology.mac == "polled" and root is not None:
+        return PolledMedium(fabric, it.id, it.technology, members, nodes[root], air)
     if isinstance(air, Spread) and (it.technology.dwell_us or it.technology.duty_share):
         return BandMedium(fabric, it.id, it.technology, members, air)
     return Medium(fabric, it.id, it.technology, members, air)

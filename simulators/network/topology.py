@@ -235,6 +235,9 @@ class _Reader:
         elif technology.mac in ("prime", "polled") and root is None:
             hint = "the concentrator, for example"
             self._fault(f"{path}.root", f"access {technology.mac} needs one", hint)
+        elif technology.mac == "polled" and routing != "none":
+            hint = "leave it out; the master asks over repeaters where hops is more than 1"
+            self._fault(f"{path}.routing", "polled slaves do not speak to each other", hint)
         mesh = item.get("mesh") or {}
         if routing == "mesh":
             for fault in mesh_faults(mesh, technology, path):
