@@ -200,6 +200,10 @@ class PolledMedium:
         self._settle(max(self.env.now, self.fabric.horizon.until_us))
         return self._usage
 
+    @usage.setter
+    def usage(self, usage: Usage) -> None:
+        self._usage = usage
+
     # -- turns with nothing to carry ---------------------------------------------------------
 
     def air_us(self, size: int) -> int:
