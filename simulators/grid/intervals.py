@@ -1,6 +1,7 @@
 """Rows of the grid's tables, interval by interval: ``bus``, ``branch``, ``terminal``, ``system``.
 
-A solver that knows the phases adds ``phase`` and ``conductor``; extremes are then over phases.
+A solver that knows the phases adds ``phase`` and ``conductor``; extremes are then over phases, but
+for those that are interrupted while others of their bus are not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from simulators.grid.phases import PhaseIntervals, nullable
 __all__ = ["Intervals", "Rows", "nullable"]
 
 Rows = tuple[str, Mapping[str, Any]]
+_INTERRUPTED_PU = 0.05  # EN 50160: below, a phase is interrupted, and has no voltage to judge
 
 
 class Intervals:
@@ -97,7 +99,9 @@ class Intervals:
             self._voltage.add(state.vm_pu, state.energised, span_ms)
             return
         by_phase = state.conductors.v_bus_v / self._vn_v[:, None]
-        extremes = by_phase.min(axis=1), by_phase.max(axis=1)
+        alive = by_phase >= _INTERRUPTED_PU
+        least = np.where(alive, by_phase, np.inf).min(axis=1)
+        extremes = np.where(np.isinf(least), by_phase.min(axis=1), least), by_phase.max(axis=1)
         self._voltage.add(state.vm_pu, state.energised, span_ms, extremes)
         if self._by_phase:
             self._phases.add(state.conductors, span_ms)

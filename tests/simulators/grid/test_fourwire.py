@@ -167,6 +167,18 @@ def test_a_broken_phase_darkens_its_customers_until_it_is_mended():
     assert np.array_equal(plant.voltage(), before)
 
 
+def test_an_interrupted_phase_is_no_low_voltage():
+    plant = new_plant()
+    plant.draw(*drawn(900.0))
+    plant.settle()
+    plant.damage(feeding(plant), 0, whole=False)
+    plant.settle()
+    bus = rows_of(plant, 900_000)["bus"][0]
+    wires = plant.state.conductors.v_bus_v / plant._vn_v[:, None]
+    assert wires[:, 0].min() < 0.05 < 0.8 < wires[:, 1:].min()
+    assert bus["vm_min_pu"] == pytest.approx(np.where(wires < 0.05, 2.0, wires).min(axis=1))
+
+
 def test_a_lost_neutral_leaves_everybody_live_and_spreads_the_voltages():
     plant = new_plant(0)
     rng = np.random.default_rng(2)
