@@ -35,8 +35,11 @@ class Port(Protocol):
     """A node's interface to a carrier."""
 
     name: str
-    queue: ClassQueue
     watch: int
+
+    @property
+    def queue(self) -> ClassQueue:
+        """Return what waits here."""
 
     def offer(self, message: Message) -> None:
         """Take a message for the node that its path names next."""
