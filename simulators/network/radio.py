@@ -23,7 +23,7 @@ from simulators.network.levels import mark
 __all__ = ["PATH_LOSSES", "Budget", "PathLoss", "noise_dbm", "shadowing"]
 
 PATH_LOSSES = ("free-space", "two-ray", "hata", "log-distance")
-_LIGHT_M_S = 299_792_458.0
+_LIGHT_M_S = 3e8  # as the tables of propagation have it
 _NEAR_M = 1.0
 """No model holds closer than this; nodes in one cabinet count as this far apart."""
 
