@@ -92,6 +92,29 @@ def network_requirements_met_percent(run: Run) -> Outcome:
     return _met(run, network=True)
 
 
+@kpi("%", _FAMILY, Up.GOOD, source=_TABLE)
+def in_time_percent(run: Run) -> Outcome:
+    """Share of messages there within the limit of each class that their application is held
+    against, of those whose fate is known, by flow and class, and where the network has a part of
+    the limit of its own, within that (``network``); the value is the lowest among the classes that
+    applications are judged by.
+    """
+    by: dict[str, float] = {}
+    own = []
+    for flow, judge in judged(run):
+        assert flow.application is not None
+        for asked in flow.application.classes:
+            by[f"{flow.name} {asked.name}"] = 100.0 * flow.within(asked.limit_ms) / flow.known
+            if asked.network_ms < asked.limit_ms:
+                share = 100.0 * flow.within(asked.network_ms) / flow.known
+                by[f"{flow.name} {asked.name} network"] = share
+        own.append((by[f"{flow.name} {judge.name}"], flow.name))
+    if not own:
+        return nothing(_NONE)
+    value, name = min(own)
+    return Outcome(value, by=by, element=name)
+
+
 def opinion(delay_ms: npt.ArrayLike, limit_ms: float) -> npt.NDArray[np.float64]:
     """Return what a delay is worth, 1 to 5: 5 up to a fifth of the limit, 3 at it, 1 from five.
 

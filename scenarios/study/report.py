@@ -14,12 +14,15 @@ import numpy as np
 
 from analysis import report
 from analysis.kpis import KPIS
+from analysis.plot import suitability
 from analysis.plot.style import BLUE, STYLE, Picture, picture
 from analysis.report.page import HEADLINES, title
-from analysis.text import number
+from analysis.suitability import Estimate
+from analysis.text import delay_text, number
 from scenarios.study.differences import difference
 from scenarios.study.intervals import mean_half
 from scenarios.study.plan import Study
+from scenarios.study.suitability import is_about_links, services
 from scenarios.study.summary import Outcome, Setting
 
 __all__ = ["report_text"]
@@ -61,9 +64,33 @@ def report_text(study: Study, outcome: Outcome) -> str:
                      for setting, other in pairs],
         first=outcome.told_reference() if pairs else "",
         figures=[(name, title(name), _figure(settings, name).svg(name)) for name in kpis],
+        enough=_enough(outcome, settings),
         shown=_shown,
+        delay_text=delay_text,
     )  # fmt: skip
     return page + "\n"
+
+
+def _enough(outcome: Outcome, settings: list[Setting]) -> dict[str, Any]:
+    """Return figures and rows on which technology is enough; empty of a study of something else."""
+    found = services(settings, lambda setting: _label(setting.values))
+    if not found or not is_about_links(outcome.parameters):
+        return {}
+    figures = [
+        ("enough", "Which technology is enough for which application?", suitability.matrix),
+        ("enough-delay", "Delay against what is asked", suitability.delays),
+        ("enough-classes", "Against all classes", suitability.every_class),
+    ]
+    rows = [item for item in found if item.first and not item.network]
+    return {
+        "figures": [(name, text, draw(found).svg(name)) for name, text, draw in figures],
+        "rows": [(item, [_told(item.p95_ms, "ms"), _told(item.delivered, "%"),
+                         _told(item.in_time, "%")]) for item in rows],
+    }  # fmt: skip
+
+
+def _told(estimate: Estimate | None, unit: str) -> str:
+    return "–" if estimate is None else _written(estimate.mean, estimate.half, unit)
 
 
 def _values(setting: Setting) -> list[str]:

@@ -45,6 +45,14 @@ class Setting:
         values = {point.seed: result.kpis.get(name) for point, result in self.points}
         return {seed: float(value) for seed, value in values.items() if value is not None}
 
+    def known_by(self, name: str) -> dict[str, list[float]]:
+        """Return the values of a KPI's parts, of the runs that have one, in order of the seeds."""
+        found: dict[str, list[float]] = {}
+        for _, result in sorted(self.points, key=lambda pair: pair[0].seed):
+            for key, value in result.by.get(name, {}).items():
+                found.setdefault(key, []).append(float(value))
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

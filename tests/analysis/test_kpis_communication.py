@@ -111,6 +111,12 @@ def test_lost_and_late_messages_miss_their_deadline(tmp_path: Path) -> None:
     assert misses["value"] == pytest.approx(100 * 4 / 14)
     network = result["network_deadline_misses_percent"]
     assert network["by"] == {"control": 40.0, "metering": 50.0}
+    shares = result["in_time_percent"]
+    assert (shares["value"], shares["element"]) == (50.0, "metering")
+    assert shares["by"]["control iec-61850-5/tt2"] == 80.0
+    assert shares["by"]["control iec-61850-5/tt2 network"] == 60.0
+    assert shares["by"]["control iec-61850-5/tt3"] == 60.0
+    assert "metering kuzlu-2014/on-demand-read network" not in shares["by"]
 
 
 def test_a_class_is_met_by_the_share_that_it_asks_for(tmp_path: Path) -> None:

@@ -247,6 +247,15 @@ def requirements(table: Any) -> Row:
                 worth(None if failed else row["latency_ms"], limits[row["service"]])
             )
     return {
+        "in_time_percent": 100
+        * min(
+            statistics.fmean(
+                ms is not None and ms <= limits[flow]
+                for of, ms in zip(flows, delay, strict=True)
+                if of == flow
+            )
+            for flow in set(flows)
+        ),
         "deadline_misses_percent": missed[0],
         "network_deadline_misses_percent": missed[1],
         "experience": statistics.fmean(map(statistics.fmean, scores.values())),
