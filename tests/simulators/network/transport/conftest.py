@@ -6,24 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from simpy.events import Timeout
 
 from fernwatt.messages import Delivery, Frame
-from fernwatt.tables import TABLES
+from simulators.network.carrier import Clock
 from simulators.network.core import NetworkCore
+from simulators.network.horizon import Horizon
+from simulators.network.message import Message, Node
+from simulators.network.transport.carried import Host
 
 PARTS = ("processing", "queue", "access", "air", "retry", "core", "tick")
-
-
-def rows_of(core: NetworkCore, name: str) -> list[dict[str, Any]]:
-    """Return the rows of a table that a core has made."""
-    rows: list[dict[str, Any]] = []
-    for found, columns in core.rows():
-        assert list(columns) == [column.name for column in TABLES[found].columns]
-        if found == name:
-            rows += [
-                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-            ]
-    return rows
 
 
 def make_frame(number: int, src: str, dst: str, ready_us: int = 0, **changes: Any) -> Frame:
@@ -121,3 +113,66 @@ def line() -> Callable[..., dict[str, Any]]:
 def check() -> Callable[..., None]:
     """Return how to hold a row to its sums."""
     return adds_up
+
+
+class Pipe:
+    """A channel for transports alone: ``fates(launch number, message)`` gives each its delays.
+
+    No delay is a loss, two are a duplicate [µs]; ``carried`` logs (time, message).
+    """
+
+    def __init__(self, fates: Callable[[int, Message], list[int]], seed: int = 1) -> None:
+        self.clock, self.horizon = Clock(), Horizon()
+        self._fates = fates
+        self.carried: list[tuple[int, Message]] = []
+        self.delivered: list[tuple[int, Message]] = []
+        self.lost: list[tuple[int, Message, str]] = []
+        self.nodes = {key: Node(key) for key in ("a", "b")}
+        self.host = Host(
+            self.clock,
+            self.horizon,
+            seed,
+            self.nodes,
+            self._launch,
+            lambda message: self.delivered.append((self.clock.now, message)),
+            lambda message, cause: self.lost.append((self.clock.now, message, cause)),
+            lambda src, dst: (),
+            lambda src, dst, transport: 0,
+        )
+
+    def _launch(self, message: Message) -> None:
+        delays_us = self._fates(len(self.carried), message)
+        self.carried.append((self.clock.now, message))
+        assert message.owner is not None
+        for delay_us in delays_us:
+            timer = Timeout(self.clock, delay_us, message)
+            timer.callbacks.append(self._arrive)
+        if not delays_us:
+            message.attempts += 1
+            message.owner.lost(message, "noise")
+
+    def _arrive(self, event: Any) -> None:
+        message = event.value
+        if message.mark_us == message.t_send_us:
+            message.attempts += 1
+            message.air_us = self.clock.now - message.mark_us
+            message.mark_us = self.clock.now
+        message.owner.arrived(message)
+
+    def message(self, number: int, size: int, src: str = "a", dst: str = "b") -> Message:
+        """Return an application's message that leaves its sender now."""
+        made = make_frame(number, src, dst, payload=bytes(size))
+        return Message.of(number, made, self.clock.now)
+
+    def run(self, until_us: int | None = None) -> None:
+        """Let everything happen up to an instant, or all of it."""
+        while self.clock.peek() <= (float("inf") if until_us is None else until_us):
+            if self.clock.peek() == float("inf"):
+                break
+            self.clock.step()
+
+
+@pytest.fixture(scope="session")
+def pipe() -> type[Pipe]:
+    """Return the channel's class."""
+    return Pipe
