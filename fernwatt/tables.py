@@ -354,7 +354,7 @@ _ALL = (
         t_ms:i  time
         id:s  row
         cause:s  what made it happen (empty: the scenario)
-        kind:s  loss_begins, register, wiring, passage_missed, fault_begins, lamp_failed, tapped and so on
+        kind:s  loss_begins, register, wiring, passage_missed, fault_begins, tapped and so on
         element:s  what it is true of
         value:s  details as JSON
         """,
@@ -425,7 +425,7 @@ _ALL = (
         t_send_us:i  tick at which the unit sent it
         t_arrival_us:i?  fine time of arrival (null: not arrived)
         fate:s  delivered, lost, in-flight
-        loss:s  cause of a loss: queue-full, access, retries, noise, no-route, node-down, tapped, none
+        loss:s  why it was lost (docs/models/network.md): queue-full, access, retries, …, none
         delay_us:i?  delivery tick less sending tick: the sum of the parts below
         processing_us:i  in the sending unit's host
         queue_us:i  waiting behind other frames

@@ -2,7 +2,8 @@
 
 ``python -m simulators.network.reference`` writes the table of each technology between the marks
 ``<!-- parameters -->`` and ``<!-- /parameters -->`` of ``docs/technologies/<name>.md``, and the
-whole of ``docs/technologies/index.md``. The rest of a page is written by hand.
+whole of ``docs/technologies/index.md``. The rest of a page is written by hand. Technologies that
+share a page have marks with their names: ``<!-- parameters: edge -->``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulators.network.technologies import (
+    CellTechnology,
     LinkTechnology,
     MediumTechnology,
     Technology,
@@ -20,10 +22,19 @@ from simulators.network.technologies import (
     titles,
 )
 
-__all__ = ["BEGIN", "END", "HEADINGS", "filled", "index_page", "parameters", "rate_text", "write"]
+__all__ = [
+    "HEADINGS",
+    "filled",
+    "index_page",
+    "marks",
+    "page_of",
+    "parameters",
+    "rate_text",
+    "write",
+]
 
-BEGIN, END = "<!-- parameters -->", "<!-- /parameters -->"
 HEADINGS = ("Parameters", "Sources", "Limits", "Validation")
+_SHARED = dict.fromkeys(("core-2g", "core-3g", "core-4g", "core-5g", "edge", "cloud"), "core")
 _KINDS = {
     "medium": "shared medium",
     "link": "link of two ends",
@@ -40,13 +51,25 @@ overrides any parameter by `network.technologies.<name>.<parameter>`. How they w
 [network](../models/network.md).
 
 Rate: of the physical layer; where preambles and blocks take their share, bits of the largest
-frame by its air time. Without waiting for the medium, acknowledgements, repetitions and set-up;
-up / down where they differ.
+frame by its air time; of a cell, what one subscriber alone in it gets at its default reception.
+Without waiting for the medium, acknowledgements, repetitions and set-up; up / down where they
+differ.
 """
 _EVIDENCE = """
 Evidence of a parameter: *read* in the named source; *derived* from values of it; *standard*: as
 the standard has it, the clause not read again; *assumed*: our choice, for the reason given.
 """
+
+
+def page_of(name: str) -> str:
+    """Return the name of the page that a technology is on."""
+    return _SHARED.get(name, name)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands before and after the table of a technology."""
+    which = f": {name}" if name in _SHARED else ""
+    return f"<!-- parameters{which} -->", f"<!-- /parameters{which} -->"
 
 
 def parameters(name: str) -> str:
@@ -64,11 +87,12 @@ def filled(text: str, name: str) -> str:
 
     Raises ValueError where the page has not each mark once, in order.
     """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in head + tail:
-        raise ValueError(f"the page of {name} needs {BEGIN} and, after it, {END}, once each")
-    return f"{head}{BEGIN}\n{parameters(name)}\n{END}{tail}"
+    first, last = marks(name)
+    head, begin, rest = text.partition(first)
+    _, end, tail = rest.partition(last)
+    if not begin or not end or first in rest or last in head + tail:
+        raise ValueError(f"the page of {name} needs {first} and, after it, {last}, once each")
+    return f"{head}{first}\n{parameters(name)}\n{last}{tail}"
 
 
 def index_page() -> str:
@@ -76,8 +100,9 @@ def index_page() -> str:
     rows = ["| technology | kind | what it is | rate | typical use |", "|---|---|---|---|---|"]
     for name, technology in load().items():
         entry = titles()[name]
+        kind = _KINDS.get(entry.kind, entry.kind)
         rows.append(
-            f"| [{name}]({name}.md) | {_KINDS.get(entry.kind, entry.kind)} | {technology.title} | "
+            f"| [{name}]({page_of(name)}.md) | {kind} | {technology.title} | "
             f"{rate_text(technology)} | {entry.use} |"
         )
     return "\n".join([_INDEX, *rows, _EVIDENCE])
@@ -93,8 +118,10 @@ def rate_text(technology: Technology) -> str:
             rate or _rate_bps(technology.air_us(up=up), technology.mtu_bytes)
             for up, rate in zip((True, False), declared, strict=True)
         ]
+    elif isinstance(technology, CellTechnology):
+        rates = [technology.rate_bps(up=True), technology.rate_bps(up=False)]
     else:
-        return "–"
+        raise TypeError(f"{technology.name} is of no known kind")
     return " / ".join(dict.fromkeys(map(_text, rates)))
 
 
@@ -114,7 +141,7 @@ def write(folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     missing = []
     for name in load():
-        path = folder / f"{name}.md"
+        path = folder / f"{page_of(name)}.md"
         if not path.is_file():
             missing.append(name)
             continue
