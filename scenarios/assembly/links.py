@@ -19,6 +19,7 @@ from scenarios.schema import ScenarioConfig
 from scenarios.schema.network import Area, Network
 from simulators.network import technologies
 from simulators.network.technologies import MediumTechnology
+from simulators.network.topology import Topology
 
 __all__ = ["make_network"]
 
@@ -93,7 +94,9 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
         instant = config.time.instant
         began_ms = (instant.hour * 60 + instant.minute) * 60_000
         spec |= {"conductors": conductors(model), "day_began_ms": began_ms}
-    return with_interferences(config, spec)
+    spec = with_interferences(config, spec)
+    Topology.from_spec(spec)  # raises what is wrong with it before anything starts
+    return spec
 
 
 def _cell_of(area: str, wanted: Network) -> str:

@@ -128,11 +128,11 @@ class NetworkTap(Section):
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         if self.does == "inject" and not (len(self.src) == len(self.dst) == 1):
-            raise ValueError("inject: give one src, who it claims to be, and one dst")
+            raise ValueError("src: inject needs one, who it claims to be, and one dst")
         if self.does == "alter" and not self.value:
-            raise ValueError("alter: give the value")
+            raise ValueError("value: alter needs it")
         if self.does == "delay" and not self.delay_s:
-            raise ValueError("delay: give delay_s")
+            raise ValueError("delay_s: delay needs it")
         if self.until_h is not None and self.until_h <= self.from_h:
             raise ValueError("until_h: must be after from_h")
         return self
