@@ -16,6 +16,7 @@ from analysis.kpis import (
     grid,
     lighting,
     media,
+    mesh,
     messages,
     profile,
     quality,
@@ -44,6 +45,7 @@ _FAMILIES = (
     requirements,
     age,
     media,
+    mesh,
     services,
 )
 

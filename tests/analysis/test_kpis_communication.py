@@ -255,6 +255,31 @@ def test_media_are_told_by_technology_and_the_busiest_comes_first(tmp_path: Path
     }  # fmt: skip
 
 
+def test_meshes_are_told_by_technology(tmp_path: Path) -> None:
+    writer = writer_in(tmp_path / "run")
+    for t_ms, joined, hops in ((0, [1, 5], [None, 1.0]), (50_000, [10, 5], [2.5, 1.0])):
+        writer.add("mesh", {
+            "t_ms": t_ms, "medium": ["fan/b", "fan/a"], "nodes": [10, 5], "joined": joined,
+            "parent_changes": [2, 0], "hops_mean": hops, "control_transmissions": [20, 1],
+            "control_bytes": 0,
+        })  # fmt: skip
+        writer.add("medium", {
+            "t_ms": t_ms, "medium": ["fan/a", "fan/b", "han/a"], "transmissions": [10, 80, 1000],
+            "technology": ["rf-mesh-wisun", "plc-g3", "zigbee-han"], "collisions": 0, "errors": 0,
+            "airtime_us": 0, "queue_max": 0,
+        })  # fmt: skip
+    writer.close()
+    result = computed(tmp_path / "run")
+    joined = result["mesh_joined_percent"]
+    assert joined["by"] == {"plc-g3": 55.0, "rf-mesh-wisun": 100.0}
+    assert joined["value"] == pytest.approx(100 * 21 / 30)
+    assert result["mesh_hops"]["by"] == {"plc-g3": 2.5, "rf-mesh-wisun": 1.0}
+    assert result["mesh_hops"]["value"] == pytest.approx((10 * 2.5 + 10 * 1.0) / 20)
+    assert result["mesh_parent_changes"]["by"] == {"plc-g3": 4, "rf-mesh-wisun": 0}
+    assert result["mesh_control_percent"]["by"] == {"plc-g3": 25.0, "rf-mesh-wisun": 10.0}
+    assert result["mesh_control_percent"]["value"] == pytest.approx(100 * 42 / 180)
+
+
 @pytest.mark.slow
 def test_a_million_messages_of_ten_thousand_meters_take_seconds(tmp_path: Path) -> None:
     n, meters = 1_000_000, 10_000

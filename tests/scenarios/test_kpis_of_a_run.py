@@ -216,6 +216,13 @@ def communication(table: Any) -> Row:
     }  # fmt: skip
 
 
+def mesh(table: Any) -> Row:
+    """Return the KPIs of meshes; the street's media are one hop each."""
+    assert table("mesh") == []
+    names = ("joined_percent", "hops", "parent_changes", "control_percent")
+    return {f"mesh_{name}": None for name in names}
+
+
 def worth(delay_ms: float | None, limit_ms: float) -> float:
     """Return the score of a delay: 5 up to a fifth of the limit, 1 from five times it."""
     if delay_ms is None:
@@ -399,7 +406,7 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 
 def test_none_is_left_out(kpis, table):
     families = (energy, profile, grid, lighting, reliability, quality, vehicles, communication)
-    families += (requirements, classes, ages, services)
+    families += (mesh, requirements, classes, ages, services)
     looked_at = {name for family in families for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 
