@@ -9,6 +9,7 @@ from simulators.network.airs import Airs
 from simulators.network.carrier import Carrier, Fabric
 from simulators.network.cells import Cell, CellSpec
 from simulators.network.csma import Medium
+from simulators.network.dcf import DcfMedium
 from simulators.network.hopping import BandMedium
 from simulators.network.link import Link
 from simulators.network.mesh import build_mesh
@@ -56,4 +57,6 @@ def _access(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air 
         return PolledMedium(fabric, it.id, it.technology, members, nodes[root], air)
     if isinstance(air, Spread) and (it.technology.dwell_us or it.technology.duty_share):
         return BandMedium(fabric, it.id, it.technology, members, air)
+    if it.technology.mac == "dcf" and not isinstance(air, Spread):  # slots of one domain
+        return DcfMedium(fabric, it.id, it.technology, members, air)
     return Medium(fabric, it.id, it.technology, members, air)

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 GROWTH = ("busy", "retry", "both")
-MACS = ("csma", "prime", "polled")
+MACS = ("csma", "dcf", "prime", "polled")
 _PATH = "network.technologies"
 
 
@@ -49,10 +49,11 @@ class MediumTechnology(AirTechnology):
     BE starts at ``min_be`` plus ``be_per_priority`` times the frame's priority, and grows when
     the medium was found busy, when a transmission failed, or both (``be_growth``).
     ``turnaround_us`` is the time between sensing and being heard: the vulnerable window.
-    ``mac`` is the access: CSMA/CA, that of PRIME (``frame_symbols`` of ``unit_backoff_us``,
-    ``beacon_us`` for each beacon, ``cfp_us`` free of contention for the base node, ``senses`` of
-    the highest class and one more for each class below), or polling by the root (``poll_bytes``
-    and ``response_bytes`` of a turn with nothing to carry, each frame sent ``hops`` times).
+    ``mac`` is the access: CSMA/CA, Wi-Fi's (``dcf``), that of PRIME (``frame_symbols`` of
+    ``unit_backoff_us``, ``beacon_us`` for each beacon, ``cfp_us`` free of contention for the base
+    node, ``senses`` of the highest class and one more for each class below), or polling by the
+    root (``poll_bytes`` and ``response_bytes`` of a turn with nothing to carry, each frame sent
+    ``hops`` times).
     What begins with ``mesh_`` is for routing over several hops; see ``mesh``.
     """
 

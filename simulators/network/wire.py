@@ -23,10 +23,7 @@ __all__ = ["Wire", "is_wire"]
 def is_wire(technology: LinkTechnology) -> bool:
     """Tell whether nothing is drawn on a link, and nothing waited for but the transmitter."""
     return not (
-        technology.error
-        or technology.ber
-        or technology.bad_ms
-        or technology.core_median_us
+        technology.error or technology.ber or technology.bad_ms or technology.core_median_us
     )
 
 
