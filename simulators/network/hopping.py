@@ -26,7 +26,7 @@ from simulators.network.technologies import MediumTechnology
 
 __all__ = ["BandMedium", "BandStation"]
 
-_MIX = 0x9E3779B97F4A7C15
+_WORD = 0xFFFFFFFFFFFFFFFF
 
 
 class BandMedium(Medium):
@@ -86,7 +86,11 @@ class BandMedium(Medium):
 
 
 def _drawn(own: int, slot: int) -> int:
-    return ((own + slot * _MIX) * _MIX & 0xFFFFFFFFFFFFFFFF) >> 32
+    """Return a number that looks random over the slots of one who hops (splitmix64)."""
+    mixed = (own + (slot + 1) * 0x9E3779B97F4A7C15) & _WORD
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & _WORD
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & _WORD
+    return mixed ^ (mixed >> 31)
 
 
 class BandStation(Station):

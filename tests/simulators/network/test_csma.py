@@ -10,6 +10,7 @@ import pytest
 from simpy.events import Timeout
 
 from fernwatt.messages import Frame
+from simulators.network.air import Air
 from simulators.network.carrier import Clock, Fabric
 from simulators.network.csma import Medium
 from simulators.network.message import Message, Node
@@ -25,31 +26,38 @@ BARE = replace(
 class Bench:
     """A medium with a sink and stations; ``fates`` are (time, message, why it died or '')."""
 
-    def __init__(self, technology: MediumTechnology, stations: int, seed: int = 1) -> None:
+    def __init__(
+        self,
+        technology: MediumTechnology,
+        stations: int,
+        seed: int = 1,
+        air: Air | None = None,
+        kind: type[Medium] = Medium,
+    ) -> None:
         self.clock = Clock()
         self.fates: list[tuple[int, Message, str]] = []
         self.refill = False
         fabric = Fabric(self.clock, seed, lambda message: self._over(message, ""), self._over)
         self.nodes = [Node(f"n{number:03d}") for number in range(stations + 1)]
-        self.medium = Medium(fabric, "m", technology, self.nodes)
+        self.medium = kind(fabric, "m", technology, self.nodes, air)
         self.serial = 0
 
-    def send(self, station: int, size: int) -> None:
-        """Offer one message from a station (1, 2, …) to the sink, now."""
-        node = self.nodes[station]
+    def send(self, station: int, size: int, to: int = 0) -> None:
+        """Offer one message from a station (1, 2, …) to the sink, or another, now."""
+        node, there = self.nodes[station], self.nodes[to]
         self.serial += 1
-        frame = Frame(f"{node.id}#{self.serial}", "", node.id, "n000", "f", 0, 0, -1, bytes(size))
+        frame = Frame(f"{node.id}#{self.serial}", "", node.id, there.id, "f", 0, 0, -1, bytes(size))
         message = Message.of(self.serial, frame, self.clock.now)
-        message.path = ((self.medium.port(node), self.nodes[0]),)
+        message.path = ((self.medium.port(node), there),)
         message.path[0][0].offer(message)
 
-    def at(self, t_us: int, *sends: tuple[int, int]) -> None:
+    def at(self, t_us: int, *sends: tuple[int, ...]) -> None:
         """Offer messages at a later time."""
         Timeout(self.clock, t_us, sends).callbacks.append(self._send)
 
     def _send(self, event: Any) -> None:
-        for station, size in event.value:
-            self.send(station, size)
+        for sends in event.value:
+            self.send(*sends)
 
     def _over(self, message: Message, why: str) -> None:
         self.fates.append((self.clock.now, message, why))
