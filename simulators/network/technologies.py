@@ -81,6 +81,7 @@ class MediumTechnology(AirTechnology):
     mesh_dio_doublings: int = 0
     mesh_dio_redundancy: int = 0
     mesh_solicit_ms: int = 0
+    mesh_renew_ms: int = 0
     mesh_settle_ms: int = 0
     mesh_dao_delay_ms: int = 0
     mesh_dao_timeout_ms: int = 0

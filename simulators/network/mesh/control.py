@@ -46,11 +46,15 @@ RENEW_BYTES = 4
 
 
 class Dio(NamedTuple):
-    """Where a node stands: its version of the tree, its rank there, its path cost [ETX/128]."""
+    """Where a node stands: its version of the tree, its rank there, its path cost [ETX/128].
+
+    ``epoch`` tells when all must register anew (DTSN): the root has forgotten them.
+    """
 
     version: int
     rank: int
     cost: int
+    epoch: int
 
 
 class Dis(NamedTuple):

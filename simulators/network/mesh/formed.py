@@ -23,12 +23,12 @@ def form(routers: Sequence[Router], root: int, air: Air, quality: Quality) -> No
     """
     costs, parents, order = _cheapest(routers, root, air, quality)
     ranks = {root: routers[root].rank}
-    places = {root: Dio(0, routers[root].rank, 0)}
+    places = {root: Dio(0, routers[root].rank, 0, 0)}
     for number in order[1:]:
         above = parents[number]
         step = max(ETX_UNIT, costs[number] - costs[above])
         ranks[number] = ranks[above] + step
-        places[number] = Dio(0, ranks[number], costs[number])
+        places[number] = Dio(0, ranks[number], costs[number], 0)
     for router in routers:
         number = router.number
         if number == root:

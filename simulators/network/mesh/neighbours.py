@@ -1,7 +1,7 @@
 """What a node believes of its neighbours: their place in the tree, and the cost of the link.
 
 The cost of a link is its expected number of transmissions (ETX), a moving average over what
-its own transmissions have needed (RFC 6551; constants as Contiki-NG has them).
+its own transmissions have needed (RFC 6551; the average is that of Contiki-NG).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ MAX_ETX = 4.0
 MAX_PATH_COST = 32768
 """RFC 6719."""
 _WEIGHT = 0.15  # Contiki-NG: EWMA_ALPHA 15 %
-_PENALTY = 12.0  # Contiki-NG: ETX_NOACK_PENALTY, transmissions charged for a lost message
 _DEAD_AFTER = 3  # messages lost in a row, each with all its repetitions
 _FORGIVEN_US = 600_000_000  # Contiki-NG: FRESHNESS_EXPIRATION_TIME 10 min
 
@@ -25,12 +24,12 @@ _FORGIVEN_US = 600_000_000  # Contiki-NG: FRESHNESS_EXPIRATION_TIME 10 min
 class Neighbour:
     """One neighbour as last heard; ``failures`` are messages lost in a row."""
 
-    __slots__ = ("cost", "etx", "failed_us", "failures", "number", "rank", "version")
+    __slots__ = ("cost", "epoch", "etx", "failed_us", "failures", "number", "rank", "version")
 
     def __init__(self, number: int, etx: float) -> None:
         self.number, self.etx = number, etx
         self.version, self.rank, self.cost = -1, INFINITE_RANK, 0
-        self.failures = self.failed_us = 0
+        self.failures = self.failed_us = self.epoch = 0
 
     @property
     def path_cost(self) -> int:
@@ -47,23 +46,29 @@ class Neighbour:
         """Tell whether it is given up."""
         return self.failures >= _DEAD_AFTER
 
-    def told(self, dio: Dio, now_us: int, etx: float) -> None:
-        """Take what it advertises; one that was given up long ago gets another chance."""
-        self.version, self.rank, self.cost = dio
+    def told(self, dio: Dio) -> None:
+        """Take what it advertises."""
+        self.version, self.rank, self.cost, self.epoch = dio
+
+    def forgivable(self, now_us: int) -> bool:
+        """Tell whether it was given up long ago: being heard, it deserves another chance."""
         bad = self.failures or self.etx > MAX_ETX
-        if bad and now_us - self.failed_us > _FORGIVEN_US:
-            self.failures, self.etx = 0, etx
+        return bool(bad) and now_us - self.failed_us > _FORGIVEN_US
 
     def acknowledged(self, transmissions: int) -> None:
         """Take note of a message that got through with so many transmissions."""
         self.failures = 0
         self.etx += _WEIGHT * (transmissions - self.etx)
 
-    def failed(self, now_us: int) -> None:
-        """Take note of a message that was lost on this link."""
+    def failed(self, transmissions: int, now_us: int) -> None:
+        """Take note of a message that was lost on this link for all its transmissions.
+
+        It counts as if one more had done: hidden stations lose messages on good links too, and
+        a network that changes parents for each of them makes the traffic that they are lost in.
+        """
         self.failures += 1
         self.failed_us = now_us
-        self.etx += _WEIGHT * (_PENALTY - self.etx)
+        self.etx += _WEIGHT * (transmissions + 1 - self.etx)
 
 
 class Neighbours(dict[int, Neighbour]):
@@ -83,7 +88,7 @@ class Neighbours(dict[int, Neighbour]):
         if etx > MAX_ETX:
             return None
         new = Neighbour(number, etx)
-        new.version, new.rank, new.cost = dio
+        new.version, new.rank, new.cost, new.epoch = dio
         if len(self) >= self.room:
             worst = max((it for it in self.values() if it is not kept), key=_badness, default=None)
             if worst is None or _badness(worst) <= _badness(new):

@@ -31,7 +31,6 @@ __all__ = ["Router"]
 
 _SWITCH_COST = 192  # RFC 6719: PARENT_SWITCH_THRESHOLD, 1.5 transmissions
 _MOST_SOLICIT_DOUBLINGS = 4
-_RENEW_EVERY_US = 60_000_000
 
 
 class Router:
@@ -46,6 +45,7 @@ class Router:
         "_soliciting",
         "_timers",
         "_unanswered",
+        "epoch",
         "is_root",
         "neighbours",
         "node",
@@ -75,9 +75,9 @@ class Router:
             self.advertise,
         )
         self.registration = Registration(mesh, self)
-        self.tries = self._unanswered = self._soliciting = 0
+        self.epoch = self.tries = self._unanswered = self._soliciting = 0
         self.uplink_us = 0
-        self._renewed_us = -_RENEW_EVERY_US
+        self._renewed_us = -1000 * technology.mesh_renew_ms
         self._judged_etx, self._advertised = 1.0, 0
         self._timers: dict[str, Timeout] = {}
 
@@ -131,6 +131,7 @@ class Router:
         """Come back; the root begins a new version, because it has forgotten its children."""
         if self.is_root:
             self.version += 1
+            self.epoch += 1
         self.start()
 
     # -- timers --------------------------------------------------------------------------------
@@ -179,8 +180,8 @@ class Router:
 
     def renew(self, version: int) -> None:
         """Have the root begin a new version, unless that has just been asked for."""
-        now = self._mesh.fabric.clock.now
-        if version < self.version or now - self._renewed_us < _RENEW_EVERY_US:
+        now, technology = self._mesh.fabric.clock.now, self._mesh.technology
+        if version < self.version or now - self._renewed_us < 1000 * technology.mesh_renew_ms:
             return
         self._renewed_us = now
         if self.is_root:
@@ -195,7 +196,7 @@ class Router:
         """Tell all around where it stands; without parent, that it leads nowhere."""
         self._advertised = self.cost
         rank = self.rank if self.joined else INFINITE_RANK
-        self._mesh.broadcast(self, Dio(self.version, rank, self._advertised))
+        self._mesh.broadcast(self, Dio(self.version, rank, self._advertised, self.epoch))
 
     def heard_dio(self, sender: int, dio: Dio) -> None:
         """Take what a neighbour says of where it stands."""
@@ -211,9 +212,9 @@ class Router:
             neighbour = self.neighbours.admit(sender, etx, dio, self.parent)
             if neighbour is None:
                 return
-        else:
-            etx = self._mesh.guess(self.number, sender)
-            neighbour.told(dio, self._mesh.fabric.clock.now, etx)
+        neighbour.told(dio)
+        if neighbour.forgivable(self._mesh.fabric.clock.now):
+            neighbour.failures, neighbour.etx = 0, self._mesh.guess(self.number, sender)
         self._consider(neighbour)
 
     def _consider(self, neighbour: Neighbour) -> None:
@@ -243,22 +244,22 @@ class Router:
             return
         parent = self.parent
         fit = [it for it in self.neighbours.values() if self._fit(it)]
-        best = min(fit, key=lambda it: (-it.version, it.path_cost, it.number), default=None)
+        best = min(fit, key=self._preference, default=None)
         if parent is not None:
             self._judged_etx = parent.etx
         if best is None:
             if parent is not None:
                 self._leave()
-        elif (
-            parent is None
-            or not self._fit(parent)
-            or best.version > self.version
-            or best.path_cost + _SWITCH_COST < parent.path_cost
-        ):
+        elif best is not parent or best.version > self.version:
             self._adopt(best)
         elif abs(self.cost - self._advertised) > _SWITCH_COST:
             self._advertised = self.cost
             self.trickle.reset()
+
+    def _preference(self, it: Neighbour) -> tuple[int, int, int]:
+        """Order by version, then cost; the parent has a start over the others."""
+        start = _SWITCH_COST if it is self.parent else 0
+        return (-it.version, it.path_cost - start, it.number)
 
     def _adopt(self, parent: Neighbour) -> None:
         """Take a parent; the rank may fall, or begin anew in a newer version."""
@@ -278,7 +279,9 @@ class Router:
         if before is None or newer or abs(self.cost - self._advertised) > _SWITCH_COST:
             self._advertised = self.cost
             self.trickle.reset()
-        self.registration.renew()
+        if before is not parent or self.epoch != parent.epoch:
+            self.epoch = parent.epoch
+            self.registration.renew()
 
     def _leave(self) -> None:
         """Give up: tell the children that it leads nowhere, and look for another tree."""
@@ -307,11 +310,11 @@ class Router:
 
     def failed(self, number: int) -> None:
         """Take note of a message that a neighbour never acknowledged; ask a parent once more."""
-        self.tries = 0
+        tries, self.tries = self.tries, 0
         neighbour = self.neighbours.get(number)
         if neighbour is None:
             return
-        neighbour.failed(self._mesh.fabric.clock.now)
+        neighbour.failed(tries, self._mesh.fabric.clock.now)
         if neighbour is not self.parent:
             return
         self._judge()

@@ -61,12 +61,15 @@ def play(
     every_tick: bool = False,
 ) -> list[tuple[Any, ...]]:
     """Run a core through sends and switchings of nodes; return what is seen from outside."""
-    switches, seen = switches or {}, []
-    outside = sorted({*sends, *switches, end_ms})
+    switches = switches or {}
+    seen: list[tuple[Any, ...]] = []
+    outside = sorted({*sends, *switches, end_ms}, reverse=True)
     t_ms = -1
     while t_ms < end_ms:
         due_ms = t_ms + 1 if every_tick else core.next_ms()
-        coming_ms = next(tick for tick in outside if tick > t_ms)
+        while outside[-1] <= t_ms:
+            outside.pop()
+        coming_ms = outside[-1]
         t_ms = coming_ms if due_ms is None else min(coming_ms, due_ms)
         seen += [(t_ms, delivery.id) for delivery in core.advance(t_ms)]
         for node, works in switches.get(t_ms, ()):
