@@ -16,6 +16,7 @@ from analysis.text import delay_text
 
 __all__ = ["delays", "every_class", "matrix"]
 
+_WIDE = 11.0  # inches of a figure over the whole page
 _FILL = {Enough.YES: "#cfe6f5", Enough.NO: "#f6d3c0", Enough.OPEN: "#eceff2"}
 _MARK = {Enough.YES: "✓", Enough.NO: "✕", Enough.OPEN: "?"}
 _EDGE = {Enough.YES: "#0072B2", Enough.NO: "#D55E00", Enough.OPEN: "#8a9099"}
@@ -59,7 +60,8 @@ def matrix(services: Sequence[Service]) -> Picture:
         ]
         _grid(axes, heads, settings)
 
-    return _drawn(draw, 1.9 + 2.35 * max(2, len(flows)), 1.1 + 0.52 * len(settings), some=bool(own))
+    width, height = max(_WIDE, 1.9 + 2.35 * len(flows)), 1.1 + 0.45 * len(settings)
+    return _drawn(draw, width, height, some=bool(own))
 
 
 def every_class(services: Sequence[Service]) -> Picture:
@@ -88,7 +90,7 @@ def every_class(services: Sequence[Service]) -> Picture:
             if known[key].first and not key[2]:
                 axes.get_yticklabels()[row].set_fontweight("bold")
 
-    width, height = 4.2 + 0.72 * len(settings), 1.2 + 0.25 * len(keys)
+    width, height = max(_WIDE, 4.2 + 0.68 * len(settings)), 1.2 + 0.27 * len(keys)
     return _drawn(draw, width, height, some=bool(services))
 
 
@@ -104,19 +106,21 @@ def delays(services: Sequence[Service]) -> Picture:
             number = flows.index(item.flow)
             x = settings.index(item.setting) - 0.35 + step * (number + 0.5)
             mean, half = item.p95_ms.mean, item.p95_ms.half or 0.0
-            low = min(half, 0.999 * mean)  # the axis is a logarithm
+            low = min(half, 0.9 * mean)  # the axis is a logarithm
             axes.errorbar([x], [mean], yerr=[[low], [half]], fmt="osD^v"[number % 5],
                           color=COLOURS[number % len(COLOURS)], markersize=5, capsize=3,
                           label=item.flow)  # fmt: skip
-        for number, flow in enumerate(flows):
+        limits: dict[float, list[str]] = {}
+        for flow in flows:
             asked = next(item.asked for item in own if item.flow == flow)
-            axes.axhline(asked.limit_ms, color=COLOURS[number % len(COLOURS)], linestyle="--",
-                         linewidth=1.0)  # fmt: skip
+            limits.setdefault(asked.limit_ms, []).append(flow)
+        for limit_ms, some in limits.items():
+            colour = COLOURS[flows.index(some[0]) % len(COLOURS)] if len(some) == 1 else INK
+            axes.axhline(limit_ms, color=colour, linestyle="--", linewidth=1.0)
             axes.annotate(
-                f"{flow}: {asked.name.partition('/')[2]}", (1.0, asked.limit_ms),
-                xycoords=("axes fraction", "data"), xytext=(-2 - 150 * (number % 2), 2),
-                textcoords="offset points", ha="right", va="bottom", fontsize=7,
-                color=COLOURS[number % len(COLOURS)],
+                f"limit of {', '.join(some)}: {delay_text(1e3 * limit_ms)}", (1.0, limit_ms),
+                xycoords=("axes fraction", "data"), xytext=(-2, 2), textcoords="offset points",
+                ha="right", va="bottom", fontsize=7.5, color=colour,
             )  # fmt: skip
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: delay_text(1e3 * value))
@@ -132,7 +136,7 @@ def delays(services: Sequence[Service]) -> Picture:
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
 
-    return _drawn(draw, max(5.8, 1.5 + 0.75 * len(settings)), 3.6, some=bool(own))
+    return _drawn(draw, max(_WIDE, 1.5 + 0.6 * len(settings)), 3.8, some=bool(own))
 
 
 def _cell(x: int, y: int, enough: Enough) -> Rectangle:

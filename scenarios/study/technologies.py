@@ -21,6 +21,7 @@ KPIS = (
     "airtime_max_percent", "wire_bytes",
 )  # fmt: skip
 
+_HOSTS = {"edge", "cloud"}  # ways to hosts, as those of cores: beyond what a unit is connected by
 _LONG = 25  # characters of the scenario's name in the study's
 
 
@@ -29,10 +30,10 @@ def technology_study(
 ) -> Path:
     """Write a study of a run's scenario and its inputs into ``folder``; return its file.
 
-    ``place`` is one of ``PLACES``; ``wanted`` names technologies, or is ``["all"]`` for those the
-    scenario can have there. The others are held against the run's own. The seeds are the run's and
-    those that follow. Raises UsageError for a place or a technology that is none,
-    RunFolderError for a folder that is no run.
+    ``place`` is one of ``PLACES``; ``wanted`` names technologies, or is ``["all"]`` for those of
+    access that the scenario can have there. The others are held against the run's own. The seeds
+    are the run's and those that follow. Raises UsageError for a place or a technology that is
+    none, RunFolderError for a folder that is no run.
     """
     if place not in PLACES:
         raise UsageError(f"--place {place}: is one of {', '.join(PLACES)}")
@@ -63,12 +64,19 @@ def technology_study(
 
 def _names(folder: Path, place: str, own: str, wanted: Sequence[str]) -> list[str]:
     """Return the technologies to run, the run's own first."""
+    from simulators.network.technologies import CellTechnology, nearest
     from simulators.network.technologies import load as technologies
-    from simulators.network.technologies import nearest
 
     known = technologies()
     if list(wanted) == ["all"]:
-        others = [name for name in known if _fits(folder, place, name)]
+        beyond = {it.core for it in known.values() if isinstance(it, CellTechnology)} | _HOSTS
+        others = [
+            name
+            for name in known
+            if name not in beyond
+            and (place == "han" or not name.endswith("-han"))
+            and _fits(folder, place, name)
+        ]
     else:
         for name in wanted:
             if name not in known:

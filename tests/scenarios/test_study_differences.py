@@ -141,6 +141,7 @@ def test_a_study_of_all_technologies_is_made_of_a_run(run_folder, tmp_path):
     (names,) = config.parameters.values()
     assert names[0] == "plc-prime"
     assert {"plc-g3", "rf-mesh-wisun", "gprs", "lte-m", "nb-iot"} <= set(names)
+    assert not {"core-4g", "edge", "cloud", "zigbee-han"} & set(names)
     assert config.reference == {"network.lv_fan": "plc-prime"}
     assert config.seeds == [5, 6, 7]
     assert len(load_study(file).points) == 3 * len(names)
