@@ -19,7 +19,7 @@ from simulators.network.prime import PrimeMedium
 from simulators.network.spread import Spread
 from simulators.network.topology import MediumSpec, Topology
 
-__all__ = ["build_carriers"]
+__all__ = ["anchors", "build_carriers"]
 
 
 def build_carriers(
@@ -32,6 +32,11 @@ def build_carriers(
     ]
     carriers += [_cell(it, nodes, fabric) for it in topology.cells]
     return sorted(carriers, key=lambda carrier: carrier.id)
+
+
+def anchors(topology: Topology, nodes: Mapping[str, Node]) -> dict[str, tuple[Node, Node]]:
+    """Return base station and mobile core of each cell that has one."""
+    return {it.id: (nodes[it.station], nodes[it.core]) for it in topology.cells if it.core}
 
 
 def _cell(it: CellSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:

@@ -18,7 +18,7 @@ from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Delivery, Frame, NodeUp, Supply
 from simulators.network.airs import Airs
 from simulators.network.books import Books
-from simulators.network.build import build_carriers
+from simulators.network.build import anchors, build_carriers
 from simulators.network.carrier import Clock, Fabric
 from simulators.network.draws import Draws
 from simulators.network.horizon import Horizon
@@ -62,7 +62,7 @@ class NetworkCore:
         self._airs = Airs(topology, seed)
         self._carriers = build_carriers(topology, self._nodes, fabric, self._airs)
         self._by_id = {carrier.id: carrier for carrier in self._carriers}
-        self._routes = Routes(self._nodes, self._carriers)
+        self._routes = Routes(self._nodes, self._carriers, anchors(topology, self._nodes))
         self._power = Power(self._env, self._horizon, topology.nodes, self._set_supply)
         switches = (self.set_node, self.set_carrier)
         self._outages = Outages(self._env, self._horizon, topology.outages, self._nodes, switches)

@@ -4,11 +4,15 @@ The graph is built once. Ways over carriers are found when they are first asked 
 breadth-first search that stops at its goal, and forgotten together when a node or a carrier
 changes. How a carrier takes a message from one of its nodes to another is its own affair
 (``Carrier.way``); where that changes, only paths over this carrier are made anew.
+
+What comes to a base station from a subscriber and goes to another one leads over the mobile core
+first, where there is one: base stations do not switch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from simulators.network.carrier import Carrier
 from simulators.network.message import Node, Path
@@ -19,15 +23,31 @@ _REMEMBERED = 100_000
 Key = tuple[str, str]
 Legs = tuple[tuple[Carrier, Node, Node], ...]
 """Carriers used, each with the node where it is entered and the one where it is left."""
+Anchors = Mapping[str, tuple[Node, Node]]
+"""Base station and mobile core of cells."""
 
 
 class Routes:
     """Paths between nodes; ``epoch`` counts the changes of what works."""
 
-    __slots__ = ("_carriers", "_gates", "_known", "_least_us", "_nodes", "_over", "epoch")
+    __slots__ = (
+        "_anchors",
+        "_carriers",
+        "_gates",
+        "_known",
+        "_least_us",
+        "_nodes",
+        "_over",
+        "epoch",
+    )
 
-    def __init__(self, nodes: Mapping[str, Node], carriers: Sequence[Carrier]) -> None:
-        self._nodes = nodes
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        carriers: Sequence[Carrier],
+        anchors: Anchors = MappingProxyType({}),
+    ) -> None:
+        self._nodes, self._anchors = nodes, anchors
         self._carriers: dict[str, list[Carrier]] = {node: [] for node in nodes}
         in_order = sorted(carriers, key=lambda item: item.id)
         for carrier in in_order:
@@ -64,7 +84,7 @@ class Routes:
         """Return the hops from one node to another, or None where there is no way."""
         key = (source, target)
         if key not in self._known:
-            legs = self._search(source, target)
+            legs = self._anchored(self._search(source, target))
             self._known[key] = None if legs is None else _hops(legs)
             for carrier, _, _ in legs or ():
                 self._over[carrier.id].add(key)
@@ -84,6 +104,26 @@ class Routes:
     def of(self, node: str) -> Sequence[Carrier]:
         """Return the carriers of a node, by identifier."""
         return self._carriers[node]
+
+    def _anchored(self, legs: Legs | None) -> Legs | None:
+        """Lead what goes from one subscriber of a base station to another over its core."""
+        if legs is None or not any(carrier.id in self._anchors for carrier, _, _ in legs):
+            return legs
+        parts: list[tuple[Carrier, Node, Node]] = []
+        for carrier, here, there in legs:
+            station, core = self._anchors.get(carrier.id, (None, None))
+            if station is None or core is None or station is there:
+                parts.append((carrier, here, there))
+                continue
+            if here is not station:
+                parts.append((carrier, here, station))
+            if parts and parts[-1][0].id in self._anchors:  # it has just come by a cell
+                up, down = self._search(station.id, core.id), self._search(core.id, station.id)
+                if up is None or down is None:
+                    return None
+                parts += [*up, *down]
+            parts.append((carrier, station, there))
+        return tuple(parts)
 
     def _search(self, source: str, target: str) -> Legs | None:
         if source not in self._nodes or target not in self._nodes:

@@ -221,8 +221,10 @@ def test_plants_at_medium_voltage_have_a_unit_below_that_of_their_area(tmp_path)
     for name in names:
         assert units[name]["parent"] == "mvgmu/mv2.101"
         assert name in units["mvgmu/mv2.101"]["children"]
-    links = [one for one in plan.params["network"]["spec"]["links"] if one["a"] in names]
-    assert {one["b"] for one in links} == {"mvgmu/mv2.101"}
+    (cell,) = [it for it in plan.params["network"]["spec"]["cells"] if names[0] in it["members"]]
+    assert set(names) <= set(cell["members"])
+    links = {(it["a"], it["b"]) for it in plan.params["network"]["spec"]["links"]}
+    assert {(cell["station"], cell["core"]), ("mvgmu/mv2.101", cell["core"])} <= links
     nodes = {n["id"]: n["terminal"] for n in plan.params["network"]["spec"]["nodes"]}
     assert nodes[names[0]] == "terminal/mv2.101/mv-load-4"
 

@@ -296,6 +296,9 @@ class Subscriber:
             if technology.request_us:
                 offset = int(self._share() * technology.request_us)
                 wait_us += (offset - now) % technology.request_us
+            if not wait_us:
+                bearer.want()
+                return
             self._granted_us = now + wait_us
             self._grant = timer = Timeout(clock, wait_us)
             timer.callbacks.append(self._on_granted)
