@@ -388,6 +388,23 @@ _ALL = (
         """,
     ),
     _table(
+        "node_energy",
+        "what each node that sleeps used until the end of the run",
+        """
+        node:s  node
+        technology:s  technology whose currents count
+        sent:i  messages that it sent to its neighbour, acknowledgements and the like counted
+        received:i  messages that it got from its neighbour
+        transmit_us:i  time it transmitted, repetitions counted
+        listen_us:i  time it was awake otherwise
+        sleep_us:i  time it slept
+        energy_j:f  energy used
+        message_j:f?  energy beyond that of its schedule, by message sent or received (null: none)
+        day_j:f  energy of a day like this one
+        life_d:f?  how long its battery lasts so (null: no battery stated)
+        """,
+    ),
+    _table(
         "cause",
         "further causes of what has more than one",
         """

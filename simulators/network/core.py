@@ -26,6 +26,7 @@ from simulators.network.message import PRIORITIES, Message, Node, Port
 from simulators.network.outages import Outages
 from simulators.network.power import Power
 from simulators.network.routing import Routes
+from simulators.network.sleep import Sleepers
 from simulators.network.taps import Hook, Inside, Taps
 from simulators.network.topology import Topology
 from simulators.network.transport import Transports, make_host
@@ -68,6 +69,8 @@ class NetworkCore:
         self._outages = Outages(self._env, self._horizon, topology.outages, self._nodes, switches)
         if self._taps is not None:
             self._taps.place(topology.taps, hooks or {}, self._carriers, seed)
+        self._path = self._routes.path
+        self._sleepers = self._sleeping(topology, seed) if topology.sleepers else None
         self._transports = None if topology.plain else self._transporting(topology, seed)
         self._loss, self._loss_draws = topology.loss, _LossDraws(seed)
         self._interval_ms, self._interval_began_ms = topology.interval_ms, 0
@@ -173,7 +176,10 @@ class NetworkCore:
 
     def rows(self) -> list[Row]:
         """Return the rows made since the last call, as (table, columns)."""
-        return self._books.take()
+        rows = self._books.take()
+        if self._closed and self._sleepers is not None:
+            rows += self._sleepers.rows()
+        return rows
 
     @property
     def pending_rows(self) -> int:
@@ -215,6 +221,8 @@ class NetworkCore:
             for carrier in self._routes.of(node):
                 for message in carrier.port(it).clear():
                     self._lose(message, "node-down")
+            if self._sleepers is not None:
+                self._sleepers.down(node)
             if self._transports is not None:
                 self._transports.down(node)
 
@@ -264,7 +272,7 @@ class NetworkCore:
     def _route(self, message: Message, here: str) -> None:
         """Find the way from ``here`` and take its first hop."""
         target = message.dst
-        path = self._routes.path(here, target)
+        path = self._path(here, target)
         if path is None:
             node = self._nodes.get(target)
             self._lose(message, "no-route" if node is None or node.up else "node-down")
@@ -272,12 +280,14 @@ class NetworkCore:
             self._arrived(message)
         else:
             message.path, message.position, message.epoch = path, 0, self._routes.epoch
-            path[0][0].offer(message)
+            (path[0][0] if self._sleepers is None else self._sleepers).offer(message)
 
     def _passed(self, message: Message) -> None:
         """Take a message that is at the next node: forward it, or keep it for handing out."""
         port, node = message.path[message.position]
         message.hops += 1
+        if self._sleepers is not None:
+            self._sleepers.over(message, True)
         if not self._survives(message, port, node):
             return
         if message.epoch != self._routes.epoch:
@@ -285,7 +295,8 @@ class NetworkCore:
         else:
             message.position += 1
             if message.position < len(message.path):
-                message.path[message.position][0].offer(message)
+                port = message.path[message.position][0]
+                (port if self._sleepers is None else self._sleepers).offer(message)
             else:
                 self._arrived(message)
 
@@ -312,6 +323,8 @@ class NetworkCore:
         heapq.heappush(self._due, (due_ms, at_us, frame.id, message.serial, message))
 
     def _lose(self, message: Message, cause: str) -> None:
+        if self._sleepers is not None:
+            self._sleepers.over(message, False)
         if message.owner is not None:
             message.owner.lost(message, cause)
             return
@@ -357,6 +370,13 @@ class NetworkCore:
         )
         return Taps(self._env, self._horizon, inside)
 
+    def _sleeping(self, topology: Topology, seed: int) -> Sleepers:
+        calls = (self._routes.path, lambda: self._routes.epoch, self._route, self._lose)
+        places = (self._carriers, self._env, self._horizon)
+        sleepers = Sleepers(topology.sleepers, *places, seed, calls)
+        self._path = sleepers.path
+        return sleepers
+
     def _transporting(self, topology: Topology, seed: int) -> Transports:
         host = make_host(
             self._env,
@@ -364,8 +384,9 @@ class NetworkCore:
             seed,
             self._nodes,
             self._carriers,
-            self._routes.path,
+            self._path,
             (self.launch, self._arrived, self._lose),
+            self._sleepers.awake if self._sleepers is not None else lambda _: True,
         )
         return Transports(host, topology.transport, topology.groups)
 
@@ -413,6 +434,8 @@ class NetworkCore:
             found += len(self._taps.clear())
         if self._transports is not None:
             found += self._transports.leave()
+        if self._sleepers is not None:
+            found += self._sleepers.close()
         for carrier in self._carriers:
             found += carrier.in_transit()
             for port in carrier.ports():

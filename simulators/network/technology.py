@@ -15,6 +15,8 @@ class Technology:
     noise destroys a frame, ``ber`` a bit error rate on top of it. With ``bad_ms`` > 0 the
     channel has bursts: good and bad spells of exponential length, ``error_bad`` while bad.
     ``retries`` is how often a frame is repeated; ``queue_frames`` the room per priority class.
+    ``transmit_ma``, ``receive_ma`` (listening) and ``sleep_ua`` are what a device on a battery
+    of ``supply_v`` draws.
     """
 
     name: str
@@ -33,3 +35,7 @@ class Technology:
     error_bad: float = 0.0
     retries: int = 0
     queue_frames: int
+    transmit_ma: float = 0.0
+    receive_ma: float = 0.0
+    sleep_ua: float = 0.0
+    supply_v: float = 3.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from simulators.network.mesh.build import mesh_faults
 from simulators.network.noises import NoiseSpec, parse_noises
 from simulators.network.outages import OutageSpec, parse_outages
 from simulators.network.powerline import Conductors, Net, parse_conductors
+from simulators.network.sleep import SleepSpec, parse_sleep
 from simulators.network.tapspec import TapSpec, parse_taps
 from simulators.network.technologies import (
     LinkTechnology,
@@ -92,6 +93,7 @@ class Topology:
     day_began_ms: int = 0
     transport: TransportSpec = field(default_factory=TransportSpec)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sleepers: tuple[SleepSpec, ...] = ()
 
     @property
     def plain(self) -> bool:
@@ -134,6 +136,10 @@ class _Reader:
         conductors, noises = self._surroundings(nodes, media)
         outages, taps = self._interferences(known)
         transport, groups = self._transports(known)
+        sleepers, faults = parse_sleep(
+            self._spec.get("nodes", ()), _neighbours(media, links, cells)
+        )
+        self._faults += faults
         if not self._faults:
             self._faults += _unreachable(nodes, media, links, cells)
         if self._faults:
@@ -153,6 +159,7 @@ class _Reader:
             began_ms,
             transport,
             groups,
+            sleepers,
         )
 
     def _surroundings(
@@ -280,6 +287,15 @@ class _Reader:
 
     def _fault(self, path: str, message: str, hint: str = "") -> None:
         self._faults.append(Fault(f"network.{path}", message, hint))
+
+
+def _neighbours(
+    media: Sequence[MediumSpec], links: Sequence[LinkSpec], cells: Sequence[CellSpec]
+) -> Callable[[str, str], bool]:
+    """Return whether two nodes share a carrier."""
+    groups = [set(it.members) for it in media] + [{it.a, it.b} for it in links]
+    groups += [{it.station, *it.members} for it in cells]
+    return lambda one, other: one != other and any({one, other} <= group for group in groups)
 
 
 def _is_number(value: object) -> bool:
