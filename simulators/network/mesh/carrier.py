@@ -226,40 +226,33 @@ class Mesh:
         """Send a message one hop further, from where it is."""
         router = self.routers[transit.here]
         if transit.route is None and router.is_root:
-            transit.route = self._route_down(message, transit)
+            self._route_down(transit)
         if transit.route is not None:
             following = transit.route[transit.index]
             transit.index += 1
-        elif router.is_root or router.parent is None:
-            self._leave(message)
-            self.fabric.lost(message, "no-route")
-            if not router.is_root:
-                router.misled()
-            return
         else:
-            following = router.parent.number
-        message.path, message.position = (
-            ((self._ports[transit.here].inner, self._nodes[following]),),
-            0,
-        )
-        message.path[0][0].offer(message)
+            up = router.uphill(message.src == router.node.id)
+            if up is None:
+                self._leave(message)
+                self.fabric.lost(message, "no-route")
+                return
+            following = up
+        inner = self._ports[transit.here].inner
+        message.path, message.position = ((inner, self._nodes[following]),), 0
+        message.size = transit.size + transit.extra
+        inner.offer(message)
 
-    def _route_down(self, message: Message, transit: Transit) -> tuple[int, ...] | None:
-        """Write the root's route into the header; None where the root has none."""
+    def _route_down(self, transit: Transit) -> None:
+        """Have the root write its route into the header, if it has one."""
         goal = self._by_node[transit.goal.id]
         known = goal in self.downward
-        route = self.downward.route(goal, self.fabric.clock.now)
+        route = transit.route = self.downward.route(goal, self.fabric.clock.now)
         if route is None:
             if known and goal not in self.downward:
                 self.reachability_changed()
-            return None
-        message.size = transit.size
-        if len(route) > 1:
-            technology = self.technology
-            message.size += technology.mesh_route_bytes + technology.mesh_hop_bytes * (
-                len(route) - 1
-            )
-        return route
+        elif len(route) > 1:
+            technology, more = self.technology, len(route) - 1
+            transit.extra = technology.mesh_route_bytes + technology.mesh_hop_bytes * more
 
     def _passed(self, message: Message) -> None:
         """Take a message that has come one hop further."""
@@ -276,10 +269,10 @@ class Mesh:
         else:
             message.hops += 1
             transit.here = number
+            self._leave(message)
             if self.fabric.survives(message, port, node):
+                self._transits[message] = transit
                 self._forward(message, transit)
-            else:
-                self._transits.pop(message, None)
 
     def _arrived(self, message: Message, node: Node, port: Port) -> None:
         if not isinstance(message, Control):
@@ -289,8 +282,7 @@ class Mesh:
         message.hops += 1
         content = message.content
         if self.fabric.survives(message, port, node):
-            assert isinstance(content, Dao | Ack | Renew)
-            self.routers[self._by_node[node.id]].take(content, self.fabric.clock.now)
+            self.routers[self._by_node[node.id]].take(content)
 
     def _lost(self, message: Message, cause: str) -> None:
         """Take a message that died between two nodes; the sender draws its conclusions."""
@@ -381,9 +373,9 @@ class Mesh:
         now = self.fabric.clock.now
         return Control(router.node.id, dst, _BYTES[type(content)], now, self, content)
 
-    def registered(self, dao: Dao, now_us: int) -> None:
+    def registered(self, dao: Dao) -> None:
         """Let the root take and answer a registration."""
-        until_us = now_us + 1000 * self.technology.mesh_lifetime_ms
+        until_us = self.fabric.clock.now + 1000 * self.technology.mesh_lifetime_ms
         if self.downward.register(dao.number, dao.parent, dao.sequence, until_us):
             self.reachability_changed()
         self._send_far(self.routers[self.root], self._nodes[dao.number], Ack(dao.sequence))
@@ -406,12 +398,8 @@ class Mesh:
     def heard(self, message: Message, node: Node) -> None:
         """Let a node take a broadcast of a neighbour."""
         assert isinstance(message, Control)
-        sender, content = self._by_node[message.src], message.content
         router = self.routers[self._by_node[node.id]]
-        if isinstance(content, Dio):
-            router.heard_dio(sender, content)
-        elif isinstance(content, Dis):
-            router.heard_dis(sender, content)
+        router.heard(self._by_node[message.src], message.content)
 
     def _count(self, message: Message, broadcasts: int = 0) -> None:
         """Count what a message has cost; a broadcast beforehand, as nobody may hear it."""

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 from simpy.events import Timeout
 
 from simulators.network.draws import Draws
-from simulators.network.mesh.control import INFINITE_RANK, Ack, Dao, Dio, Dis, Probe, Renew
+from simulators.network.mesh.control import (
+    INFINITE_RANK,
+    Ack,
+    Content,
+    Dao,
+    Dio,
+    Dis,
+    Probe,
+    Renew,
+)
 from simulators.network.mesh.neighbours import ETX_UNIT, MAX_ETX, MAX_PATH_COST, Neighbours
 from simulators.network.mesh.registration import Registration
 from simulators.network.mesh.trickle import Trickle
@@ -340,18 +349,31 @@ class Router:
 
     # -- what reaches it -----------------------------------------------------------------------
 
-    def take(self, content: Dao | Ack | Renew, now_us: int) -> None:
+    def heard(self, sender: int, content: Content) -> None:
+        """Take a broadcast of a neighbour."""
+        if isinstance(content, Dio):
+            self.heard_dio(sender, content)
+        elif isinstance(content, Dis):
+            self.heard_dis(sender, content)
+
+    def take(self, content: Content) -> None:
         """Take a message that has come over several hops."""
         if isinstance(content, Ack):
             self.registration.acknowledged(content)
         elif isinstance(content, Renew):
             self.renew(content.version)
-        else:
-            self._mesh.registered(content, now_us)
+        elif isinstance(content, Dao):
+            self._mesh.registered(content)
 
-    def misled(self) -> None:
-        """Tell who sends here that there is no way on: it missed the first poisoning."""
+    def uphill(self, own: bool) -> int | None:  # noqa: ARG002 - others ask for a way before they have one
+        """Return the next node towards the root; without one, tell who believes otherwise.
+
+        It missed the first poisoning.
+        """
+        if self.parent is not None:
+            return self.parent.number
         now = self._mesh.fabric.clock.now
-        if now - self.uplink_us > 1000 * self._mesh.technology.mesh_settle_ms:
+        if not self.is_root and now - self.uplink_us > 1000 * self._mesh.technology.mesh_settle_ms:
             self.uplink_us = now
             self.advertise()
+        return None

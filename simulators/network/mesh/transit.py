@@ -14,13 +14,13 @@ class Transit:
     its route; ``leave`` puts back what it had.
     """
 
-    __slots__ = ("_path", "_position", "goal", "here", "index", "route", "size")
+    __slots__ = ("_path", "_position", "extra", "goal", "here", "index", "route", "size")
 
     def __init__(self, message: Message, here: int, goal: Node) -> None:
         self._path, self._position = message.path, message.position
         self.size, self.here, self.goal = message.size, here, goal
         self.route: tuple[int, ...] | None = None
-        self.index = 0
+        self.index = self.extra = 0
 
     def leave(self, message: Message) -> None:
         """Make the message what it was before it came into the mesh."""
