@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from simpy.events import Timeout
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.messages import Supply
@@ -35,10 +37,11 @@ from simulators.network.radio import Budget, PathLoss, noise_dbm
 from simulators.network.spread import Spread
 
 if TYPE_CHECKING:
+    from simulators.network.carrier import Clock
     from simulators.network.technologies import MediumTechnology
     from simulators.network.topology import MediumSpec, NodeSpec, Topology
 
-__all__ = ["KINDS", "Airs", "air_faults"]
+__all__ = ["KINDS", "Airs", "air_faults", "budget_of"]
 
 KINDS = ("levels", "radio", "conductors")
 _HEARD = 0.9
@@ -147,8 +150,9 @@ class Airs:
         matrix = {"levels": _stated, "radio": self._radio, "conductors": self._along}[kind](medium)
         technology = medium.technology
         bandwidth_hz = technology.bandwidth_hz or technology.band_high_hz - technology.band_low_hz
-        errors = PacketErrors(technology.phy, technology.mode, bandwidth_hz)
-        floor_db = least_snr_db(errors, technology.frame_header_bytes, _HEARD)
+        errors, floor_db = _errors(
+            technology.phy, technology.mode, bandwidth_hz, technology.frame_header_bytes
+        )
         levels = Levels(matrix, floor_db)
         self._check(medium, levels)
         sources = self._sources(medium)
@@ -169,6 +173,18 @@ class Airs:
             sources,
             spells,
         )
+
+    def announce(self, clock: Clock, note: Callable[[str, str], None]) -> None:
+        """Have ``note(kind, source)`` called whenever a source of noise begins or ends."""
+
+        def told(event: Any) -> None:
+            note(*event.value)
+
+        for source in self._topology.noises:
+            instants = [("noise_on", source.at_us), ("noise_off", source.until_us)]
+            for kind, at_us in instants:
+                if at_us is not None:
+                    Timeout(clock, at_us - clock.now, (kind, source.id)).callbacks.append(told)
 
     def take(self, changes: Iterable[Supply]) -> list[str]:
         """Take changes of the conductors; return the media whose levels are others now."""
@@ -205,7 +221,7 @@ class Airs:
 
     def _radio(self, medium: MediumSpec) -> Array:
         places = self._places(medium)
-        return _budget(medium.technology, self._seed).snr_db(medium.members, places)
+        return budget_of(medium.technology, self._seed).snr_db(medium.members, places)
 
     def _along(self, medium: MediumSpec) -> Array:
         technology, buses = medium.technology, self._buses(medium)
@@ -233,7 +249,7 @@ class Airs:
         def by_radio(source: NoiseSpec) -> Sequence[float] | None:
             if source.place_m is None or source.power_dbm is None:
                 return None
-            budget, names = _budget(technology, self._seed), medium.members
+            budget, names = budget_of(technology, self._seed), medium.members
             loss = budget.loss_db(source.id, np.array(source.place_m), names, self._places(medium))
             found: list[float] = (source.power_dbm - loss - budget.noise_dbm).tolist()
             return found
@@ -260,6 +276,13 @@ class Airs:
             )
 
 
+@lru_cache(maxsize=64)
+def _errors(phy: str, mode: str, bandwidth_hz: float, least: int) -> tuple[PacketErrors, float]:
+    """Return the errors of a physical layer, and at which level it is just out of reach [dB]."""
+    errors = PacketErrors(phy, mode, bandwidth_hz)
+    return errors, least_snr_db(errors, least, _HEARD)
+
+
 def _stated(medium: MediumSpec) -> Array:
     order = list(medium.air.get("nodes") or medium.members)
     at = [order.index(key) for key in medium.members]
@@ -267,7 +290,8 @@ def _stated(medium: MediumSpec) -> Array:
     return np.asarray(np.nan_to_num(np.array(rows, dtype=float), nan=-inf)[np.ix_(at, at)])
 
 
-def _budget(technology: MediumTechnology, seed: int) -> Budget:
+def budget_of(technology: MediumTechnology, seed: int) -> Budget:
+    """Return the link budget of a radio technology."""
     it = technology
     loss = PathLoss(it.path_loss, it.frequency_hz, it.path_exponent, it.reference_m)
     level = noise_dbm(it.bandwidth_hz, it.noise_figure_db)

@@ -81,6 +81,7 @@ class NetworkCore:
         self._name = Sequencer("network")
         self._closed = False
         self._on_ready = self._ready
+        self._airs.announce(self._env, self._note)
 
     # -- the tick ----------------------------------------------------------------------------
 
@@ -358,6 +359,9 @@ class NetworkCore:
     def _rerouted(self, carrier: str) -> None:
         self._routes.rerouted(carrier)
         self._horizon.changed()
+
+    def _note(self, kind: str, element: str) -> None:
+        self._books.note((self._env.now, self._name(), "", kind, element))
 
     def _tapped(self) -> Taps:
         inside = Inside(

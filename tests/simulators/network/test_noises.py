@@ -191,3 +191,9 @@ def test_a_medium_without_places_asks_for_an_error() -> None:
     source = {"id": "n", "kind": "noise", "at_ms": 0, "media": ["m"]}
     _, faults = parse_noises({"noises": [source]}, {"m": ""})
     assert [fault.path for fault in faults] == ["network.noises[0].error"]
+
+
+def test_what_comes_and_goes_is_noted() -> None:
+    core, _ = play(home(), {0: [frame(1, "a", "b")]}, 3000)
+    events = [(row["t_us"], row["kind"], row["element"]) for row in table(core, "event")]
+    assert events == [(1_000_000, "noise_on", "noise/1"), (2_000_000, "noise_off", "noise/1")]

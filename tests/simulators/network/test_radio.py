@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import log10
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
-from simulators.network.airs import _budget
+from simulators.network.airs import budget_of
 from simulators.network.phy import PacketErrors, least_snr_db
 from simulators.network.radio import Budget, PathLoss, noise_dbm, shadowing
+from simulators.network.reach import filled
 from simulators.network.technologies import MediumTechnology, load
 
 
@@ -102,7 +104,7 @@ def reach_m(name: str, loss: float, size: int = 100, **changes: float | str) -> 
     it = replace(technology(name), shadowing_db=0.0, **changes)  # type: ignore[arg-type]
     errors = PacketErrors(it.phy, it.mode, it.bandwidth_hz)
     need_db = least_snr_db(errors, size, loss)
-    budget = _budget(it, 1)
+    budget = budget_of(it, 1)
     at = np.arange(1.0, 20_000.0)
     places = np.column_stack([at, np.zeros_like(at), np.zeros_like(at)])
     loss_to = budget.loss_db("s", np.zeros(3), [str(x) for x in at], places)
@@ -127,7 +129,7 @@ def test_loss_over_distance_with_shadowing_has_no_edge(name: str) -> None:
     """Among many pairs 750 m apart some always hear each other, and some never do."""
     it = technology(name)
     errors = PacketErrors(it.phy, it.mode, it.bandwidth_hz)
-    budget, mean = _budget(it, 5), []
+    budget, mean = budget_of(it, 5), []
     for apart_m in (100, 400, 750, 1500, 3000):
         names = [f"p{number}" for number in range(400)]
         places = np.tile([float(apart_m), 0.0, 1.5], (400, 1))
@@ -146,3 +148,8 @@ def test_places_alike_and_heights_of_their_own() -> None:
     snr_db = budget.snr_db(["a", "b", "c"], places)
     assert np.isfinite(snr_db).all()  # in one cabinet: as a metre apart
     assert snr_db[0, 2] == snr_db[2, 0] == pytest.approx(14.0 + 114.0 - 91.48, abs=0.01)
+
+
+def test_the_documentation_holds_the_table_as_it_is() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models" / "radio.md").read_text(encoding="utf-8")
+    assert filled(page) == page
