@@ -23,6 +23,7 @@ from analysis.kpis import (
     reliability,
     requirements,
     services,
+    sleepers,
     vehicles,
 )
 from analysis.kpis.registry import KPIS, Kpi, Outcome, Up
@@ -46,6 +47,7 @@ _FAMILIES = (
     age,
     media,
     mesh,
+    sleepers,
     services,
 )
 

@@ -280,6 +280,26 @@ def test_meshes_are_told_by_technology(tmp_path: Path) -> None:
     assert result["mesh_control_percent"]["value"] == pytest.approx(100 * 42 / 180)
 
 
+def test_sleepers_are_told_by_technology_and_the_first_to_die_is_named(tmp_path: Path) -> None:
+    writer = writer_in(tmp_path / "run")
+    writer.add("node_energy", {
+        "node": ["sensor/a", "sensor/b", "sensor/c"], "sent": 1, "received": 1,
+        "technology": ["rf-mesh-15.4", "rf-mesh-15.4", "nb-iot"],
+        "transmit_us": [1_000_000, 2_000_000, 0], "listen_us": [1_000_000, 0, 5_000_000],
+        "sleep_us": [98_000_000, 98_000_000, 95_000_000], "energy_j": 1.0, "message_j": 0.5,
+        "day_j": [10.0, 20.0, 60.0], "life_d": [900.0, 450.0, None],
+    })  # fmt: skip
+    writer.close()
+    result = computed(tmp_path / "run")
+    assert result["battery_life_d"] == {
+        "value": 450.0, "unit": "d", "by": {"rf-mesh-15.4": 450.0}, "element": "sensor/b"
+    }  # fmt: skip
+    assert result["node_energy_j"]["value"] == pytest.approx(30.0)
+    assert result["node_energy_j"]["by"] == {"nb-iot": 60.0, "rf-mesh-15.4": 15.0}
+    assert result["node_awake_percent"]["by"] == pytest.approx({"nb-iot": 5.0, "rf-mesh-15.4": 2.0})
+    assert result["node_awake_percent"]["value"] == pytest.approx(3.0)
+
+
 @pytest.mark.slow
 def test_a_million_messages_of_ten_thousand_meters_take_seconds(tmp_path: Path) -> None:
     n, meters = 1_000_000, 10_000

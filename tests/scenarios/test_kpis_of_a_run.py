@@ -217,10 +217,10 @@ def communication(table: Any) -> Row:
 
 
 def mesh(table: Any) -> Row:
-    """Return the KPIs of meshes; the street's media are one hop each."""
-    assert table("mesh") == []
-    names = ("joined_percent", "hops", "parent_changes", "control_percent")
-    return {f"mesh_{name}": None for name in names}
+    """Return the KPIs of meshes and sleepers; the street's media are one hop each, all awake."""
+    assert table("mesh") == table("node_energy") == []
+    names = ("mesh_joined_percent", "mesh_hops", "mesh_parent_changes", "mesh_control_percent")
+    return dict.fromkeys((*names, "battery_life_d", "node_energy_j", "node_awake_percent"))
 
 
 def worth(delay_ms: float | None, limit_ms: float) -> float:
