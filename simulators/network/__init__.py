@@ -2,6 +2,6 @@
 
 from simulators.network.core import NetworkCore
 from simulators.network.sim import NetworkSimulator
-from simulators.network.technologies import load, table_markdown
+from simulators.network.technologies import load
 
-__all__ = ["NetworkCore", "NetworkSimulator", "load", "table_markdown"]
+__all__ = ["NetworkCore", "NetworkSimulator", "load"]

@@ -33,7 +33,6 @@ __all__ = [
     "load",
     "nearest",
     "sources",
-    "table_markdown",
     "titles",
 ]
 
@@ -356,17 +355,6 @@ def _frame_faults(technology: Technology, path: str) -> list[Fault]:
         message = f"{technology.mtu_bytes} is more than a frame of {technology.phy} carries"
         return [Fault(key, message, f"at most {limit} in mode {technology.mode or 'standard'}")]
     return []
-
-
-def table_markdown() -> str:
-    """Return all parameters as one Markdown table, for the documentation."""
-    lines = ["| technology | parameter | value | evidence | source |", "|---|---|---|---|---|"]
-    for name, parameters in sources().items():
-        lines += [
-            f"| {name} | {key} | {item.value} | {item.evidence} | {item.source} |"
-            for key, item in parameters.items()
-        ]
-    return "\n".join(lines)
 
 
 def required(kind: str) -> list[str]:

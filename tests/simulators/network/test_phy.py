@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +16,6 @@ from simulators.network.technologies import (
     load,
     required,
     sources,
-    table_markdown,
     titles,
 )
 
@@ -148,7 +145,6 @@ def test_every_value_has_evidence_and_a_source_and_none_is_missing() -> None:
             assert item.evidence in ("read", "derived", "standard", "assumed"), (name, key)
             assert len(item.source) > 5, (name, key)
             assert getattr(loaded[name], key) == item.value
-            assert f"| {name} | {key} | {item.value} |" in table_markdown()
 
 
 def test_the_packaged_values_pass_their_own_check() -> None:
@@ -192,8 +188,3 @@ def test_what_is_impossible_is_refused(overrides: dict, path: str, text: str) ->
         load(overrides)
     fault = next(fault for fault in caught.value.faults if fault.path == path)
     assert text in str(fault)
-
-
-def test_the_documentation_holds_the_table_as_it_is() -> None:
-    page = Path(__file__).parents[3] / "docs" / "models" / "network.md"
-    assert table_markdown() in page.read_text(encoding="utf-8")
