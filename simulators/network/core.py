@@ -55,9 +55,11 @@ class NetworkCore:
         self._nodes = {node.id: Node(node.id) for node in topology.nodes}
         self._books = Books()
         self._taps = self._tapped() if topology.taps or hooks else None
-        passed = self._passed if self._taps is None else self._taps.passed
+        taps = self._taps
+        passed = self._passed if taps is None else taps.passed
+        survives = self._survives if taps is None else taps.survives
         fabric = Fabric(
-            self._env, seed, passed, self._lose, self._horizon, self._rerouted, self._survives
+            self._env, seed, passed, self._lose, self._horizon, self._rerouted, survives
         )
         self._woken = fabric.woken
         self._airs = Airs(topology, seed)
@@ -368,6 +370,7 @@ class NetworkCore:
             self._admit,
             self._route,
             self._lose,
+            self._survives,
             self._passed,
             self._depart,
             self._books.tell,

@@ -25,7 +25,7 @@ from fernwatt.messages import Frame
 from simulators.network.carrier import Carrier, Clock
 from simulators.network.draws import Draws
 from simulators.network.horizon import Horizon
-from simulators.network.message import Message
+from simulators.network.message import Message, Node, Port
 from simulators.network.tapspec import Injection, TapSpec
 
 __all__ = ["Hook", "Inside", "ScriptedHook", "Taps"]
@@ -49,7 +49,8 @@ class Inside:
     """What taps need of the network that they sit in.
 
     ``admit`` returns a message of a frame that is new, sent now; ``route`` sends one on from a
-    node; ``lose`` books its loss by a cause; ``passed`` goes on with one that is at the next
+    node; ``lose`` books its loss by a cause; ``survives`` tells whether one may go on from a node
+    within a carrier; ``passed`` goes on with one that is at the next
     node, ``depart`` with one that its sender sends; ``tell`` writes down (time [µs], identifier,
     cause, element, value) of what was done.
     """
@@ -57,6 +58,7 @@ class Inside:
     admit: Callable[[Frame], Message]
     route: Callable[[Message, str], None]
     lose: Callable[[Message, str], None]
+    survives: Callable[[Message, Port, Node], bool]
     passed: Callable[[Message], None]
     depart: Callable[[Message], None]
     tell: Callable[[int, str, str, str, str], None]
@@ -148,6 +150,26 @@ class Taps:
         if node.up:
             hooks = hooks + self._hooks.get(node.id, [])
         self._through(message, hooks, self._inside.passed)
+
+    def survives(self, message: Message, port: Port, node: Node) -> bool:
+        """Tell whether a message goes on from a node that forwards it within a carrier.
+
+        Such a node drops, alters and records what it forwards; it does not hold or copy it.
+        """
+        if not self._inside.survives(message, port, node):
+            return False
+        for identifier, records, hook in self._hooks.get(node.id, ()):
+            frame = message.frame
+            if frame is None:
+                break
+            onward = list(hook(frame, self._env.now))[:1]
+            if records or onward != [(frame, 0)]:
+                self._tell(identifier, frame, onward, kept=records)
+            if not onward:
+                self._inside.lose(message, "tapped")
+                return False
+            message.frame = onward[0][0]
+        return True
 
     def entered(self, message: Message) -> None:
         """Take a message that its sender, who is up, sends now."""
