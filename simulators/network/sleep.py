@@ -218,6 +218,7 @@ class Sleepers:
 
     __slots__ = (
         "_again",
+        "_by_holder",
         "_by_node",
         "_carrier",
         "_costs",
@@ -264,6 +265,7 @@ class Sleepers:
         }
         self._detours: dict[tuple[str, str], tuple[int, Path | None]] = {}
         self._hops: dict[Message, _Hop] = {}
+        self._by_holder: dict[str, dict[str, Sleeper]] = {}  # for whom a node has held something
         self._on_wake = self._wake
         self._end_us = 0
 
@@ -351,6 +353,7 @@ class Sleepers:
             self._lose(message, "queue-full")
             return
         sleeper.held.append((here, message))
+        self._by_holder.setdefault(here, {})[sleeper.spec.node] = sleeper
         now = self._env.now
         wake_us = sleeper.next_us(now)
         if sleeper.timer is None:
@@ -377,7 +380,7 @@ class Sleepers:
 
     def down(self, node: str) -> None:
         """Lose what a node held for others: it went down."""
-        for sleeper in self._by_node.values():
+        for sleeper in self._by_holder.get(node, {}).values():
             lost = [message for here, message in sleeper.held if here == node]
             sleeper.held = [entry for entry in sleeper.held if entry[0] != node]
             book(lost, "queue_us", self._env.now)

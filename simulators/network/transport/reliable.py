@@ -286,11 +286,12 @@ class Stream(Sender):
 class Streams:
     """All streams by sender, receiver and flow class."""
 
-    __slots__ = ("_host", "_known")
+    __slots__ = ("_host", "_known", "_of")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._known: dict[tuple[str, str, str], Stream] = {}
+        self._of: dict[str, dict[tuple[str, str, str], None]] = {}  # keys by node, in order
 
     def take(self, message: Message, settings: FlowTransport, flow: str, session: Session) -> None:
         """Put a message into the stream of its ends and flow class."""
@@ -300,6 +301,8 @@ class Streams:
             stream.abort("reset")  # there is a new connection
         if stream is None or stream.gone:
             ends = (message.src, message.dst)
+            for end in ends:
+                self._of.setdefault(end, {})[key] = None
             stream = self._known[key] = Stream(self._host, ends, settings, message.priority)
             if session.rtt_us >= 0:
                 stream.rtt.sample(session.rtt_us)
@@ -315,12 +318,13 @@ class Streams:
 
     def down(self, node: str) -> None:
         """Let a node forget its streams; who sends to it finds out when it is back."""
-        for (src, dst, _), stream in self._known.items():
+        for key in self._of.get(node, ()):
+            stream = self._known[key]
             if stream.gone:
                 continue
-            if src == node:
+            if key[0] == node:
                 stream.abort("node-down")
-            elif dst == node:
+            else:
                 stream.deaf = True
 
     def leave(self) -> int:

@@ -52,19 +52,23 @@ class Exchange:
 class Requests(Sender):
     """All exchanges of a network; at most ``outstanding`` of a sender with one receiver."""
 
-    __slots__ = ("_active", "_draws", "_host", "_open", "_queues")
+    __slots__ = ("_active", "_draws", "_host", "_of", "_open", "_queues")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._draws: dict[str, Draws] = {}
         self._open: dict[int, Exchange] = {}
+        self._of: dict[str, list[tuple[str, str]]] = {}  # keys by sender
         self._queues: dict[tuple[str, str], deque[Exchange]] = {}
         self._active: dict[tuple[str, str], list[Exchange]] = {}
 
     def take(self, message: Message, settings: FlowTransport, session: Session | None) -> None:
         """Begin an exchange, or queue it."""
         key = (message.src, message.dst)
-        queue = self._queues.setdefault(key, deque())
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = deque()
+            self._of.setdefault(message.src, []).append(key)
         if len(queue) >= settings.waiting_messages:
             book([message], "queue_us", self._host.clock.now)
             self._host.lose(message, "queue-full")
@@ -201,9 +205,8 @@ class Requests(Sender):
 
     def down(self, node: str) -> None:
         """Let a node forget what it was about to send, or to send again."""
-        for key, queue in self._queues.items():
-            if key[0] != node:
-                continue
+        for key in self._of.get(node, ()):
+            queue = self._queues[key]
             forgotten = [*self._active[key], *queue]
             self._active[key].clear()
             queue.clear()

@@ -152,11 +152,12 @@ class Session(Sender):
 class Sessions:
     """All sessions by their ends; made when first needed, renewed when old."""
 
-    __slots__ = ("_host", "_known")
+    __slots__ = ("_host", "_known", "_of")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._known: dict[tuple[str, ...], Session] = {}
+        self._of: dict[str, dict[tuple[str, ...], None]] = {}  # keys by node, in order
 
     def pass_by(self, message: Message, settings: FlowTransport, flow: str, take: Take) -> None:
         """Let a message go by the session of its ends: at once, or when there is one."""
@@ -182,6 +183,8 @@ class Sessions:
     ) -> Session:
         session = Session(self._host, ends, settings, priority, self._ended)
         self._known[key] = session
+        for end in ends:
+            self._of.setdefault(end, {})[key] = None
         return session
 
     def _ended(self, session: Session, good: bool) -> None:
@@ -194,12 +197,12 @@ class Sessions:
 
     def down(self, node: str) -> None:
         """Forget the sessions of a node; what waits at the other end begins anew."""
-        for key, session in sorted(self._known.items()):
-            if node not in session.ends or session.gone:
+        for key in self._of.pop(node, ()):
+            session = self._known.pop(key, None)
+            if session is None:
                 continue
             session.forget()
             waiting, session.waiting = session.waiting, []
-            del self._known[key]
             fresh: Session | None = None
             for message, take in waiting:
                 if message.src == node:

@@ -72,7 +72,7 @@ def test_what_comes_at_random_waits_half_a_period_on_the_mean() -> None:
     """(period - awake)² / (2 period): who comes within the window does not wait."""
     count = 4000
     rng = np.random.default_rng(5)
-    sends = {}
+    sends: dict[int, list[Frame]] = {}
     for number in range(count):
         at_us = number * 1_000_000 + int(rng.integers(0, 1_000_000))
         sends.setdefault(at_us // 1000, []).append(frame(number, "head", "sensor", at_us))
