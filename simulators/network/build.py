@@ -10,6 +10,7 @@ from simulators.network.carrier import Carrier, Fabric
 from simulators.network.cells import Cell, CellSpec
 from simulators.network.csma import Medium
 from simulators.network.dcf import DcfMedium
+from simulators.network.g3 import G3Medium
 from simulators.network.hopping import BandMedium
 from simulators.network.link import Link
 from simulators.network.mesh import build_mesh
@@ -62,6 +63,8 @@ def _access(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air 
         return PolledMedium(fabric, it.id, it.technology, members, nodes[root], air)
     if isinstance(air, Spread) and (it.technology.dwell_us or it.technology.duty_share):
         return BandMedium(fabric, it.id, it.technology, members, air)
+    if it.technology.mac == "g3":
+        return G3Medium(fabric, it.id, it.technology, members, air)
     if it.technology.mac == "dcf" and not isinstance(air, Spread):  # slots of one domain
         return DcfMedium(fabric, it.id, it.technology, members, air)
     return Medium(fabric, it.id, it.technology, members, air)

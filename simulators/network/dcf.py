@@ -96,7 +96,7 @@ class DcfMedium(Medium):
             if _waits(station, at):
                 first.append(station)
         for station in first:
-            station._send(station.message)  # noqa: SLF001 - a part of the medium
+            station._send(station.message)
 
     def transmit(
         self, station: Station, start_us: int, air_us: int, size: int, channel: int = 0

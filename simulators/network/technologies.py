@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 GROWTH = ("busy", "retry", "both")
-MACS = ("csma", "dcf", "prime", "polled")
+MACS = ("csma", "dcf", "g3", "prime", "polled")
 _PATH = "network.technologies"
 
 
@@ -48,11 +48,12 @@ class MediumTechnology(AirTechnology):
     BE starts at ``min_be`` plus ``be_per_priority`` times the frame's priority, and grows when
     the medium was found busy, when a transmission failed, or both (``be_growth``).
     ``turnaround_us`` is the time between sensing and being heard: the vulnerable window.
-    ``mac`` is the access: CSMA/CA, Wi-Fi's (``dcf``), that of PRIME (``frame_symbols`` of
-    ``unit_backoff_us``, ``beacon_us`` for each beacon, ``cfp_us`` free of contention for the base
-    node, ``senses`` of the highest class and one more for each class below), or polling by the
-    root (``poll_bytes`` and ``response_bytes`` of a turn with nothing to carry, each frame sent
-    ``hops`` times).
+    ``mac`` is the access: CSMA/CA, Wi-Fi's (``dcf``), that of G3-PLC (``high_slots`` for the
+    first ``high_classes`` priorities, ``segments`` of a message at once; see ``g3``), of PRIME
+    (``frame_symbols`` of ``unit_backoff_us``, ``beacon_us`` for each beacon, ``cfp_us`` free of
+    contention for the base node, ``senses`` of the highest class and one more for each below),
+    or polling by the root (``poll_bytes`` and ``response_bytes`` of a turn with nothing to carry,
+    each frame sent ``hops`` times).
     What begins with ``mesh_`` is for routing over several hops; see ``mesh``.
     """
 
@@ -69,6 +70,13 @@ class MediumTechnology(AirTechnology):
     ack_us: int = 0
     ack_timeout_us: int = 0
     ifs_us: int = 0
+    high_classes: int = 2
+    high_slots: int = 7
+    fairness_limit: int = 25
+    fairness_step: int = 5
+    window_decrease: int = 8
+    least_window_attempts: int = 10
+    segments: int = 2
     frame_symbols: int = 0
     beacon_us: int = 0
     cfp_us: int = 0
@@ -317,6 +325,8 @@ def _medium_rules(technology: MediumTechnology) -> list[tuple[str, bool, str, st
     return [
         ("mac", mac not in MACS, f"unknown access {mac!r}", nearest(mac, list(MACS))),
         ("senses", technology.senses < 1, "must be at least 1", ""),
+        ("fairness_step", technology.fairness_step < 1, "must be at least 1", ""),
+        ("high_slots", technology.high_slots < 1, "must be at least 1", ""),
         ("hops", technology.hops < 1, "must be at least 1", ""),
         ("be_growth", unknown, "unknown growth", f"one of {', '.join(GROWTH)}"),
         ("unit_backoff_us", technology.unit_backoff_us < 1, "must be at least 1", ""),
