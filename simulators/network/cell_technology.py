@@ -47,12 +47,12 @@ class CellTechnology(Technology):
 
     Who has sent nothing for ``hold_us`` is idle. It gets access at one of the opportunities every
     ``access_period_us``, with one of ``preambles`` (0: without contention); the n-th try is heard
-    with probability 1 - exp(-``ramp`` n) (0: always); who is not heard knows ``answer_us`` later,
-    who collides ``resolve_us`` later, and tries again after up to ``backoff_us``, ``access_tries``
-    in all; who gets through is connected ``setup_us`` later (0: always connected). The base
-    station pages who is idle, every ``paging_us``, unless it was heard less than ``known_us`` ago.
-    Who is connected asks for a grant at an opportunity every ``request_us`` and may send
-    ``grant_us`` later.
+    with probability 1 - exp(-``ramp`` n) (0: always), and ``answers`` preambles are answered (0:
+    all); who is not answered knows ``answer_us`` later, who shares a preamble ``resolve_us`` later,
+    and tries again after up to ``backoff_us``, ``access_tries`` in all; who gets through is
+    connected ``setup_us`` later (0: always connected). The base station pages who is idle, every
+    ``paging_us``, unless it was heard less than ``known_us`` ago. Who is connected asks for a
+    grant at an opportunity every ``request_us`` and may send ``grant_us`` later.
 
     ``core`` is the technology of the link to the mobile core that belongs to it.
     """
@@ -76,6 +76,7 @@ class CellTechnology(Technology):
     access_period_us: int = 0
     access_tries: int = 1
     ramp: float = 0.0
+    answers: int = 0
     answer_us: int = 0
     resolve_us: int = 0
     backoff_us: int = 0

@@ -78,11 +78,13 @@ class RandomAccess:
                 taken[preamble] += 1
             heard.append(preamble)
         self._usage.collisions += sum(count > 1 for count in taken.values())
+        answered = set(sorted(taken)[: technology.answers or None])
         for contender, preamble in zip(contenders, heard, strict=True):
-            if preamble >= 0 and (taken[preamble] == 1 or not technology.preambles):
+            if preamble in answered and (taken[preamble] == 1 or not technology.preambles):
                 contender.access_granted()
             else:
-                known_us = technology.answer_us if preamble < 0 else technology.resolve_us
+                in_vain = preamble in answered
+                known_us = technology.resolve_us if in_vain else technology.answer_us
                 backoff_us = int(contender.draws.uniform() * technology.backoff_us)
                 contender.access_failed(known_us + backoff_us)
 
