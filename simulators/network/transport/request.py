@@ -33,6 +33,7 @@ class Exchange:
         "over",
         "place",
         "repeats",
+        "sent",
         "session",
         "settings",
         "timer",
@@ -42,7 +43,9 @@ class Exchange:
     def __init__(self, message: Message, settings: FlowTransport, session: Session | None) -> None:
         self.message, self.settings, self.session = message, settings, session
         self.blocks = stacks.block_sizes(settings, message.size)
-        self.place = self.got = self.copies = self.repeats = self.wait_us = 0
+        self.place = self.got = self.repeats = self.wait_us = 0
+        self.copies: set[int] = set()  # numbers of those under way
+        self.sent = 0
         self.first_us = self.last_us = -1
         self.cause = ""  # why its sender gave up
         self.over = False  # delivered or lost
@@ -102,9 +105,10 @@ class Requests(Sender):
         if exchange.timer is None:
             exchange.timer = Timer(host, lambda: self._silent(exchange))
         exchange.timer.set(now + exchange.wait_us)
-        exchange.copies += 1
+        exchange.sent += 1
+        exchange.copies.add(exchange.sent)
         size = exchange.blocks[exchange.place] + host.header_bytes(message.src, message.dst, "udp")
-        what = (exchange, exchange.place, True)
+        what = (exchange, exchange.place, exchange.sent)
         ship(host, self, message.src, message.dst, size, message.priority, what)
 
     def _silent(self, exchange: Exchange) -> None:
@@ -144,11 +148,11 @@ class Requests(Sender):
     def arrived(self, message: Message) -> None:
         """Take a block at its receiver, or an acknowledgement at the sender."""
         assert isinstance(message, Carried)
-        exchange, place, forth = message.what
-        if not forth:
+        exchange, place, copy = message.what
+        if not copy:
             self._acknowledged(exchange, place)
             return
-        exchange.copies -= 1
+        exchange.copies.discard(copy)
         session = exchange.session
         if session is not None and session.gone:
             self._settle(exchange)  # nobody there can read it
@@ -177,7 +181,7 @@ class Requests(Sender):
         host, message, settings = self._host, exchange.message, exchange.settings
         size = stacks.acknowledgement_bytes(settings, place, len(exchange.blocks))
         size += host.header_bytes(message.dst, message.src, "udp")
-        what = (exchange, place, False)
+        what = (exchange, place, 0)
         ship(host, self, message.dst, message.src, size, message.priority, what)
 
     def _acknowledged(self, exchange: Exchange, place: int) -> None:
@@ -196,9 +200,9 @@ class Requests(Sender):
     def lost(self, message: Message, cause: str) -> None:  # noqa: ARG002 - the timer knows
         """Take note of a copy less on its way."""
         assert isinstance(message, Carried)
-        exchange, _, forth = message.what
-        if forth:
-            exchange.copies -= 1
+        exchange, _, copy = message.what
+        if copy:
+            exchange.copies.discard(copy)
             if not exchange.over:
                 count(exchange.message, message)
             self._settle(exchange)
