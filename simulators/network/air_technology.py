@@ -27,7 +27,8 @@ class AirTechnology(Technology):
     Power line: see ``powerline``. ``tx_dbuv`` is the transmitter's voltage, the noise between
     ``band_low_hz`` and ``band_high_hz`` is a floor and a rise towards low frequencies [dBµV in
     200 Hz], ``noise_sigma_db`` how much places differ, ``sense_db`` the level over noise at
-    which the line counts as busy, ``tap_db`` the loss at a house passed. Bursts raise the noise
+    which the line counts as busy (0: where frames can be received), ``tap_db`` the loss at a
+    house passed. Bursts raise the noise
     by ``burst_db`` for ``burst_ms`` about every ``burst_every_ms``, more often by ``day_swing``
     around ``day_peak_h``, less so twelve hours away.
     """

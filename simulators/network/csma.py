@@ -179,9 +179,10 @@ class Medium:
         ]
         missed = station.missed
         missed.update(node.id for fate, node in fates if fate)
-        collided = any(fate == COLLISION for fate, _ in fates)
-        self.usage.collisions += collided
-        self.usage.errors += not collided and any(fate for fate, _ in fates)
+        if fates and all(fate for fate, _ in fates):  # at the fringe some never get it
+            collided = any(fate == COLLISION for fate, _ in fates)
+            self.usage.collisions += collided
+            self.usage.errors += not collided
         if station.succeeded(sent) and message.owner is not None:
             for _, node in fates:
                 if node.up and node.id not in missed:  # it has all fragments

@@ -34,7 +34,10 @@ class Levels:
         levels = np.array(snr_db, dtype=float)
         np.fill_diagonal(levels, -inf)
         self.rows = [array("d", row.tobytes()) for row in levels]
-        self.hearers = [tuple(np.flatnonzero(row >= self.floor_db).tolist()) for row in levels]
+        number = list(range(len(levels))).__getitem__  # one object for all who hear a station
+        self.hearers = [
+            tuple(map(number, np.flatnonzero(row >= self.floor_db).tolist())) for row in levels
+        ]
 
     def hears(self, receiver: int, sender: int) -> bool:
         """Tell whether a station can tell a sender from noise."""
