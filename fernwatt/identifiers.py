@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 __all__ = ["Sequencer", "index_hash", "is_identifier", "slug"]
 
@@ -33,14 +33,28 @@ def index_hash(identifiers: Iterable[str]) -> str:
 
 
 class Sequencer:
-    """Hands out ``owner#1``, ``owner#2``, … to everything one owner makes."""
+    """Hands out ``owner#1``, ``owner#2``, … to everything one owner makes.
 
-    __slots__ = ("_last", "_owner")
+    It begins after ``last``; ``reserve(n)`` is called before the first number of each block is
+    given out, n being the last number of that block.
+    """
 
-    def __init__(self, owner: str) -> None:
-        self._owner, self._last = owner, 0
+    __slots__ = ("_block", "_last", "_owner", "_reserve", "_reserved")
+
+    def __init__(
+        self,
+        owner: str,
+        last: int = 0,
+        reserve: Callable[[int], None] | None = None,
+        block: int = 1,
+    ) -> None:
+        self._owner, self._last = owner, last
+        self._reserve, self._block, self._reserved = reserve, block, last
 
     def __call__(self) -> str:
         """Return the next identifier."""
         self._last += 1
+        if self._reserve is not None and self._last > self._reserved:
+            self._reserved = self._last - 1 + self._block
+            self._reserve(self._reserved)
         return f"{self._owner}#{self._last}"

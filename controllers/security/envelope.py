@@ -8,7 +8,6 @@ them as he likes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +16,7 @@ from controllers.security.errors import Refusal, RefusedError
 from controllers.security.freshness import Numbers, Replays
 from controllers.security.keys import Identity, Keys, PublicKeys
 
-__all__ = ["LEVELS", "Envelope", "Plain", "Sealed", "Signed"]
+__all__ = ["LEVELS", "Envelope", "Plain", "Sealed", "Signed", "make_envelope"]
 
 _WINDOW_MS = 300_000
 
@@ -66,8 +65,8 @@ class Plain:
 class Signed:
     """Level ``integrity``; with ``secret`` also secrecy.
 
-    ``run`` names the run, ``unit`` the one that it is of. What replays are told by survives a
-    restart: see ``memory``.
+    ``run`` names the run. A unit that begins anew gives ``numbers`` that go on after those before,
+    and ``since_ms``, when that is.
     """
 
     __slots__ = ("_keys", "_known", "_numbers", "_replays", "_run", "_secret", "_unit")
@@ -79,15 +78,12 @@ class Signed:
         known: PublicKeys,
         *,
         secret: bool = False,
-        memory: tuple[int, dict[bytes, int]] = (0, {}),
+        numbers: Numbers | None = None,
+        since_ms: int | None = None,
     ) -> None:
         self._run, self._keys, self._known, self._unit = run, keys, known, keys.unit
-        self._numbers, self._replays = Numbers(memory[0]), Replays(_WINDOW_MS, memory[1])
+        self._numbers, self._replays = numbers or Numbers(), Replays(_WINDOW_MS, since_ms)
         self._secret = secret
-
-    def memory(self) -> tuple[int, dict[bytes, int]]:
-        """Return what a restarted unit must know: its last number, others' largest ones."""
-        return self._numbers.last, self._replays.highest()
 
     def seal(
         self, payload: bytes, dst: str, t_ms: int, stakeholder: str = "", service: str = ""
@@ -120,8 +116,21 @@ def _verified(wire: bytes, aad: bytes, known: PublicKeys) -> cose.Opened:
     return cose.verify1(wire, aad, known.signing)
 
 
-LEVELS: dict[str, Callable[[str, Keys, PublicKeys], Envelope]] = {
-    "none": lambda run, keys, known: Plain(),  # noqa: ARG005 - one signature for all
-    "integrity": Signed,
-    "integrity+secrecy": lambda run, keys, known: Signed(run, keys, known, secret=True),
-}
+LEVELS = ("none", "integrity", "integrity+secrecy")
+
+
+def make_envelope(  # noqa: PLR0917 - of an envelope
+    level: str,
+    run: str,
+    keys: Keys,
+    known: PublicKeys,
+    numbers: Numbers | None = None,
+    since_ms: int | None = None,
+) -> Envelope:
+    """Return the envelope of a level, one of ``LEVELS``; raises ValueError for another."""
+    if level not in LEVELS:
+        raise ValueError(f"there is no level {level!r}: one of {', '.join(LEVELS)}")
+    if level == "none":
+        return Plain()
+    secret = level == "integrity+secrecy"
+    return Signed(run, keys, known, secret=secret, numbers=numbers, since_ms=since_ms)

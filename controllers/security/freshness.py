@@ -6,6 +6,7 @@ a restart, and tells a receiver whose clock is not too far off how old the messa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 from controllers.security.errors import Refusal, RefusedError
@@ -15,20 +16,29 @@ __all__ = ["Numbers", "Replays", "read_number"]
 _COUNT_BITS = 10
 _OFFSET_MS = 1 << 41  # times before the run's begin are negative
 _BYTES = 7
+_AHEAD_MS = 1000
 
 
 class Numbers:
-    """Gives the numbers of one sender; ``last`` must survive its restart."""
+    """Gives the numbers of one sender, none twice.
 
-    __slots__ = ("last",)
+    ``reserve(n)`` is called before a number beyond the last reserved one is given out; who begins
+    again with ``last`` = n gives none that was given before.
+    """
 
-    def __init__(self, last: int = 0) -> None:
-        self.last = last
+    __slots__ = ("_last", "_reserve", "_reserved")
+
+    def __init__(self, last: int = 0, reserve: Callable[[int], None] | None = None) -> None:
+        self._last = self._reserved = last
+        self._reserve = reserve
 
     def next(self, t_ms: int) -> bytes:
         """Return the number of a message sent at the sender's time ``t_ms``."""
-        self.last = max(self.last + 1, (t_ms + _OFFSET_MS) << _COUNT_BITS)
-        return self.last.to_bytes(_BYTES, "big")
+        self._last = max(self._last + 1, (t_ms + _OFFSET_MS) << _COUNT_BITS)
+        if self._reserve is not None and self._last > self._reserved:
+            self._reserved = self._last + (_AHEAD_MS << _COUNT_BITS)
+            self._reserve(self._reserved)
+        return self._last.to_bytes(_BYTES, "big")
 
 
 def read_number(number: bytes) -> tuple[int, int]:
@@ -42,16 +52,15 @@ def read_number(number: bytes) -> tuple[int, int]:
 class Replays:
     """Takes each number of a sender once, within ``window_ms`` of the receiver's clock.
 
-    Messages may overtake each other. Remembered is what lies within the window. After a restart
-    ``floor`` (the largest number taken before) stands in for what was forgotten: what is not
-    larger is refused, be it new or not.
+    Messages may overtake each other. Remembered is what lies within the window. Who begins anew at
+    ``since_ms`` has forgotten what it took before, so what was sent before is refused, be it new
+    or not.
     """
 
-    __slots__ = ("_floor", "_order", "_taken", "_window_ms")
+    __slots__ = ("_order", "_since_ms", "_taken", "_window_ms")
 
-    def __init__(self, window_ms: int, floor: dict[bytes, int] | None = None) -> None:
-        self._window_ms = window_ms
-        self._floor = dict(floor or {})
+    def __init__(self, window_ms: int, since_ms: int | None = None) -> None:
+        self._window_ms, self._since_ms = window_ms, since_ms
         self._taken: set[tuple[bytes, int]] = set()
         self._order: list[tuple[int, bytes, int]] = []
 
@@ -60,21 +69,15 @@ class Replays:
         value, sent_ms = read_number(number)
         if abs(t_ms - sent_ms) > self._window_ms:
             raise RefusedError(Refusal.STALE, f"{t_ms - sent_ms} ms")
-        if (sender, value) in self._taken or value <= self._floor.get(sender, -1):
+        forgotten = self._since_ms is not None and sent_ms < self._since_ms
+        if forgotten or (sender, value) in self._taken:
             raise RefusedError(Refusal.REPLAYED, sender.hex())
         self._forget(t_ms)
         self._taken.add((sender, value))
         heappush(self._order, (sent_ms, sender, value))
 
-    def highest(self) -> dict[bytes, int]:
-        """Return the largest number taken from each sender, for after a restart."""
-        highest = dict(self._floor)
-        for sender, value in self._taken:
-            highest[sender] = max(value, highest.get(sender, -1))
-        return highest
-
     def _forget(self, t_ms: int) -> None:
-        """Forget what is stale anyway; its sender's floor rises with it."""
+        """Forget what is stale anyway."""
         while self._order and self._order[0][0] < t_ms - self._window_ms:
             _, sender, value = heappop(self._order)
             self._taken.discard((sender, value))

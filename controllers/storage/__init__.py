@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controllers.storage.disk import DiskMemory
 from controllers.storage.vault import UnitVault, Vault
 
-__all__ = ["UnitVault", "Vault"]
+__all__ = ["DiskMemory", "UnitVault", "Vault"]

@@ -28,8 +28,11 @@ CREATE TABLE IF NOT EXISTS series (
 CREATE TABLE IF NOT EXISTS item (
     unit BLOB, series BLOB, number INTEGER, sealed BLOB,
     PRIMARY KEY (unit, series, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entry (
+    unit BLOB, collection BLOB, name BLOB, sealed BLOB,
+    PRIMARY KEY (unit, collection, name)) WITHOUT ROWID;
 """
-_NOTES, _SLACK = "notes", 64
+_COLLECTION, _SLACK = "collection", 64
 Key = tuple[str, str, str]
 
 
@@ -83,7 +86,7 @@ class _Series:
 
 
 class UnitVault:
-    """One unit's instances (the interface ``Store``) and notes, which have a name and one value.
+    """One unit's instances (the interface ``Store``) and its notes (``Notebook``).
 
     Raises TamperedError where the file does not open with the unit's key.
     """
@@ -140,22 +143,33 @@ class UnitVault:
 
     # -- notes -------------------------------------------------------------------------------
 
-    def note(self, name: str, value: Any) -> None:
-        """Keep the value (JSON types and bytes) of a note in place of the one before."""
-        series = self._series((_NOTES, name, ""))
-        number = series.numbers[-1] + 1 if series.numbers else 0
-        self._put(series, number, cbor2.dumps(value, canonical=True))
+    def put(self, collection: str, key: str, value: Any) -> None:
+        """Keep the value (JSON types and bytes) of a key in place of the one before."""
+        series = self._series((_COLLECTION, collection, ""))
+        name = sealing.blind(self._unit, collection, key)
+        plain = cbor2.dumps([key, value], canonical=True)
         self._db.execute(
-            "DELETE FROM item WHERE unit = ? AND series = ? AND number < ?",
-            (self._unit, series.name, number),
+            "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)",
+            (self._unit, series.name, name, series.box.seal(plain, self._unit + name)),
         )
-        series.numbers = array("q", [number])
 
-    def noted(self, name: str, default: Any = None) -> Any:
-        """Return the value of a note."""
-        series = self._series((_NOTES, name, ""))
-        plains = [plain for _, plain in self._items(series)]
-        return cbor2.loads(plains[-1]) if plains else default
+    def drop(self, collection: str, key: str) -> None:
+        """Forget a key."""
+        series = self._series((_COLLECTION, collection, ""))
+        self._db.execute(
+            "DELETE FROM entry WHERE unit = ? AND collection = ? AND name = ?",
+            (self._unit, series.name, sealing.blind(self._unit, collection, key)),
+        )
+
+    def items(self, collection: str) -> dict[str, Any]:
+        """Return all keys of a collection with their values, by key."""
+        series = self._series((_COLLECTION, collection, ""))
+        rows = self._db.execute(
+            "SELECT name, sealed FROM entry WHERE unit = ? AND collection = ?",
+            (self._unit, series.name),
+        )
+        found = [cbor2.loads(series.box.open(sealed, self._unit + name)) for name, sealed in rows]
+        return dict(sorted(found))
 
     # -- keys --------------------------------------------------------------------------------
 
@@ -196,10 +210,7 @@ class UnitVault:
             return _Series(name, Box(data_key))
         series = _Series(name, Box(sealing.unwrap(self.__key, row[0], context)))
         for number, plain in self._items(series):
-            if key[0] == _NOTES:
-                series.numbers.append(number)
-            else:
-                series.add(number, _instance(key, plain))
+            series.add(number, _instance(key, plain))
         return series
 
     def _items(self, series: _Series) -> Iterator[tuple[int, bytes]]:

@@ -57,7 +57,14 @@ class Held:
     operation: Operation
     variable: str
     location: str
+    condition: str
     window: Window = field(default_factory=Window)
+
+    @property
+    def what(self) -> tuple[str, ...]:
+        """What a second subscription of the service would take the place of."""
+        text = "" if self.operation is Operation.PERIODIC else self.condition
+        return (self.service, self.operation.label, self.variable, self.location, text)
 
 
 class Calls:
@@ -72,16 +79,18 @@ class Calls:
     def subscribe(self, request: Request) -> None:
         """Expect notifications from now on: the first may overtake the confirmation."""
         self.held[request.id] = Held(
-            request.service, request.operation, request.variable, request.location
+            request.service,
+            request.operation,
+            request.variable,
+            request.location,
+            request.condition.strip(),
         )
 
     def replace(self, identifier: str) -> None:
-        """Forget the periodic subscription that ``identifier`` took the place of."""
+        """Forget the subscription that ``identifier`` took the place of."""
         new = self.held.get(identifier)
         if new is None:
             return
-        what = (new.service, new.operation, new.variable, new.location)
         for other, old in list(self.held.items()):
-            old_what = (old.service, old.operation, old.variable, old.location)
-            if other != identifier and old_what == what:
+            if other != identifier and old.what == new.what:
                 del self.held[other]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -12,14 +12,16 @@ from controllers.unit.catalogue import CATALOGUE, Catalogue
 from controllers.unit.codec import CODECS
 from controllers.unit.directory import Directory
 from controllers.unit.factories import ServiceFactory, find_factory
+from controllers.unit.failures import parse_failures
 from controllers.unit.host import Host, host_class
+from controllers.unit.memory import Memory, VolatileMemory
 from controllers.unit.policy import Policy, PolicyBook
 from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
-from controllers.unit.store import MemoryStore, Store
-from controllers.unit.surroundings import Surroundings
+from controllers.unit.surroundings import FAILURE_TIMER, Surroundings
 from controllers.unit.unit import ManagementUnit
 from fernwatt.errors import Fault, ScenarioError, SimulationError
+from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Command, Delivery, Event, Frame, NodeUp, Reading
 from fernwatt.streams import stream
 
@@ -49,8 +51,11 @@ class UnitsCore:
     host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
     {service: stakeholder}, policies: {variable: policy}, prefer: latest | default}``; units with
     ``host: {class, name}`` of the same name share a processor. ``factories`` makes services that
-    are given in code; others are found by name. Rows are held back until there are ``hold_rows``
-    of them or a simulated minute has passed, to spare the recorder steps. Raises ScenarioError.
+    are given in code; others are found by name. ``memory`` is where units keep what survives
+    their restart; ``failures``, in the specification, ``[{unit, at_ms, until_ms}]``: a unit is
+    killed, and rebuilt from its memory alone (``until_ms`` null: never). Rows are held back until
+    there are ``hold_rows`` of them or a simulated minute has passed, to spare the recorder steps.
+    Raises ScenarioError.
     """
 
     def __init__(
@@ -60,7 +65,7 @@ class UnitsCore:
         *,
         factories: Mapping[str, ServiceFactory] | None = None,
         catalogue: Catalogue = CATALOGUE,
-        make_store: Callable[[str], Store] = lambda _unit: MemoryStore(),
+        memory: Memory | None = None,
         hold_rows: int = 0,
     ) -> None:
         units = sorted(spec["units"], key=lambda unit: unit["id"].encode())
@@ -73,15 +78,23 @@ class UnitsCore:
             flows=_flows(spec.get("flows", {})),
         )
         level = spec.get("security", "none")
-        _named(LEVELS, level, "security")
+        _named(dict.fromkeys(LEVELS), level, "security")
         self._security = Security(level, seed)
-        self._factories, self._make_store = dict(factories or {}), make_store
+        self._factories, self._memory = dict(factories or {}), memory or VolatileMemory()
         self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
         self._hosts: dict[str, Host] = {}
         self._units: dict[str, ManagementUnit] = {}
-        self._instruments: dict[str, ManagementUnit] = {}
+        self._instruments: dict[str, str] = {}
+        self._specs: dict[str, tuple[Mapping[str, Any], str]] = {}
         for i, unit in enumerate(units):
-            self._units[unit["id"]] = self._build(unit, f"units[{i}]")
+            self._specs[unit["id"]] = (unit, f"units[{i}]")
+            self._wire(unit, f"units[{i}]")
+            self._units[unit["id"]] = self._build(unit["id"])
+        self._failures = parse_failures(spec.get("failures", ()), self._specs)
+        for number, failure in enumerate(self._failures):
+            self._around.timer(failure.at_ms, failure.unit, FAILURE_TIMER, str(number))
+        self._born: dict[str, int] = {}
+        self._name = Sequencer("units")
         self._started = self._closed = False
         self._hold_rows, self._rows_ms = hold_rows, 0
 
@@ -134,11 +147,14 @@ class UnitsCore:
             if change.unit in self._units:  # the network has nodes that are no units
                 self._units[change.unit].node(change)
         for reading in readings:
-            self._instrument(reading).reading(reading)
+            if (measuring := self._instrument(reading)) is not None:
+                measuring.reading(reading)
         self._timers(t_ms)
         for delivery in deliveries:
-            self._receiver(delivery).delivery(delivery)
+            if (receiver := self._receiver(delivery)) is not None:
+                receiver.delivery(delivery)
         self._timers(t_ms)
+        self._memory.commit()
         return self._take()
 
     def drain(self) -> None:
@@ -160,7 +176,36 @@ class UnitsCore:
         while (timer := around.due(t_ms)) is not None:
             at_ms, serial, unit, kind, key = timer
             around.now_ms = at_ms
-            self._units[unit].due(kind, key, serial)
+            if kind == FAILURE_TIMER:
+                self._fail(unit, int(key))
+            elif unit in self._units and serial > self._born.get(unit, 0):
+                self._units[unit].due(kind, key, serial)
+
+    def _fail(self, unit: str, number: int) -> None:
+        if unit not in self._units:
+            self.revive(unit)
+            return
+        self.kill(unit)
+        until_ms = self._failures[number].until_ms
+        if until_ms is not None:
+            self._around.timer(until_ms, unit, FAILURE_TIMER, str(number))
+
+    def kill(self, unit: str) -> None:
+        """Kill a unit: all that it held but its memory is gone."""
+        self._units.pop(unit).close()
+        self._tell("unit_killed", unit)
+
+    def revive(self, unit: str) -> None:
+        """Build a killed unit anew from what it remembers, and start its services."""
+        self._tell("unit_restarted", unit)
+        self._born[unit] = self._around.serial
+        self._units[unit] = self._build(unit, self._around.now_ms)
+        self._units = dict(sorted(self._units.items(), key=lambda item: item[0].encode()))
+        self._units[unit].start()
+
+    def _tell(self, kind: str, unit: str) -> None:
+        t_us = self._around.now_ms * 1000
+        self._around.event(Event(self._name(), "", t_us, kind, unit, None))
 
     def _take(self) -> Outputs:
         around = self._around
@@ -172,22 +217,31 @@ class UnitsCore:
         around.frames, around.commands, around.events = [], [], []
         return out
 
-    def _instrument(self, reading: Reading) -> ManagementUnit:
+    def _instrument(self, reading: Reading) -> ManagementUnit | None:
+        """Return the unit of an instrument, None where it is down."""
         unit = self._instruments.get(reading.instrument)
         if unit is None:
             raise SimulationError(f"no unit has the instrument {reading.instrument}")
-        return unit
+        return self._units.get(unit)
 
-    def _receiver(self, delivery: Delivery) -> ManagementUnit:
-        unit = self._units.get(delivery.dst)
-        if unit is None:
+    def _receiver(self, delivery: Delivery) -> ManagementUnit | None:
+        """Return the unit that a frame is for, None where it is down."""
+        if delivery.dst not in self._specs:
             raise SimulationError(f"frame {delivery.id} was delivered to {delivery.dst}, no unit")
-        return unit
+        return self._units.get(delivery.dst)
 
     # -- set-up ------------------------------------------------------------------------------
 
-    def _build(self, spec: Mapping[str, Any], path: str) -> ManagementUnit:
-        identifier = spec["id"]
+    def _wire(self, spec: Mapping[str, Any], path: str) -> None:
+        for instrument in spec.get("instruments", ()):
+            if instrument in self._instruments:
+                raise ScenarioError([Fault(path, f"{instrument} belongs to two units")])
+            self._instruments[instrument] = spec["id"]
+
+    def _build(self, identifier: str, since_ms: int | None = None) -> ManagementUnit:
+        """Return a unit as its specification has it, with what it remembers."""
+        spec, path = self._specs[identifier]
+        store, notes = self._memory.of(identifier)
         services: Mapping[str, Mapping[str, Any]] = spec.get("services") or {}
         owner = self.directory[identifier].owner
         stakeholders = spec.get("stakeholders") or {}
@@ -196,9 +250,10 @@ class UnitsCore:
             identifier,
             self._around,
             host=self._host(spec, path),
-            envelope=self._security.enrol(identifier, speakers),
-            store=self._make_store(identifier),
-            policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest")),
+            envelope=self._security.enrol(identifier, speakers, notes, since_ms),
+            store=store,
+            notes=notes,
+            policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
             actuators=spec.get("actuators") or {},
             report_ms=self._report_ms(identifier, services.get("metering") or {}),
             home_ms=self._draw_ms(identifier, "home", _HOME_SPREAD_MS)
@@ -209,10 +264,6 @@ class UnitsCore:
             factory = self._factories.get(name) or find_factory(name, f"{path}.services.{name}")
             service = factory(spec, services[name] or {}, self.directory)
             unit.add(service, speakers[name])
-        for instrument in spec.get("instruments", ()):
-            if instrument in self._instruments:
-                raise ScenarioError([Fault(path, f"{instrument} belongs to two units")])
-            self._instruments[instrument] = unit
         return unit
 
     def _host(self, spec: Mapping[str, Any], path: str) -> Host:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+from controllers.unit.notes import MemoryNotebook, Notebook
 from controllers.unit.service import Result
 
 __all__ = [
@@ -108,13 +109,22 @@ class PolicyBook:
     ``prefer`` is the owner's setting for writes that bring no policy: ``latest`` or ``default``.
     """
 
-    __slots__ = ("_defaults", "_latest", "_prefer_latest")
+    __slots__ = ("_defaults", "_latest", "_notes", "_prefer_latest")
 
-    def __init__(self, defaults: Mapping[str, Policy], prefer: str = "latest") -> None:
+    def __init__(
+        self,
+        defaults: Mapping[str, Policy],
+        prefer: str = "latest",
+        notes: Notebook | None = None,
+    ) -> None:
         if prefer not in {"latest", "default"}:
             raise ValueError(f"prefer is latest or default, not {prefer!r}")
         self._defaults, self._prefer_latest = defaults, prefer == "latest"
-        self._latest: dict[tuple[str, str], Policy] = {}
+        self._notes = notes or MemoryNotebook()
+        self._latest = {
+            (variable, owner): Policy.from_plain(plain)
+            for variable, owner, plain in self._notes.items("policies").values()
+        }
 
     def current(self, variable: str, owner: str, default: Policy) -> Policy:
         """Return the policy in force; ``default`` is the catalogue's."""
@@ -127,6 +137,7 @@ class PolicyBook:
     def set(self, variable: str, owner: str, policy: Policy) -> None:
         """Put the owner's new policy in force, for instances written from now on."""
         self._latest[variable, owner] = policy
+        self._notes.put("policies", f"{variable}\n{owner}", [variable, owner, policy.plain()])
 
 
 class Accessor(Protocol):
@@ -143,10 +154,14 @@ class AccessControl:
     a copy elsewhere has a clock of its own.
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_notes")
 
-    def __init__(self) -> None:
-        self._last: dict[tuple[int, str, str, str, str], int] = {}
+    def __init__(self, notes: Notebook | None = None) -> None:
+        self._notes = notes or MemoryNotebook()
+        self._last: dict[tuple[int, str, str, str, str], int] = {
+            (key[0], key[1], key[2], key[3], key[4]): t_ms
+            for key, t_ms in self._notes.items("rates").values()
+        }
 
     def decide(
         self,
@@ -177,4 +192,5 @@ class AccessControl:
             if last is not None and t_ms - last < delay_ms:
                 return Result.RATE
             self._last[key] = t_ms
+            self._notes.put("rates", "\n".join(str(part) for part in key), [list(key), t_ms])
         return Result.OK

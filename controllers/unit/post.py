@@ -20,10 +20,17 @@ class Post:
 
     __slots__ = ("_around", "_envelope", "_host", "_unit", "name")
 
-    def __init__(self, unit: str, around: Surroundings, host: Host, envelope: Envelope) -> None:
+    def __init__(
+        self,
+        unit: str,
+        around: Surroundings,
+        *,
+        host: Host,
+        envelope: Envelope,
+        name: Sequencer,
+    ) -> None:
         self._unit, self._around, self._host = unit, around, host
-        self._envelope = envelope
-        self.name = Sequencer(unit)
+        self._envelope, self.name = envelope, name
 
     def take_in(self, delivery: Delivery) -> Message | None:
         """Return the message of a frame; None, counted, where it cannot be understood.

@@ -53,7 +53,8 @@ class Publisher:
     def publish(self, instance: Instance) -> None:
         """Notify those who subscribed to new instances."""
         for subscription in self._processor.subscriptions.events(instance.variable, instance.owner):
-            if subscription.condition is not None and not subscription.condition(instance):
+            condition = subscription.condition
+            if condition is not None and not condition(instance):
                 continue
             own = subscription.stakeholder == instance.owner
             late_ms = self._home_ms if own else self._report_ms
@@ -68,6 +69,12 @@ class Publisher:
     def report_due(self, key: str) -> None:
         """Send the report whose turn has come."""
         self._release(*self._reports.pop(key))
+
+    def resume(self) -> None:
+        """Go on with the periodic subscriptions that were there before a restart."""
+        for subscription in self._processor.subscriptions:
+            if subscription.period_ms:
+                self.next_period(subscription)
 
     def next_period(self, subscription: Subscription) -> None:
         """Set the timer of a periodic subscription."""
@@ -106,8 +113,7 @@ class Publisher:
 
     def _put(self, subscription: Subscription, notify: Notify, brought: str) -> None:
         """Send one notification of a subscription, or queue it for a service of this unit."""
-        subscription.serial += 1
-        notify.number = subscription.serial
+        notify.number = self._processor.subscriptions.number(subscription)
         cause = brought or subscription.id
         if subscription.unit == self._unit:
             self._inbox.put(subscription.service, notify, cause)

@@ -14,6 +14,7 @@ from controllers.unit.catalogue import Catalogue, Variable
 from controllers.unit.condition import ConditionError, parse
 from controllers.unit.directory import Directory
 from controllers.unit.functions import FunctionError, is_function, reduce_values
+from controllers.unit.notes import Notebook
 from controllers.unit.policy import READ, WRITE, AccessControl, Policy, PolicyBook
 from controllers.unit.service import Result
 from controllers.unit.store import Instance, Store
@@ -74,11 +75,12 @@ class RequestProcessor:
         directory: Directory,
         store: Store,
         policies: PolicyBook,
+        notes: Notebook,
     ) -> None:
         self._unit, self._catalogue, self._directory = unit, catalogue, directory
         self._store, self._policies = store, policies
-        self._access = AccessControl()
-        self.subscriptions = Subscriptions()
+        self._access = AccessControl(notes)
+        self.subscriptions = Subscriptions(notes)
         self.audit: Counter[tuple[Operation, Result]] = Counter()
         self._operations: dict[Operation, Callable[[Request, Variable, str, str, int], Outcome]] = {
             Operation.WRITE: self._write,
@@ -202,7 +204,7 @@ class RequestProcessor:
             request.service,
             request.stakeholder,
             flow,
-            parse(request.condition),
+            request.condition.strip(),
             request.period_ms,
         )
         replaced = self.subscriptions.add(subscription)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from controllers.security.envelope import LEVELS, Envelope, Sealed
+from controllers.security.envelope import LEVELS, Envelope, Sealed, make_envelope
+from controllers.security.freshness import Numbers
 from controllers.security.keys import Identity, Keys, PublicKeys
 from controllers.unit.host import Crypto
+from controllers.unit.notes import Notebook
 from controllers.unit.wire import Message, Request
 
 __all__ = ["LEVELS", "Security", "is_by"]
@@ -32,8 +34,13 @@ class Security:
         """What a message costs the processors of its sender and receiver."""
         return Crypto(signs=self._level != "none", encrypts=self._level == "integrity+secrecy")
 
-    def enrol(self, unit: str, speakers: dict[str, str]) -> Envelope:
-        """Return the envelope of a unit whose services (by name) speak for stakeholders."""
+    def enrol(
+        self, unit: str, speakers: dict[str, str], notes: Notebook, since_ms: int | None = None
+    ) -> Envelope:
+        """Return the envelope of a unit whose services (by name) speak for stakeholders.
+
+        ``since_ms`` is when it began anew, None at first.
+        """
         keys = Keys(unit, self._secret)
         if self._level != "none":
             self._known.trust(Identity(unit), keys.public_signing())
@@ -41,7 +48,11 @@ class Security:
             for service, stakeholder in sorted(speakers.items()):
                 signing = keys.public_signing(stakeholder, service)
                 self._known.trust(Identity(unit, stakeholder, service), signing)
-        return LEVELS[self._level](self._run, keys, self._known)
+        numbers = Numbers(
+            notes.items("numbers").get("last", 0),
+            lambda last: notes.put("numbers", "last", last),
+        )
+        return make_envelope(self._level, self._run, keys, self._known, numbers, since_ms)
 
 
 def is_by(message: Message, sealed: Sealed) -> bool:

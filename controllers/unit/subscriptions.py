@@ -1,21 +1,25 @@
 """Subscriptions, as they live on the unit that holds the data.
 
 A subscriber is a unit's service on behalf of a stakeholder. It may have any number of events
-for a variable and owner, and one periodic: a second one replaces it.
+for a variable and owner, each with another condition, and one periodic: a second one replaces it.
+They are noted, and so survive a restart of the unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
 
-from controllers.unit.condition import Condition
+from controllers.unit.condition import Condition, parse
+from controllers.unit.notes import MemoryNotebook, Notebook
 from controllers.unit.wire import Operation, Request
 
 __all__ = ["Subscription", "Subscriptions", "Window"]
 
 _WINDOW = 64
-_Key = tuple[str, str, str, str, str]
+_BLOCK = 1000
+_Key = tuple[str, str, str, str, str, str]
 
 
 @dataclass(slots=True)
@@ -30,25 +34,56 @@ class Subscription:
     service: str
     stakeholder: str
     flow: str
-    condition: Condition | None = None
+    text: str = ""
     period_ms: int = 0
     serial: int = 0
+    reserved: int = 0
+
+    @property
+    def condition(self) -> Condition | None:
+        """What an instance must satisfy; None: nothing."""
+        return parse(self.text)
 
     @property
     def key(self) -> _Key:
-        """Variable, owner and subscriber."""
-        return (self.variable, self.owner, self.unit, self.service, self.stakeholder)
+        """Variable, owner, subscriber, and of an event its condition."""
+        text = "" if self.operation is Operation.PERIODIC else self.text or "true"
+        return (self.variable, self.owner, self.unit, self.service, self.stakeholder, text)
+
+    def plain(self) -> list[Any]:
+        """Return the JSON form."""
+        return [
+            self.id, int(self.operation), self.variable, self.owner, self.unit, self.service,
+            self.stakeholder, self.flow, self.text, self.period_ms, self.reserved,
+        ]  # fmt: skip
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Subscription:
+        """Return the subscription of its JSON form; numbers go on after all that were given."""
+        *values, reserved = plain
+        names = [field.name for field in fields(cls)][: len(values)]
+        made = cls(**dict(zip(names, values, strict=True)))
+        made.operation = Operation(made.operation)
+        made.serial = made.reserved = reserved
+        return made
 
 
 class Subscriptions:
     """All subscriptions of one unit, found by identifier and by variable."""
 
-    __slots__ = ("_by_id", "_events", "_periodic")
+    __slots__ = ("_by_id", "_by_key", "_events", "_notes")
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notebook | None = None) -> None:
+        self._notes = notes or MemoryNotebook()
         self._by_id: dict[str, Subscription] = {}
         self._events: dict[tuple[str, str], dict[str, Subscription]] = {}
-        self._periodic: dict[_Key, str] = {}
+        self._by_key: dict[_Key, str] = {}
+        for plain in self._notes.items("subscriptions").values():
+            self._take(Subscription.from_plain(plain))
+
+    def __iter__(self) -> Iterator[Subscription]:
+        """Iterate over all, by identifier."""
+        return iter([self._by_id[key] for key in sorted(self._by_id)])
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -58,27 +93,37 @@ class Subscriptions:
         return self._by_id.get(identifier)
 
     def add(self, subscription: Subscription) -> bool:
-        """Take a subscription; return whether it replaced a periodic one of the subscriber."""
-        replaced = False
-        if subscription.operation is Operation.PERIODIC:
-            old = self._periodic.get(subscription.key)
-            replaced = old is not None
-            if old is not None:
-                del self._by_id[old]
-            self._periodic[subscription.key] = subscription.id
-        else:
+        """Take a subscription; return whether it replaced the same one of the subscriber."""
+        old = self._by_key.get(subscription.key)
+        if old is not None:
+            self.remove(self._by_id[old])
+        self._take(subscription)
+        self._notes.put("subscriptions", subscription.id, subscription.plain())
+        return old is not None
+
+    def _take(self, subscription: Subscription) -> None:
+        if subscription.operation is Operation.EVENT:
             series = (subscription.variable, subscription.owner)
             self._events.setdefault(series, {})[subscription.id] = subscription
+        self._by_key[subscription.key] = subscription.id
         self._by_id[subscription.id] = subscription
-        return replaced
 
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscription."""
         del self._by_id[subscription.id]
-        if subscription.operation is Operation.PERIODIC:
-            del self._periodic[subscription.key]
-        else:
+        del self._by_key[subscription.key]
+        if subscription.operation is Operation.EVENT:
             del self._events[subscription.variable, subscription.owner][subscription.id]
+        self._notes.drop("subscriptions", subscription.id)
+
+    def number(self, subscription: Subscription) -> int:
+        """Return the number of the next notification of a subscription."""
+        subscription.serial += 1
+        # the last word on one that was just ended is not noted
+        if subscription.serial > subscription.reserved and subscription.id in self._by_id:
+            subscription.reserved = subscription.serial - 1 + _BLOCK
+            self._notes.put("subscriptions", subscription.id, subscription.plain())
+        return subscription.serial
 
     def owned(self, request: Request) -> Subscription | None:
         """Return the subscription that ``request`` names, if it is its sender's own."""

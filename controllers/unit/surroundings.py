@@ -16,6 +16,7 @@ from fernwatt.messages import Command, Event, Frame
 
 __all__ = [
     "CALL_TIMER",
+    "FAILURE_TIMER",
     "PERIOD_TIMER",
     "REPORT_TIMER",
     "SERVICE_TIMER",
@@ -23,7 +24,7 @@ __all__ = [
     "Timer",
 ]
 
-SERVICE_TIMER, CALL_TIMER, PERIOD_TIMER, REPORT_TIMER = range(4)
+SERVICE_TIMER, CALL_TIMER, PERIOD_TIMER, REPORT_TIMER, FAILURE_TIMER = range(5)
 # when it is due in ms, its serial number, its unit, its kind, and what it is about
 Timer = tuple[int, int, str, int, str]
 
@@ -55,6 +56,11 @@ class Surroundings:
         """Have ``unit`` called at ``at_ms`` (now, if that is past); return the timer's serial."""
         self._serial += 1
         heapq.heappush(self._heap, (max(at_ms, self.now_ms), self._serial, unit, kind, key))
+        return self._serial
+
+    @property
+    def serial(self) -> int:
+        """The serial of the last timer that was set."""
         return self._serial
 
     def due(self, t_ms: int) -> Timer | None:

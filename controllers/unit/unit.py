@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controllers.security.envelope import Envelope
+from controllers.unit.answers import Answers
 from controllers.unit.caller import Caller
 from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
+from controllers.unit.notes import Notebook, lasting_sequencer
 from controllers.unit.policy import PolicyBook
 from controllers.unit.port import Port
 from controllers.unit.post import Post
@@ -25,12 +27,10 @@ from controllers.unit.requests import Outcome, RequestProcessor
 from controllers.unit.service import Result, Service
 from controllers.unit.store import Instance, Store
 from controllers.unit.surroundings import CALL_TIMER, PERIOD_TIMER, SERVICE_TIMER, Surroundings
-from controllers.unit.wire import Notify, Request, ValueRefusedError, clean_value
+from controllers.unit.wire import Request, ValueRefusedError, clean_value
 from fernwatt.messages import Command, Delivery, Event, NodeUp, Reading
 
 __all__ = ["ManagementUnit"]
-
-_ANSWERS_KEPT = 256
 
 
 class ManagementUnit:
@@ -40,6 +40,7 @@ class ManagementUnit:
         "_actuators",
         "_answers",
         "_inbox",
+        "_notes",
         "_ports",
         "_post",
         "_publisher",
@@ -60,6 +61,7 @@ class ManagementUnit:
         host: Host,
         envelope: Envelope,
         store: Store,
+        notes: Notebook,
         policies: PolicyBook,
         actuators: Mapping[str, str],
         report_ms: int = 0,
@@ -68,7 +70,9 @@ class ManagementUnit:
         self.id, self.around, self.node_up = identifier, around, True
         self.store = store
         self._actuators = actuators
-        self._post = Post(identifier, around, host, envelope)
+        self._notes = notes
+        name = lasting_sequencer(identifier, notes)
+        self._post = Post(identifier, around, host=host, envelope=envelope, name=name)
         self._inbox = Inbox(identifier, around)
         self.processor = RequestProcessor(
             identifier,
@@ -76,6 +80,7 @@ class ManagementUnit:
             directory=around.directory,
             store=store,
             policies=policies,
+            notes=notes,
         )
         self.caller = Caller(
             identifier, around, post=self._post, inbox=self._inbox, execute=self._execute
@@ -89,7 +94,7 @@ class ManagementUnit:
             report_ms=report_ms,
             home_ms=home_ms,
         )
-        self._answers: dict[str, Notify] = {}
+        self._answers = Answers(notes)
         self._services: dict[str, Service] = {}
         self._ports: dict[str, Port] = {}
 
@@ -114,6 +119,7 @@ class ManagementUnit:
 
     def start(self) -> None:
         """Begin all services, in the order of their names."""
+        self._publisher.resume()
         for name in sorted(self._services):
             self._inbox.guard(name, self._services[name].start, self._ports[name])
         self.drain()
@@ -176,10 +182,9 @@ class ManagementUnit:
         if answer is not None:
             self.around.counters["repeated-request"] += 1
         else:
-            if len(self._answers) >= _ANSWERS_KEPT:
-                del self._answers[next(iter(self._answers))]
             outcome = self._execute(request, delivery.flow)
-            answer = self._answers[request.id] = outcome.notify
+            answer = outcome.notify
+            self._answers.keep(answer)
             if outcome.instance is not None and not outcome.written:
                 origin = outcome.instance.id
         frame = self._post.notify(answer, cause=request.id, dst=delivery.src, flow=delivery.flow)

@@ -71,13 +71,18 @@ def test_values_of_all_kinds_come_back(tmp_path: Path) -> None:
     store = vault.unit("meter/a", KEY)
     for number, value in enumerate(values):
         store.append(instance(number, number, 0, value), HOUR)
-    store.note("counter", {"last": 5, "of": {"x": [1, 2]}})
-    store.note("counter", 7)
+    store.put("counters", "b", {"last": 5, "of": {"x": [1, 2]}})
+    store.put("counters", "a", 6)
+    store.put("counters", "a", 7)
+    store.put("counters", "c", 8)
+    store.drop("counters", "c")
     vault.close()
     again = Vault(tmp_path / "a.db").unit("meter/a", KEY)
     assert [one.value for one in again.series(*SERIES[0])] == values
-    assert again.noted("counter") == 7
-    assert again.noted("other", "nothing") == "nothing"
+    counters = again.items("counters")
+    assert counters == {"a": 7, "b": {"last": 5, "of": {"x": [1, 2]}}}
+    assert list(counters) == ["a", "b"]
+    assert again.items("others") == {}
 
 
 def filled(path: Path, key: bytes = KEY) -> UnitVault:
@@ -91,7 +96,7 @@ def filled(path: Path, key: bytes = KEY) -> UnitVault:
             ),
             HOUR,
         )  # fmt: skip
-    store.note("canary note", "canary content")
+    store.put("canary notes", "canary key", "canary content")
     vault.commit()
     return store
 
@@ -154,7 +159,7 @@ def test_a_deleted_series_is_gone_for_good(tmp_path: Path) -> None:
     assert before
     store.delete("canary.variable", "canary-owner", "meter/canary-place")
     assert list(store.series("canary.variable", "canary-owner", "meter/canary-place")) == []
-    assert store.noted("canary note") == "canary content"
+    assert store.items("canary notes") == {"canary key": "canary content"}
 
 
 KILLED = """

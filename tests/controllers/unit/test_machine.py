@@ -1,14 +1,20 @@
 """Any sequence of operations against a model of a few lines: what is granted, to whom, when.
 
+The unit that holds the data is killed now and then, and built anew from its memory.
+
 The bus doubles and delays frames at will; what the services see must not depend on it.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from controllers.storage import DiskMemory
 from controllers.unit import Loopback, Result, UnitsCore
 from fernwatt.messages import Reading
 
@@ -17,7 +23,7 @@ AREA, METER = "lvgmu/a", "meter/a/x"
 SERVICES = ("aggregation", "metering")
 VARIABLE = "voltage"
 
-policies = st.lists(
+some_policies = st.lists(
     st.tuples(
         st.sampled_from([OPERATOR, "all", "other"]),
         st.sampled_from([*SERVICES, "all"]),
@@ -26,6 +32,8 @@ policies = st.lists(
     ).map(list),
     max_size=3,
 )
+# so that others write, too, and that delays hold
+policies = some_policies | st.sampled_from([[["all", "all", 3, 0]], [["all", "all", 1, 5000]]])
 services = st.sampled_from(SERVICES)
 
 
@@ -54,11 +62,19 @@ class DataInterfaceMachine(RuleBasedStateMachine):
                  "instruments": ["i/x"], "services": services},
             ]
         }  # fmt: skip
+        self.spec, self.extra = spec, ()
+        self.folder = TemporaryDirectory()
+
+    @initialize(level=st.sampled_from(["none", "integrity"]), on_disk=st.booleans())
+    def the_units_begin(self, level, on_disk):
         factories = {name: lambda _s, _p, _d, name=name: Listener(name) for name in SERVICES}
-        self.extra = ()
-        self.bus = Loopback(
-            UnitsCore(spec, 1, factories=factories), fates=lambda frame, t: (20, *self.extra)
+        memory = (
+            DiskMemory(Path(self.folder.name) / "units.db", lambda unit: unit.encode().ljust(32))
+            if on_disk
+            else None
         )
+        core = UnitsCore({**self.spec, "security": level}, 1, factories=factories, memory=memory)
+        self.bus = Loopback(core, fates=lambda frame, t: (20, *self.extra))
         self.bus.run(0)
         default = [[OPERATOR, name, 1, 0] for name in (*SERVICES, "balancing")]
         # the model
@@ -179,8 +195,12 @@ class DataInterfaceMachine(RuleBasedStateMachine):
                                                    ("all", service), ("all", "all"))]  # fmt: skip
         found = next((one for one in rights if one is not None), (0, 0))
         allowed = bool(found[0] & 1)
-        self.expected[issued.id] = [(Result.OK if allowed else Result.DENIED, None)]
+        same = [key for key, what in self.events.items() if what == (service, limit)]
+        result = Result.REPLACED if same else Result.OK
+        self.expected[issued.id] = [(result if allowed else Result.DENIED, None)]
         if allowed:
+            for key in same:
+                del self.events[key]
             self.events[issued.id] = (service, limit)
         self.settle()
 
@@ -198,9 +218,19 @@ class DataInterfaceMachine(RuleBasedStateMachine):
         self.expected[issued.id] = [(result, None)]
         self.settle()
 
+    @rule(down_ms=st.integers(0, 2000))
+    def the_meter_is_killed_and_begins_anew(self, down_ms):
+        self.bus.core.kill(METER)
+        self.pass_time(down_ms)
+        self.bus.core.revive(METER)
+        self.settle()
+
     @rule(ms=st.integers(1, 3000))
     def time_passes(self, ms):
         self.pass_time(ms)
+
+    def teardown(self):
+        self.folder.cleanup()
 
     @invariant()
     def everybody_heard_exactly_what_the_model_says(self):

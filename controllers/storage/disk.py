@@ -1,0 +1,32 @@
+"""The memory of all units of a process, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from controllers.storage.vault import UnitVault, Vault
+
+__all__ = ["DiskMemory"]
+
+
+class DiskMemory:
+    """Implements ``controllers.unit.memory.Memory``; ``key_of(unit)`` is a unit's key at rest."""
+
+    __slots__ = ("_key_of", "_vault")
+
+    def __init__(self, path: Path, key_of: Callable[[str], bytes]) -> None:
+        self._vault, self._key_of = Vault(path), key_of
+
+    def of(self, unit: str) -> tuple[UnitVault, UnitVault]:
+        """Return one unit's instances and notes, read anew from the file."""
+        opened = self._vault.unit(unit, self._key_of(unit))
+        return opened, opened
+
+    def commit(self) -> None:
+        """Make what was kept so far survive the process."""
+        self._vault.commit()
+
+    def close(self) -> None:
+        """Commit and close the file."""
+        self._vault.close()

@@ -1,0 +1,55 @@
+"""The last answers that a unit gave: a repeated request is answered again, not executed again."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import Any
+
+from controllers.unit.notes import Notebook
+from controllers.unit.service import Result
+from controllers.unit.wire import Notify
+
+__all__ = ["Answers"]
+
+_KEPT = 256
+
+
+class Answers:
+    """Answers by the request's identifier, the last 256; noted, so a restart forgets none."""
+
+    __slots__ = ("_answers", "_next", "_notes", "_slots")
+
+    def __init__(self, notes: Notebook) -> None:
+        self._notes = notes
+        self._answers: dict[str, Notify] = {}
+        self._slots: dict[int, str] = {}
+        self._next = 0
+        found = sorted(notes.items("answers").values(), key=lambda entry: int(entry[0]))
+        for number, plain in found:
+            self._put(number, _from_plain(plain))
+
+    def get(self, request: str) -> Notify | None:
+        """Return the answer that a request got, None where it is new or long ago."""
+        return self._answers.get(request)
+
+    def keep(self, answer: Notify) -> None:
+        """Remember an answer in place of the oldest."""
+        number = self._next
+        self._put(number, answer)
+        self._notes.put("answers", str(number % _KEPT), [number, _plain(answer)])
+
+    def _put(self, number: int, answer: Notify) -> None:
+        slot = number % _KEPT
+        self._answers.pop(self._slots.get(slot, ""), None)
+        self._slots[slot] = answer.request
+        self._answers[answer.request] = answer
+        self._next = number + 1
+
+
+def _plain(answer: Notify) -> list[Any]:
+    return [int(part) if isinstance(part, Result) else part for part in astuple(answer)]
+
+
+def _from_plain(plain: list[Any]) -> Notify:
+    request, result, *rest = plain
+    return Notify(request, Result(result), *rest)
