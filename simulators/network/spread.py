@@ -130,6 +130,7 @@ class Spread:
         What overlaps it is known as far as it has been decided by now; what is decided later,
         by stations that cannot hear the receiver, does not harm it.
         """
+        self._now_us = max(self._now_us, sent.end_us)
         answer = Transmission(receiver, sent.end_us, until_us, size, sent.channel)
         self._put(answer)
         return not size or not self.fate(answer, sent.sender)
