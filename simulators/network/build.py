@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from simulators.network.air import Air
 from simulators.network.airs import Airs
@@ -10,11 +10,13 @@ from simulators.network.carrier import Carrier, Fabric
 from simulators.network.cells import Cell, CellSpec
 from simulators.network.csma import Medium
 from simulators.network.dcf import DcfMedium
+from simulators.network.draws import Draws
 from simulators.network.g3 import G3Medium
 from simulators.network.hopping import BandMedium
 from simulators.network.link import Link
 from simulators.network.mesh import build_mesh
 from simulators.network.message import Node
+from simulators.network.noises import NoiseSpec, Sources
 from simulators.network.polled import PolledMedium
 from simulators.network.prime import PrimeMedium
 from simulators.network.spread import Spread
@@ -31,7 +33,7 @@ def build_carriers(
     carriers += [
         Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
     ]
-    carriers += [_cell(it, nodes, fabric) for it in topology.cells]
+    carriers += [_cell(it, nodes, fabric, topology.noises) for it in topology.cells]
     return sorted(carriers, key=lambda carrier: carrier.id)
 
 
@@ -40,9 +42,13 @@ def anchors(topology: Topology, nodes: Mapping[str, Node]) -> dict[str, tuple[No
     return {it.id: (nodes[it.station], nodes[it.core]) for it in topology.cells if it.core}
 
 
-def _cell(it: CellSpec, nodes: Mapping[str, Node], fabric: Fabric) -> Carrier:
+def _cell(
+    it: CellSpec, nodes: Mapping[str, Node], fabric: Fabric, noises: Sequence[NoiseSpec]
+) -> Carrier:
     members = [nodes[key] for key in it.members]
-    return Cell(fabric, it.id, it.technology, nodes[it.station], members, it.snr_db)
+    near = [noise for noise in noises if it.id in noise.media]
+    sources = Sources(near, Draws(fabric.seed, f"noises/{it.id}")) if near else None
+    return Cell(fabric, it.id, it.technology, nodes[it.station], members, it.snr_db, sources)
 
 
 def _medium(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air | None) -> Carrier:

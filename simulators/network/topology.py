@@ -133,7 +133,7 @@ class _Reader:
         self._faults += faults
         self._unique([*media, *links, *cells])
         loss, interval_ms = self._numbers()
-        conductors, noises = self._surroundings(nodes, media)
+        conductors, noises = self._surroundings(nodes, media, cells)
         outages, taps = self._interferences(known)
         transport, groups = self._transports(known)
         sleepers, faults = parse_sleep(
@@ -163,10 +163,11 @@ class _Reader:
         )
 
     def _surroundings(
-        self, nodes: Sequence[NodeSpec], media: Sequence[MediumSpec]
+        self, nodes: Sequence[NodeSpec], media: Sequence[MediumSpec], cells: Sequence[CellSpec]
     ) -> tuple[Conductors, tuple[NoiseSpec, ...]]:
         conductors, faults = parse_conductors(self._spec)
         kinds = {medium.id: medium.air.get("kind", "") for medium in media}
+        kinds |= {cell.id: "" for cell in cells}  # disturbed by an error, wherever one stands
         noises, more = parse_noises(self._spec, kinds)
         self._faults += [*faults, *more]
         if not self._faults:

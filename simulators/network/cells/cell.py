@@ -10,6 +10,7 @@ from simulators.network.cells.access import RandomAccess
 from simulators.network.cells.channel import Channel
 from simulators.network.cells.subscriber import Subscriber
 from simulators.network.message import Message, Node
+from simulators.network.noises import Sources
 from simulators.network.queueing import ClassQueue
 
 __all__ = ["BaseStation", "Cell"]
@@ -18,12 +19,14 @@ __all__ = ["BaseStation", "Cell"]
 class Cell:
     """Subscribers reach their base station, and each other by way of it.
 
-    ``snr_db`` are the signal-to-noise ratios up and down of those subscribers whose are known.
+    ``snr_db`` are the signal-to-noise ratios up and down of those subscribers whose are known,
+    ``noises`` what disturbs the cell from outside.
     """
 
     __slots__ = (
         "_by_node",
         "_nodes",
+        "_noises",
         "_ports",
         "access",
         "down",
@@ -48,13 +51,15 @@ class Cell:
         station: Node,
         members: Sequence[Node],
         snr_db: Mapping[str, tuple[float, float]] | None = None,
+        noises: Sources | None = None,
     ) -> None:
         self.fabric, self.id, self.technology, self.works = fabric, identifier, technology, True
         self.usage = Usage()
-        self.up = Channel(fabric, technology, True, self.usage)
-        self.down = Channel(fabric, technology, False, self.usage)
+        self.up = Channel(fabric, technology, True, self.usage, noises)
+        self.down = Channel(fabric, technology, False, self.usage, noises)
         self.least_us = technology.tti_us + technology.decode_us
-        self.access = RandomAccess(fabric.clock, technology, self.usage, lambda: station.up)
+        self._noises = noises
+        self.access = RandomAccess(fabric.clock, technology, self.usage, self._hears)
         usual = (technology.snr_up_db, technology.snr_down_db)
         known = snr_db or {}
         ordered = sorted(members, key=lambda node: node.id)
@@ -65,6 +70,11 @@ class Cell:
         self.station = BaseStation(self, station)
         self._nodes = tuple(sorted([*ordered, station], key=lambda node: node.id))
         self._ports: tuple[Subscriber | BaseStation, ...] = (self.station, *self.subscribers)
+
+    def _hears(self) -> bool:
+        """Draw whether the base station hears a preamble now, if it is loud enough."""
+        now = self.fabric.clock.now
+        return self.station.node.up and not (self._noises and self._noises.strike(now, now + 1))
 
     def nodes(self) -> tuple[Node, ...]:
         """Return base station and subscribers by identifier."""

@@ -20,6 +20,7 @@ from simulators.network.carrier import Fabric, Usage
 from simulators.network.cell_technology import CellTechnology
 from simulators.network.draws import Draws
 from simulators.network.message import PRIORITIES, Message, book
+from simulators.network.noises import Sources
 from simulators.network.queueing import ClassQueue
 from simulators.network.stack import frame_sizes
 
@@ -37,11 +38,16 @@ class Demand(NamedTuple):
 
 
 class Flight:
-    """A message that has been given resources: what of it is under way until when."""
+    """A message that has been given resources: what of it is under way, since and until when.
+
+    ``cause`` is what from outside destroyed a block of it last.
+    """
 
     __slots__ = (
         "bearer",
+        "began_us",
         "blocks",
+        "cause",
         "end_us",
         "failed",
         "first_us",
@@ -54,6 +60,7 @@ class Flight:
     def __init__(self, bearer: Bearer, message: Message, start_us: int, end_us: int) -> None:
         self.bearer, self.message = bearer, message
         self.start_us, self.end_us, self.first_us = start_us, end_us, end_us
+        self.began_us, self.cause = start_us, ""
         self.units = self.blocks = self.failed = self.rounds = 0
 
 
@@ -139,6 +146,7 @@ class Channel:
         "_demands",
         "_due_us",
         "_free",
+        "_noises",
         "_on_arrival",
         "_on_due",
         "_on_repeat",
@@ -155,8 +163,16 @@ class Channel:
         "usage",
     )
 
-    def __init__(self, fabric: Fabric, technology: CellTechnology, up: bool, usage: Usage) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        technology: CellTechnology,
+        up: bool,
+        usage: Usage,
+        noises: Sources | None = None,
+    ) -> None:
         self.fabric, self.technology, self.usage, self._up = fabric, technology, usage, up
+        self._noises = noises
         self._width, self._tti_us = technology.width(up), technology.tti_us
         self._free = [0] * technology.lanes(up)  # the first free unit of each lane
         self._packs = len(self._free) == 1  # a bearer may have more units of the same interval
@@ -287,7 +303,9 @@ class Channel:
         if error:
             draw = flight.bearer.draws.uniform
             flight.failed = sum(draw() < error for _ in range(flight.blocks))
-            usage.errors += flight.failed
+        if self._noises is not None:
+            self._disturb(flight, self._noises)
+        usage.errors += flight.failed
         now, horizon = self.fabric.clock.now, self.fabric.horizon
         at_us = seen_us = flight.end_us + self.decode_us
         callback = self._on_arrival
@@ -300,6 +318,14 @@ class Channel:
         timer = Timeout(self.fabric.clock, at_us - now, flight)
         timer.callbacks.append(callback)
 
+    @staticmethod
+    def _disturb(flight: Flight, noises: Sources) -> None:
+        """Draw which of the blocks that got through noise from outside destroys."""
+        for _ in range(flight.blocks - flight.failed):
+            fate = noises.strike(flight.began_us, flight.end_us)
+            if fate:
+                flight.failed, flight.cause = flight.failed + 1, fate
+
     def _repeat(self, event: Any) -> None:
         """Send what was lost once more, before everything that waits."""
         flight: Flight = event.value
@@ -310,6 +336,7 @@ class Channel:
         unit = min(self._free)
         lane = self._free.index(unit)
         start = max(unit, first)
+        flight.began_us = start // self._width * self._tti_us
         flight.end_us = self._take(lane, start, units)
         demand = self.demand(flight.message.size, flight.bearer.unit_bits)
         wire_bytes = -(-demand.wire_bytes * units // demand.units)
@@ -332,7 +359,8 @@ class Channel:
         if not flight.failed:
             self.fabric.passed(message)
         elif message.receiver.up:
-            self.fabric.lost(message, "retries" if self.technology.retries else "noise")
+            repeated = "retries" if self.technology.retries else "noise"
+            self.fabric.lost(message, flight.cause or repeated)
         else:
             self.fabric.lost(message, "node-down")
 

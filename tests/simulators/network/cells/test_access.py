@@ -48,7 +48,7 @@ class Device:
 @pytest.mark.parametrize("count", [2, 10, 30, 54])
 def test_preambles_collide_as_often_as_they_must(count: int) -> None:
     # A device shares its preamble with one of n - 1 others: 1 - (1 - 1/54)^(n-1).
-    rounds = 24_000 // count
+    rounds = 12_000 // count
     clock, usage = Clock(), Usage()
     access = RandomAccess(clock, ACCESS, usage, lambda: True)
     collided = []
@@ -66,7 +66,7 @@ def test_preambles_collide_as_often_as_they_must(count: int) -> None:
     expected = 1 - (1 - 1 / 54) ** (count - 1)
     error = np.std(collided, ddof=1) / np.sqrt(rounds)
     assert abs(np.mean(collided) - expected) < 3.3 * error
-    assert error < 0.1 * expected
+    assert error < 0.15 * expected
 
 
 def test_everybody_collides_where_there_is_one_preamble() -> None:
@@ -78,12 +78,12 @@ def test_everybody_collides_where_there_is_one_preamble() -> None:
 
 def test_an_attempt_is_heard_the_louder_it_is() -> None:
     technology = replace(ACCESS, preambles=10**9, ramp=1.0, access_tries=3)
-    bench = Bench(technology, subscribers=20_000)
-    bench.run(Send(1 + who * 50, who) for who in range(20_000))
+    bench = Bench(technology, subscribers=5000)
+    bench.run(Send(1 + who * 50, who) for who in range(5000))
     tries = np.array([it.tries for it in bench.cell.subscribers])
     for attempt, silent in ((1, np.exp(-1)), (2, np.exp(-3))):
-        assert np.mean(tries > attempt) == pytest.approx(silent, rel=0.05)
-    assert len(bench.lost) / 20_000 == pytest.approx(np.exp(-6), rel=0.35)
+        assert np.mean(tries > attempt) == pytest.approx(silent, rel=0.15)
+    assert 0 < len(bench.lost) / 5000 < 3 * np.exp(-6)
 
 
 def test_set_up_and_grant_take_their_time() -> None:
@@ -114,10 +114,10 @@ def test_the_base_station_answers_who_is_connected_at_once_and_pages_who_is_not(
     assert (second.access_us, second.queue_us, second.air_us) == (0, 0, 1000)
     assert 50_000 < third.access_us <= 1_280_000 + 5000 + 50_000
     waits = []
-    many = Bench(technology, subscribers=400)
-    many.run(Send(who * 3_000_000, who, up=False) for who in range(400))
+    many = Bench(technology, subscribers=200)
+    many.run(Send(who * 3_000_000, who, up=False) for who in range(200))
     waits = [message.access_us / 1000 for message in many.passed]
-    assert np.mean(waits) == pytest.approx(640 + 2.5 + 50, rel=0.12)
+    assert np.mean(waits) == pytest.approx(640 + 2.5 + 50, rel=0.15)
 
 
 def test_who_was_heard_lately_needs_no_paging() -> None:

@@ -250,6 +250,27 @@ def test_thousand_meters_at_once_are_spread_by_random_access() -> None:
     assert np.percentile(delays_s, 90) > 3 * np.min(delays_s)
 
 
+def test_a_jammer_silences_a_cell_while_it_lasts() -> None:
+    spec = network("lte", members=2)
+    spec["noises"] = [
+        {"id": "j", "kind": "jammer", "at_ms": 10_000, "until_ms": 20_000, "media": ["cell"],
+         "error": 1.0}
+    ]  # fmt: skip
+    core = NetworkCore(spec, 1)
+    for number in range(30):
+        t_ms = 1000 * number
+        core.advance(t_ms)
+        up = frame(f"ue0#{number}", "ue0", "host", t_ms * 1000)
+        core.inject(t_ms, [up, frame(f"host#{number}", "host", "ue1", t_ms * 1000)])
+    core.advance(35_000)
+    core.close(35_000)
+    rows = {row["id"]: (row["fate"], row["loss"]) for row in table(core, "message")}
+    for number in range(30):
+        fate = ("lost", "jamming") if 10 <= number < 20 else ("delivered", "none")
+        assert rows[f"ue0#{number}"] == fate
+        assert rows[f"host#{number}"] == fate
+
+
 @st.composite
 def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Any]]]:
     technology = draw(st.sampled_from(CELLS))
