@@ -135,6 +135,7 @@ class LinkTechnology(Technology):
         rate = self.rate_up_bps if up else self.rate_down_bps
         functions: dict[str, Callable[[int], float]] = {
             "ethernet": lambda size: phy.ethernet_us(size, rate),
+            "serial": lambda size: phy.serial_us(size, rate),
         }
         return phy.rounded(functions[self.phy])
 
@@ -167,7 +168,7 @@ _KINDS: Mapping[str, type[Technology]] = MappingProxyType(
 )
 _PHYS = {
     "medium": ("prime", "g3", "oqpsk", "wisun", "wifi"),
-    "link": ("ethernet",),
+    "link": ("ethernet", "serial"),
     "cell": CELL_PHYS,
 }
 _TYPES = {"int": int, "float": float, "str": str}

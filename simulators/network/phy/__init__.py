@@ -14,6 +14,7 @@ from simulators.network.phy.airtime import (
     oqpsk_us,
     prime_us,
     rounded,
+    serial_us,
     wifi_us,
     wisun_us,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "packet_error",
     "prime_us",
     "rounded",
+    "serial_us",
     "wifi_us",
     "wisun_us",
 ]

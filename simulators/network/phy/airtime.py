@@ -24,6 +24,7 @@ __all__ = [
     "oqpsk_us",
     "prime_us",
     "rounded",
+    "serial_us",
     "wifi_us",
     "wisun_us",
 ]
@@ -86,6 +87,7 @@ _MODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ofdma": (),
         "channels": (),
         "ethernet": (),
+        "serial": (),
     }
 )
 
@@ -136,6 +138,11 @@ def wifi_us(size: int, mode: str) -> float:
 def ethernet_us(size: int, rate_bps: float) -> float:
     """Return the time of an Ethernet frame of ``size`` bytes without FCS, preamble and gap."""
     return (size + 4 + 20) * 8_000_000 / rate_bps
+
+
+def serial_us(size: int, rate_bps: float) -> float:
+    """Return the time of ``size`` characters on a serial line: start, 8 data and stop bits."""
+    return size * 10_000_000 / rate_bps
 
 
 def frame_limit_bytes(phy: str, mode: str) -> int | None:

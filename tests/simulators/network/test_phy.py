@@ -137,7 +137,7 @@ def test_fragments_carry_the_message_and_fit(name: str, size: int) -> None:
 
 def test_every_value_has_evidence_and_a_source_and_none_is_missing() -> None:
     loaded = load()
-    assert len(loaded) == 21
+    assert len(loaded) == 22
     for name, parameters in sources().items():
         kind = titles()[name].kind
         assert set(required(kind)) <= set(parameters)
