@@ -28,7 +28,7 @@ def mesh_faults(
 ) -> list[tuple[str, str, str]]:
     """Return what is wrong with a mesh of a specification: (path, message, hint)."""
     faults = [(f"{path}.mesh.{key}", "unknown key", "start") for key in settings if key != "start"]
-    if technology.mesh_dio_min_ms < 1 or technology.mesh_neighbours < 1:
+    if min(technology.mesh_settle_ms, technology.mesh_solicit_ms, technology.mesh_probe_ms) < 1:
         message = f"{technology.name} has no mesh"
         faults.append((f"{path}.routing", message, "set its parameters mesh_*"))
     start = settings.get("start", START[0])

@@ -8,48 +8,25 @@ the root. What nodes and root believe may be out of date; then the message is lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from simulators.network.air import Air
 from simulators.network.carrier import Carrier, Fabric, Usage
 from simulators.network.horizon import Bounded, Horizon
-from simulators.network.mesh.control import (
-    ACK_BYTES,
-    DAO_BYTES,
-    DIO_BYTES,
-    DIS_BYTES,
-    PROBE_BYTES,
-    RENEW_BYTES,
-    Ack,
-    Content,
-    Control,
-    Dao,
-    Dio,
-    Dis,
-    Probe,
-    Renew,
-)
+from simulators.network.mesh.control import BYTES, Ack, Content, Control, Dao
 from simulators.network.mesh.downward import Downward
-from simulators.network.mesh.formed import form
+from simulators.network.mesh.formed import form, form_subnet
 from simulators.network.mesh.quality import Quality
 from simulators.network.mesh.router import Router
+from simulators.network.mesh.subnet import Subnet, Terminal
 from simulators.network.mesh.transit import Transit
 from simulators.network.message import Message, Node, Port
 from simulators.network.stack import Coster
 from simulators.network.technologies import MediumTechnology
 
 __all__ = ["Access", "Counts", "Mesh", "Report"]
-
-_BYTES: Mapping[type[Content], int] = {
-    Dio: DIO_BYTES,
-    Dis: DIS_BYTES,
-    Dao: DAO_BYTES,
-    Ack: ACK_BYTES,
-    Probe: PROBE_BYTES,
-    Renew: RENEW_BYTES,
-}
 
 
 class Access(Carrier, Protocol):
@@ -156,22 +133,51 @@ class Mesh:
         self._by_node = {node.id: number for number, node in enumerate(self._nodes)}
         self.root = self._by_node[root.id]
         self.downward = Downward(self.root)
-        self.routers = tuple(
-            Router(self, number, node, node is root) for number, node in enumerate(self._nodes)
-        )
+        self.routers: tuple[Router, ...] = ()
+        self.terminals: tuple[Terminal, ...] = ()
         fabric.woken.append(self._woken)
-        self._begin(start)
+        if self.technology.phy == "prime":
+            self._begin_prime(start)
+        else:
+            self._begin_rpl(start)
 
-    def _begin(self, start: str) -> None:
+    def _begin_rpl(self, start: str) -> None:
+        self.routers = tuple(
+            Router(self, number, node, number == self.root)
+            for number, node in enumerate(self._nodes)
+        )
         if start == "formed":
             form(self.routers, self.root, self.inner.air, self._quality)
-            lifetime_us = 1000 * self.technology.mesh_lifetime_ms
-            for router in self.routers:
-                if router.parent is not None:
-                    self.downward.register(router.number, router.parent.number, 0, lifetime_us)
+            self._register_all()
         else:
             for router in self.routers:
-                router.start()
+                if router.node.up:
+                    router.start()
+
+    def _begin_prime(self, start: str) -> None:
+        subnet = Subnet(self, self.root)
+        self.terminals = tuple(
+            Terminal(self, subnet, number, node) for number, node in enumerate(self._nodes)
+        )
+        if start == "formed":
+            switches = form_subnet(self.terminals, self.root, self.inner.air, self._quality)
+            self._register_all()
+            subnet.form(switches)
+        else:
+            for terminal in self.terminals:
+                if terminal.node.up:
+                    terminal.start()
+
+    @property
+    def agents(self) -> Sequence[Router | Terminal]:
+        """Return the protocol at each node, by number."""
+        return self.routers or self.terminals
+
+    def _register_all(self) -> None:
+        lifetime_us = 1000 * self.technology.mesh_lifetime_ms
+        for agent in self.agents:
+            if agent.parent is not None:
+                self.downward.register(agent.number, agent.parent.number, 0, lifetime_us)
 
     # -- a carrier -----------------------------------------------------------------------------
 
@@ -200,7 +206,7 @@ class Mesh:
         """Tell whether ``here`` knows a way: the root of who registered, others over the root."""
         if here is self._root:
             return self._by_node[there.id] in self.downward
-        return self.routers[self._by_node[here.id]].joined
+        return self.agents[self._by_node[here.id]].joined
 
     def way(self, here: Node, there: Node) -> tuple[Node, ...]:  # noqa: ARG002 - the protocol's
         """Return the other node: the hops between are found under way."""
@@ -224,7 +230,7 @@ class Mesh:
 
     def _forward(self, message: Message, transit: Transit) -> None:
         """Send a message one hop further, from where it is."""
-        router = self.routers[transit.here]
+        router = self.agents[transit.here]
         if transit.route is None and router.is_root:
             self._route_down(transit)
         if transit.route is not None:
@@ -260,7 +266,7 @@ class Mesh:
         port, node = message.path[0]
         number = self._by_node[node.id]
         here = self._by_node[message.src] if transit is None else transit.here
-        self.routers[here].acknowledged(number)
+        self.agents[here].acknowledged(number)
         if transit is None:  # a probe
             self._count(message)
         elif node is transit.goal:
@@ -282,7 +288,7 @@ class Mesh:
         message.hops += 1
         content = message.content
         if self.fabric.survives(message, port, node):
-            self.routers[self._by_node[node.id]].take(content)
+            self.agents[self._by_node[node.id]].take(content)
 
     def _lost(self, message: Message, cause: str) -> None:
         """Take a message that died between two nodes; the sender draws its conclusions."""
@@ -293,7 +299,7 @@ class Mesh:
             self._leave(message)
         self.fabric.lost(message, cause)
         if port is not None and node is not None and cause not in ("queue-full", "access"):
-            self.routers[here].failed(self._by_node[node.id])
+            self.agents[here].failed(self._by_node[node.id])
 
     def _leave(self, message: Message) -> None:
         self._transits.pop(message).leave(message)
@@ -304,7 +310,7 @@ class Mesh:
             if message in self._transits:
                 self._leave(message)
         if not node.up:
-            router = self.routers[self._by_node[node.id]]
+            router = self.agents[self._by_node[node.id]]
             router.stop()
             if router.is_root:
                 self.downward.clear()
@@ -313,7 +319,7 @@ class Mesh:
     def _woken(self, node: Node) -> None:
         number = self._by_node.get(node.id)
         if number is not None:
-            self.routers[number].wake()
+            self.agents[number].wake()
 
     def _ahead_us(self, message: Message) -> int:
         """Return the least time from the node that ``message`` reaches next to its receiver."""
@@ -337,16 +343,16 @@ class Mesh:
 
     def tried(self, sender: int, receiver: int) -> None:  # noqa: ARG002 - the observer's
         """Take note of a frame on the air to a neighbour."""
-        self.routers[sender].tries += 1
+        self.agents[sender].tries += 1
 
-    def broadcast(self, router: Router, content: Dio | Dis) -> None:
+    def broadcast(self, router: Router | Terminal, content: Content) -> None:
         """Send a message to all who hear it."""
         message = self._control(router, "", content)
         if message is not None:
             self._count(message, 1)
             self._ports[router.number].inner.offer(message)
 
-    def send_to(self, router: Router, number: int, content: Probe) -> None:
+    def send_to(self, router: Router, number: int, content: Content) -> None:
         """Send a message to a neighbour."""
         node = self._nodes[number]
         message = self._control(router, node.id, content)
@@ -356,29 +362,33 @@ class Mesh:
         message.path = ((self._ports[router.number].inner, node),)
         message.path[0][0].offer(message)
 
-    def send_up(self, router: Router, content: Dao | Renew) -> None:
+    def send_up(self, router: Router | Terminal, content: Content) -> None:
         """Send a message to the root."""
         self._send_far(router, self._root, content)
 
-    def _send_far(self, router: Router, goal: Node, content: Dao | Ack | Renew) -> None:
+    def send_down(self, number: int, content: Content) -> None:
+        """Send a message from the root."""
+        self._send_far(self.agents[self.root], self._nodes[number], content)
+
+    def _send_far(self, router: Router | Terminal, goal: Node, content: Content) -> None:
         message = self._control(router, goal.id, content)
         if message is not None:
             self._transits[message] = transit = Transit(message, router.number, goal)
             self._forward(message, transit)
 
-    def _control(self, router: Router, dst: str, content: Content) -> Control | None:
+    def _control(self, router: Router | Terminal, dst: str, content: Content) -> Control | None:
         """Return a new message, or None where there is no air to put it on."""
         if not self.works:
             return None
         now = self.fabric.clock.now
-        return Control(router.node.id, dst, _BYTES[type(content)], now, self, content)
+        return Control(router.node.id, dst, BYTES[type(content)], now, self, content)
 
     def registered(self, dao: Dao) -> None:
         """Let the root take and answer a registration."""
         until_us = self.fabric.clock.now + 1000 * self.technology.mesh_lifetime_ms
         if self.downward.register(dao.number, dao.parent, dao.sequence, until_us):
             self.reachability_changed()
-        self._send_far(self.routers[self.root], self._nodes[dao.number], Ack(dao.sequence))
+        self.send_down(dao.number, Ack(dao.sequence))
 
     def reachability_changed(self) -> None:
         """Have paths found anew: a node has found or lost its way."""
@@ -398,7 +408,7 @@ class Mesh:
     def heard(self, message: Message, node: Node) -> None:
         """Let a node take a broadcast of a neighbour."""
         assert isinstance(message, Control)
-        router = self.routers[self._by_node[node.id]]
+        router = self.agents[self._by_node[node.id]]
         router.heard(self._by_node[message.src], message.content)
 
     def _count(self, message: Message, broadcasts: int = 0) -> None:
@@ -417,7 +427,7 @@ class Mesh:
     def report(self) -> Report:
         """Return what has happened since the last report."""
         counts, self.counts = self.counts, Counts()
-        up = [router for router in self.routers if router.node.up]
+        up = [router for router in self.agents if router.node.up]
         hops = [self.hops(router.number) for router in up if router.parent is not None]
         known = [count for count in hops if count is not None]
         return Report(
@@ -431,10 +441,10 @@ class Mesh:
 
     def hops(self, number: int) -> int | None:
         """Return how many hops a node is from the root by what all believe, None if cut off."""
-        count, router = 0, self.routers[number]
+        count, router = 0, self.agents[number]
         while not router.is_root:
-            if router.parent is None:
+            if router.parent is None or not router.joined:
                 return None
-            router = self.routers[router.parent.number]
+            router = self.agents[router.parent.number]
             count += 1
         return count

@@ -6,43 +6,48 @@ of the UDP header (4 B compressed) that the technology's ``message_header_bytes`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
 from simulators.network.message import Message, Owner
 
 __all__ = [
-    "ACK_BYTES",
-    "DAO_BYTES",
-    "DIO_BYTES",
-    "DIS_BYTES",
+    "BYTES",
     "INFINITE_RANK",
     "PRIORITY",
-    "PROBE_BYTES",
-    "RENEW_BYTES",
     "Ack",
+    "Alive",
+    "AliveReply",
     "Content",
     "Control",
     "Dao",
+    "Demotion",
     "Dio",
     "Dis",
+    "Join",
+    "JoinReply",
+    "Orphan",
     "Probe",
+    "Promotion",
+    "PromotionReply",
     "Renew",
 ]
-
-from typing import NamedTuple
 
 PRIORITY = 1
 INFINITE_RANK = 0xFFFF
 """RFC 6550, section 17."""
 
-DIO_BYTES = 24 + 16 + 8
+_DIO_BYTES = 24 + 16 + 8
 """DIO base object, DODAG configuration option, ETX metric container."""
-DIS_BYTES = 2 + 4
+_DIS_BYTES = 2 + 4
 """DIS base object; version and rank of who asks, beyond which it needs an answer."""
-DAO_BYTES = 4 + 20 + 22
+_DAO_BYTES = 4 + 20 + 22
 """DAO base object, target option, transit information option with the parent's address."""
-ACK_BYTES = 4
-PROBE_BYTES = 20
+_ACK_BYTES = 4
+_PROBE_BYTES = 20
 """Neighbour solicitation without options (RFC 4861)."""
-RENEW_BYTES = 4
+_RENEW_BYTES = 4
 
 
 class Dio(NamedTuple):
@@ -89,7 +94,87 @@ class Renew(NamedTuple):
     version: int
 
 
-Content = Dio | Dis | Dao | Ack | Probe | Renew
+class Orphan(NamedTuple):
+    """Who hears no beacon and needs a switch (PRIME: promotion needed, PNPDU)."""
+
+    number: int
+
+
+class Join(NamedTuple):
+    """A node asks the base node to register it below a switch (PRIME: REG)."""
+
+    number: int
+    parent: int
+    sequence: int
+
+
+class JoinReply(NamedTuple):
+    """The base node has registered a node."""
+
+    sequence: int
+
+
+class Promotion(NamedTuple):
+    """A node offers to become the switch of an orphan (PRIME: PRO)."""
+
+    number: int
+    orphan: int
+
+
+class PromotionReply(NamedTuple):
+    """The base node makes a node a switch."""
+
+
+class Demotion(NamedTuple):
+    """The base node makes a switch a terminal again."""
+
+
+class Alive(NamedTuple):
+    """The base node asks a node whether it is still there (PRIME: ALV)."""
+
+
+class AliveReply(NamedTuple):
+    """It is."""
+
+    number: int
+
+
+Content = (
+    Dio
+    | Dis
+    | Dao
+    | Ack
+    | Probe
+    | Renew
+    | Orphan
+    | Join
+    | JoinReply
+    | Promotion
+    | PromotionReply
+    | Demotion
+    | Alive
+    | AliveReply
+)
+
+BYTES: Mapping[type[Content], int] = MappingProxyType(
+    {
+        Dio: _DIO_BYTES,
+        Dis: _DIS_BYTES,
+        Dao: _DAO_BYTES,
+        Ack: _ACK_BYTES,
+        Probe: _PROBE_BYTES,
+        Renew: _RENEW_BYTES,
+        Orphan: 6,
+        Join: 8,
+        JoinReply: 8,
+        Promotion: 12,
+        PromotionReply: 12,
+        Demotion: 4,
+        Alive: 5,
+        AliveReply: 5,
+    }
+)
+"""Sizes; those of PRIME are the control packets of ITU-T G.9904 behind the packet header."""
 
 
 class Control(Message):

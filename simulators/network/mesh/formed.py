@@ -7,11 +7,12 @@ from heapq import heappop, heappush
 
 from simulators.network.air import Air
 from simulators.network.mesh.control import Dio
-from simulators.network.mesh.neighbours import ETX_UNIT, MAX_ETX, MAX_PATH_COST
+from simulators.network.mesh.neighbours import ETX_UNIT, MAX_ETX, MAX_PATH_COST, Neighbour
 from simulators.network.mesh.quality import Quality
 from simulators.network.mesh.router import Router
+from simulators.network.mesh.subnet import GOOD_ETX, Terminal
 
-__all__ = ["form"]
+__all__ = ["form", "form_subnet"]
 
 _MOST_KEPT = 4  # candidates looked at, per place in the table of neighbours
 
@@ -76,3 +77,40 @@ def _introduce(
     near.sort(key=lambda it: (places[it].cost, it))
     for it in near[: _MOST_KEPT * table.room]:
         table.admit(it, quality.etx(number, it), places[it], kept)
+
+
+def form_subnet(
+    terminals: Sequence[Terminal], root: int, air: Air, quality: Quality
+) -> list[Terminal]:
+    """Register every terminal that a tree of switches reaches; return the switches.
+
+    Level by level: who hears a beacon registers through the best; then the orphan with the lowest
+    number calls, and the best of those who hear it is promoted. Good links go first.
+    """
+    levels, parents, switches = {root: 0}, dict[int, Neighbour](), [root]
+    waiting = [it.number for it in terminals if it.node.up and it.number != root]
+
+    def best(number: int, among: Sequence[int], limit: float) -> tuple[int, float] | None:
+        near = ((it, quality.etx(number, it)) for it in among)
+        usable = [(levels[it], etx, it) for it, etx in near if etx <= limit and it != number]
+        return min(usable)[:0:-1] if usable else None
+
+    for limit in (GOOD_ETX, MAX_ETX):
+        while True:
+            for number in list(waiting):
+                found = best(number, switches, limit)
+                if found is not None:
+                    parents[number] = Neighbour(*found)
+                    levels[number] = levels[found[0]] + 1
+                    waiting.remove(number)
+            calls = ((it, [n for n in air.hearers(it) if n in levels]) for it in waiting)
+            found = next(filter(None, (best(it, near, limit) for it, near in calls)), None)
+            if found is None:
+                break
+            switches.append(found[0])
+    for it in terminals:
+        if it.number in levels:
+            it.settle_as(parents.get(it.number), it.number in switches)
+        elif it.node.up:
+            it.start()
+    return [terminals[number] for number in switches]

@@ -16,6 +16,7 @@ from simulators.network.draws import Draws
 from simulators.network.levels import Levels
 from simulators.network.mesh import Mesh
 from simulators.network.message import Message, Node
+from simulators.network.prime import PrimeMedium
 from simulators.network.spread import Spread
 from simulators.network.technologies import MediumTechnology, load
 
@@ -73,6 +74,9 @@ class World:
     def _access(self, fabric: Fabric) -> Medium:
         draws = Draws(fabric.seed, "air")
         air = Spread(self.levels, self.technology.cca_us, error, draws)
+        if self.technology.mac == "prime":
+            members = (self.nodes, self.nodes[0], air)
+            return PrimeMedium(fabric, "mesh", self.technology, *members)
         return Medium(fabric, "mesh", self.technology, self.nodes, air)
 
     def _pass(self, message: Message) -> None:
@@ -154,7 +158,7 @@ class World:
         now = self.clock.now
         return {0} | {
             number
-            for number, router in enumerate(self.mesh.routers)
+            for number, router in enumerate(self.mesh.agents)
             if number
             and router.node.up
             and self.mesh.hops(number) is not None

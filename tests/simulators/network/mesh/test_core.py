@@ -138,7 +138,7 @@ def cases(draw: Any) -> Any:
     snr_db = 12.0 - 35.0 * np.log10(np.maximum(apart_m, 1.0) / 100.0)
     spec = street(
         snr_db,
-        draw(st.sampled_from(["rf-mesh-15.4", "plc-g3", "rf-mesh-wisun"])),
+        draw(st.sampled_from(["rf-mesh-15.4", "plc-g3", "rf-mesh-wisun", "plc-prime"])),
         start=draw(st.sampled_from(["formed", "cold"])),
         loss=draw(st.sampled_from([0.0, 0.1])),
     )
