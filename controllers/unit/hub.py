@@ -14,7 +14,7 @@ from controllers.unit.directory import Directory
 from controllers.unit.factories import ServiceFactory, find_factory
 from controllers.unit.failures import parse_failures
 from controllers.unit.host import Host, host_class
-from controllers.unit.memory import Memory, VolatileMemory
+from controllers.unit.memory import MEMORIES, Memory, make_memory
 from controllers.unit.policy import Policy, PolicyBook
 from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
@@ -46,7 +46,8 @@ class UnitsCore:
 
     ``spec`` is ``{units: [unit], flows: {name: {priority, timeout_ms, retries}}, hosts: {class:
     {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte, sign_us, verify_us,
-    cipher_ns_per_byte}}, codec, security: none | integrity | integrity+secrecy}``; all but
+    cipher_ns_per_byte}}, codec, security: none | integrity | integrity+secrecy, memory:
+    volatile | disk}``; all but
     ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
     host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
     {service: stakeholder}, policies: {variable: policy}, prefer: latest | default}``; units with
@@ -80,7 +81,10 @@ class UnitsCore:
         level = spec.get("security", "none")
         _named(dict.fromkeys(LEVELS), level, "security")
         self._security = Security(level, seed)
-        self._factories, self._memory = dict(factories or {}), memory or VolatileMemory()
+        self._factories = dict(factories or {})
+        kind = spec.get("memory", "volatile")
+        _named(dict.fromkeys(MEMORIES), kind, "memory")
+        self._memory = memory or make_memory(kind, self._security.at_rest)
         self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
         self._hosts: dict[str, Host] = {}
         self._units: dict[str, ManagementUnit] = {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from controllers.unit.notes import MemoryNotebook, Notebook
 from controllers.unit.store import MemoryStore, Store
 
-__all__ = ["Memory", "VolatileMemory"]
+__all__ = ["MEMORIES", "Memory", "VolatileMemory", "make_memory"]
+
+MEMORIES = ("volatile", "disk")
 
 
 class Memory(Protocol):
@@ -36,3 +39,15 @@ class VolatileMemory:
 
     def commit(self) -> None:
         """Do nothing: there is nothing that lasts longer."""
+
+
+def make_memory(kind: str, key_of: Callable[[str], bytes]) -> Memory:
+    """Return a memory of a kind, one of ``MEMORIES``; ``key_of(unit)`` is a unit's key at rest.
+
+    That on disk is in a folder of its own, which goes with it.
+    """
+    if kind == "volatile":
+        return VolatileMemory()
+    from controllers.storage.disk import temporary_memory
+
+    return temporary_memory(key_of)

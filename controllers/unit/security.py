@@ -34,6 +34,10 @@ class Security:
         """What a message costs the processors of its sender and receiver."""
         return Crypto(signs=self._level != "none", encrypts=self._level == "integrity+secrecy")
 
+    def at_rest(self, unit: str) -> bytes:
+        """Return a unit's key for its data at rest."""
+        return Keys(unit, self._secret).at_rest(0)
+
     def enrol(
         self, unit: str, speakers: dict[str, str], notes: Notebook, since_ms: int | None = None
     ) -> Envelope:

@@ -10,6 +10,7 @@ import simbench
 
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.connection import connect_customers
+from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
 from scenarios.assembly.grid import grid_params, grid_source, with_solver
@@ -36,10 +37,16 @@ def assemble(scenario: Scenario) -> RunPlan:
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
-    network = make_network(config, model, hierarchy)
+    failures = unit_failures(config, hierarchy.units)
+    network = with_dead_nodes(make_network(config, model, hierarchy), failures)
     seed, interval_ms = config.seed, config.record.interval_s * 1000
     network_params = {"spec": network, "seed": seed}
-    units_spec = {"units": hierarchy.units, "security": config.units.security}
+    units_spec = {
+        "units": hierarchy.units,
+        "security": config.units.security,
+        "memory": config.units.memory,
+        "failures": failures,
+    }
     units_params = {"spec": units_spec, "seed": seed}
     params = {
         "grid": grid_params(scenario, model, phases)

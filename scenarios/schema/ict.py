@@ -33,6 +33,20 @@ Controlled = Literal[
 ]
 
 
+class UnitFailure(Section):
+    """A unit whose processor dies, and its node with it, and that begins anew from its memory."""
+
+    unit: str = Field(
+        description="Which units, by identifier; `*` stands for anything, as in lvgmu/*."
+    )
+    at_h: Annotated[float, Field(ge=0, le=8784)] = Field(
+        description="When it fails, after the start of the run [h]."
+    )
+    lasts_s: Positive | None = Field(
+        default=None, description="How long it is down [s]; null: to the end of the run."
+    )
+
+
 def _usually_controlled() -> list[Controlled]:
     return ["ev", "battery"]
 
@@ -50,6 +64,14 @@ class Units(Section):
     security: Literal["none", "integrity", "integrity+secrecy"] = Field(
         default="none",
         description="Protection of messages between units: none, signed, or signed and encrypted.",
+    )
+    memory: Literal["volatile", "disk"] = Field(
+        default="volatile",
+        description="Where units keep what survives their restart: in the simulator's memory, or "
+        "encrypted in a file, as they would in the field (slower, same results).",
+    )
+    failures: list[UnitFailure] = Field(
+        default_factory=list, description="Units that fail and begin anew."
     )
     hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu", "provider"], str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
