@@ -315,8 +315,8 @@ class NetworkCore:
             return True
         return False
 
-    def _arrived(self, message: Message) -> None:
-        at_us = message.arrival_us = self._env.now
+    def _arrived(self, message: Message, after_us: int = 0) -> None:
+        at_us = message.arrival_us = self._env.now + after_us
         frame = message.frame
         if frame is None:
             assert message.owner is not None

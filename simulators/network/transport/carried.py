@@ -25,9 +25,9 @@ class Host:
     """What a transport uses of the network.
 
     ``launch`` sends a message of the transport's own, ``deliver`` hands an application's message
-    out at its receiver, ``lose`` books its loss, ``path`` tells the way between two nodes,
-    ``header_bytes`` how many bytes a transport header adds on it,
-    ``awake`` whether a node listens now.
+    out at its receiver, so long after now [µs], ``lose`` books its loss, ``path`` tells the way
+    between two nodes, ``header_bytes`` how many bytes a transport header adds on it, ``awake``
+    whether a node listens now.
     """
 
     clock: Clock
@@ -35,7 +35,7 @@ class Host:
     seed: int
     nodes: Mapping[str, Node]
     launch: Callable[[Message], None]
-    deliver: Callable[[Message], None]
+    deliver: Callable[[Message, int], None]
     lose: Callable[[Message, str], None]
     path: Callable[[str, str], Path | None]
     header_bytes: Callable[[str, str, str], int]

@@ -50,7 +50,7 @@ class Datagrams(Sender):
         if cause:
             self._host.lose(message, cause)
         else:
-            self._host.deliver(message)
+            self._host.deliver(message, 0)
 
     def leave(self) -> int:
         """Book what is under way; return how many messages that is."""

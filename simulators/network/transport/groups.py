@@ -66,7 +66,7 @@ class Casts(Sender):
     def _step(self, here: str, message: Message, settings: FlowTransport) -> None:
         if here == message.dst:
             del self._open[message.serial]
-            self._host.deliver(message)
+            self._host.deliver(message, 0)
             return
         path = self._host.path(here, message.dst)
         if path is None:

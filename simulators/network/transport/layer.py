@@ -28,7 +28,7 @@ def make_host(  # noqa: PLR0917 - all of a network that transports see
     carriers: Sequence[Carrier],
     path: Callable[[str, str], Path | None],
     calls: tuple[
-        Callable[[Message], None], Callable[[Message], None], Callable[[Message, str], None]
+        Callable[[Message], None], Callable[[Message, int], None], Callable[[Message, str], None]
     ],
     awake: Callable[[str], bool] = lambda _: True,
 ) -> Host:

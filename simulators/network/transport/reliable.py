@@ -52,6 +52,7 @@ class Stream(Sender):
         "_again",
         "_end",
         "_flight",
+        "_handed_us",
         "_high",
         "_host",
         "_next",
@@ -85,6 +86,7 @@ class Stream(Sender):
         self._flight = 0
         self._timed: tuple[int, int] | None = None  # segment and when it was sent
         self._progress_us = self._sent_us = host.clock.now
+        self._handed_us = -1
         self._again = self._pumping = False
         self.rtt = RoundTrip(round(settings.min_rto_s * 1_000_000))
         self.window = Congestion(settings.mss_bytes, settings.initial_window_segments)
@@ -260,10 +262,10 @@ class Stream(Sender):
         while self._parcels and self._parcels[0].last < self._wanted:
             parcel = self._parcels.popleft()
             parcel.over = True
-            message = parcel.message
-            message.queue_us += now - message.mark_us
-            message.mark_us = now
-            self._host.deliver(message)
+            message, at_us = parcel.message, max(now, self._handed_us + 1)  # one by one
+            message.queue_us += at_us - message.mark_us
+            message.mark_us = self._handed_us = at_us
+            self._host.deliver(message, at_us - now)
 
     def _answer(self, what: int | None) -> None:
         src, dst = self._src_dst

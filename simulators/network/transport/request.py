@@ -175,7 +175,7 @@ class Requests(Sender):
         message.queue_us += exchange.first_us - message.mark_us
         message.retry_us += carried.t_send_us - exchange.first_us
         absorb(message, carried, now)
-        self._host.deliver(message)
+        self._host.deliver(message, 0)
 
     def _acknowledge(self, exchange: Exchange, place: int) -> None:
         host, message, settings = self._host, exchange.message, exchange.settings

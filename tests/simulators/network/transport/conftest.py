@@ -134,7 +134,7 @@ class Pipe:
             seed,
             self.nodes,
             self._launch,
-            lambda message: self.delivered.append((self.clock.now, message)),
+            lambda message, after_us: self.delivered.append((self.clock.now + after_us, message)),
             lambda message, cause: self.lost.append((self.clock.now, message, cause)),
             lambda src, dst: (),
             lambda src, dst, transport: 0,

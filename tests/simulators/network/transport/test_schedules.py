@@ -11,11 +11,26 @@ from hypothesis import strategies as st
 
 from fernwatt.messages import Frame
 from simulators.network.core import NetworkCore
+from simulators.network.technologies import LinkTechnology, load
 
 CAUSES = {
     "queue-full", "access", "retries", "noise", "no-route", "node-down",
     "timeout", "reset", "handshake",
 }  # fmt: skip
+
+FANS = [
+    {"technology": "plc-prime"},
+    {"technology": "plc-g3"},
+    {"technology": "zigbee-han"},
+    {"technology": "rf-mesh-15.4", "routing": "mesh"},
+    {"technology": "plc-prime", "routing": "mesh"},
+]
+WANS = ["core-4g", "core-4g", "lte", "nb-iot", "gprs"]
+
+
+def load_links() -> set[str]:
+    return {name for name, it in load().items() if isinstance(it, LinkTechnology)}
+
 
 KINDS = st.fixed_dictionaries(
     {
@@ -39,23 +54,16 @@ KINDS = st.fixed_dictionaries(
 
 @st.composite
 def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Frame]], dict[int, Any]]:
+    fan, wan = draw(st.sampled_from(FANS)), draw(st.sampled_from(WANS))
     spec: dict[str, Any] = {
         "nodes": [{"id": key} for key in ("a", "b", "c", "d", "e")],
-        "media": [{"id": "fan", "technology": "plc-prime", "members": ["a", "b", "c"]}],
-        "links": [
-            {"id": "wan", "technology": "core-4g", "a": "c", "b": "d"},
-            {"id": "back", "technology": "ethernet", "a": "d", "b": "e"},
-        ],
+        "media": [{"id": "fan", "members": ["a", "b", "c"], "root": "c", **fan}],
+        "links": [{"id": "back", "technology": "ethernet", "a": "d", "b": "e"}],
         "overrides": {
-            "plc-prime": {
+            fan["technology"]: {
                 "error": draw(st.sampled_from([0.0, 0.3])),
                 "retries": draw(st.integers(0, 3)),
                 "queue_frames": draw(st.sampled_from([2, 100])),
-            },
-            "core-4g": {
-                "error": draw(st.sampled_from([0.0, 0.5])),
-                "retries": draw(st.integers(0, 1)),
-                "core_sigma": draw(st.sampled_from([0.0, 2.0])),
             },
         },
         "loss": draw(st.sampled_from([0.0, 0.2])),
@@ -63,6 +71,12 @@ def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Frame]], dict[int, 
         "transport": {"default": draw(KINDS), "flows": {"f": draw(KINDS), "g": draw(KINDS)}},
         "interval_ms": 10_000,
     }
+    if wan in load_links():
+        spec["links"].append({"id": "wan", "technology": wan, "a": "c", "b": "d"})
+        errors = {"error": draw(st.sampled_from([0.0, 0.5])), "core_sigma": 2.0}
+        spec["overrides"][wan] = {**errors, "retries": draw(st.integers(0, 1))}
+    else:
+        spec["cells"] = [{"id": "wan", "technology": wan, "station": "d", "members": ["c"]}]
     ids = ["a", "b", "c", "d", "e"]
     sends: dict[int, list[Frame]] = {}
     for number in range(draw(st.integers(1, 15))):

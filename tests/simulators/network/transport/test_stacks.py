@@ -67,7 +67,7 @@ def test_no_header_is_counted_twice() -> None:
     assert stacks.extra_bytes(both, "tcp") == 7 + 20 - load()["plc-prime"].message_header_bytes
     for name, technology in load().items():
         kind = stacks.family(name)
-        bare = {"ipv4": 8, "6lowpan": 11, "prime": 3, "zigbee": 8}[kind]
+        bare = {"ipv4": 8, "6lowpan": 11, "prime": 3, "zigbee": 8, "serial": 0}[kind]
         assert technology.message_header_bytes >= bare, name
 
 
