@@ -37,7 +37,8 @@ kpis: [peak_import_w, delivery_percent]
   each point, with the parameters, the seed, `status`, `run`, `error` and a column for each KPI.
 - `report.html` beside them has the means over the seeds, the differences from the reference
   between runs of the same seed, a figure for each KPI, and what failed; of a study over link
-  technologies also which of them is enough for which application.
+  technologies also which of them is enough for which application, and as `services.csv` each
+  application's messages against all [classes](../models/experience.md) by technology.
 - The reference is the first setting, or what `reference:` or `--against PATH=VALUE` name.
   Differences are taken run by run of the same seed, so that what a seed does to both falls out;
   ± is half of the 95 % confidence interval of their mean (Student's t), and a star or bold type

@@ -25,7 +25,7 @@ from scenarios.study.plan import Study
 from scenarios.study.suitability import is_about_links, services
 from scenarios.study.summary import Outcome, Setting
 
-__all__ = ["report_text"]
+__all__ = ["label", "report_text"]
 
 _CSS = Path(report.__file__).parent / "page.css"
 _NAMED = 16  # settings that get their values written below a figure; more are numbered
@@ -73,7 +73,7 @@ def report_text(study: Study, outcome: Outcome) -> str:
 
 def _enough(outcome: Outcome, settings: list[Setting]) -> dict[str, Any]:
     """Return figures and rows on which technology is enough; empty of a study of something else."""
-    found = services(settings, lambda setting: _label(setting.values))
+    found = services(settings, label)
     if not found or not is_about_links(outcome.parameters):
         return {}
     figures = [
@@ -100,6 +100,11 @@ def _values(setting: Setting) -> list[str]:
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
+
+
+def label(setting: Setting) -> str:
+    """Return a setting's values in words."""
+    return _label(setting.values)
 
 
 def _label(values: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ from fernwatt.errors import RunFolderError, UsageError
 from scenarios import manifest as manifests
 from scenarios.study.cluster import connected
 from scenarios.study.plan import Point, Study, load_study
-from scenarios.study.report import report_text
+from scenarios.study.report import label, report_text
+from scenarios.study.suitability import write_services
 from scenarios.study.summary import Outcome, write_summary
 from scenarios.study.worker import PointResult, read_result, run_point
 
@@ -55,6 +56,7 @@ def run_study(
     finally:
         outcome = write_summary(study, folder, survey.results)
         (folder / "report.html").write_text(report_text(study, outcome), "utf-8", newline="\n")
+        write_services(outcome, folder, label)
     return outcome
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -10,7 +11,7 @@ from analysis.requirement_classes import classes
 from analysis.suitability import Enough, Estimate, verdict
 from scenarios.study import Outcome, Point, PointResult, load_study
 from scenarios.study.report import report_text
-from scenarios.study.suitability import is_about_links, services
+from scenarios.study.suitability import is_about_links, services, write_services
 
 IN_TIME = {  # share of set-points within 500 ms, by seed
     "fibre": [100.0, 100.0, 100.0],
@@ -86,6 +87,20 @@ def test_the_matrix_says_delay_delivery_and_verdict():
     assert "99.5 ± 0 % delivered" in text
     assert text.count("✕") == text.count("?  ") == 1
     assert "99 % within 500 ms" in text
+
+
+def test_the_table_holds_every_class_with_both_budgets(tmp_path):
+    write_services(outcome(), tmp_path, lambda setting: setting.values["network.lv_fan"])
+    table = pd.read_csv(tmp_path / "services.csv")
+    assert len(table) == 9
+    row = table[(table["setting"] == "gprs") & table["judged_by"]].iloc[0]
+    assert (row["class"], row["limit_ms"], row["asked_percent"]) == ("iec-61850-5/tt2", 500.0, 99.0)
+    assert (row["enough"], row["in_time_percent"], row["p95_ms"]) == ("no", 42.0, 220.0)
+    assert row["in_time_percent_half"] == pytest.approx(4.302652730 / 3**0.5)
+    assert table[table["network"]]["limit_ms"].tolist() == [100.0] * 3
+    (tmp_path / "services.csv").unlink()
+    write_services(outcome(parameters=("devices.pv.share",)), tmp_path, str)
+    assert not (tmp_path / "services.csv").exists()
 
 
 def study(folder, parameter):
