@@ -84,6 +84,7 @@ class PolledMedium:
         "_by_node",
         "_carried",
         "_least_us",
+        "_missed",
         "_nodes",
         "_numbers",
         "_patient",
@@ -157,6 +158,7 @@ class PolledMedium:
         self._timer: Timeout | None = None
         self._sent: Transmission | None = None
         self._carried: Message | None = None
+        self._missed: set[str] = set()  # who lacks a frame of the shout that is under way
         fabric.woken.append(self._woken)
 
     # -- a carrier ---------------------------------------------------------------------------
@@ -503,20 +505,23 @@ class PolledMedium:
     def _shouted(self) -> None:
         line, sent = self.shouts, self._sent
         assert sent is not None
-        heard = [
-            node for node in self.slaves if node.up and not self.air.fate(sent, self._number(node))
-        ]
+        missed = [it for it in self.slaves if self.air.fate(sent, self._numbers[it.id])]
+        self._missed.update(node.id for node in missed)
         message = self._carried
         if message is not None and message is line.serving:
             book([message], "air_us", sent.end_us)
             line.frame += 1
             message = self._taken(line)
         self._next_turn(sent.end_us + self.technology.turnaround_us, self._slave)
-        for node in heard:
+        if message is None:
+            return
+        heard = [node for node in self.slaves if node.up and node.id not in self._missed]
+        self._missed = set()
+        for node in heard:  # they have all frames
             self._hand(message, node)
-
-    def _number(self, node: Node) -> int:
-        return self._numbers[node.id]
+        ended = getattr(message.owner, "ended", None)
+        if ended is not None:
+            ended(message)
 
     def _next_turn(self, at_us: int, place: int) -> None:
         turn = self._turn(self._slave)

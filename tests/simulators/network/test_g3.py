@@ -230,12 +230,25 @@ def test_many_saturated_stations_share_as_another_simulator_has_it(
     assert carried / span_us == pytest.approx(throughput, rel=0.03, abs=0.003)
 
 
+def levels(draw: Any, count: int) -> dict[str, Any]:
+    """Return an air: one collision domain, or levels by which some are hidden or weak."""
+    if draw(st.booleans()):
+        return {}
+    level = st.sampled_from([None, 4.0, 12.0, 40.0])
+    matrix = draw(
+        st.lists(st.lists(level, min_size=count, max_size=count), min_size=count, max_size=count)
+    )
+    return {"kind": "levels", "snr_db": matrix, "isolated": True}
+
+
 @st.composite
 def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Frame]], dict[int, list[Supply]]]:
     ids = [f"n{number}" for number in range(draw(st.integers(2, 6)))]
     what = {
         "nodes": [{"id": it, "terminal": it} for it in ids],
-        "media": [{"id": "m", "technology": "plc-g3", "members": ids}],
+        "media": [
+            {"id": "m", "technology": "plc-g3", "members": ids, "air": levels(draw, len(ids))}
+        ],
         "overrides": {
             "plc-g3": {
                 "mac": "g3",

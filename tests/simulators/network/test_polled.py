@@ -215,6 +215,17 @@ def test_the_masters_shout_is_heard_by_all_and_answered_by_none() -> None:
     core.close(500)
 
 
+def levels(draw: Any, count: int) -> dict[str, Any]:
+    """Return an air: one collision domain, or levels by which some are hidden or weak."""
+    if draw(st.booleans()):
+        return {}
+    level = st.sampled_from([None, 4.0, 12.0, 40.0])
+    matrix = draw(
+        st.lists(st.lists(level, min_size=count, max_size=count), min_size=count, max_size=count)
+    )
+    return {"kind": "levels", "snr_db": matrix, "isolated": True}
+
+
 @st.composite
 def cases(draw: Any) -> tuple[dict[str, Any], list[Frame], dict[int, list[Supply]]]:
     slaves = draw(st.integers(1, 5))
@@ -228,6 +239,7 @@ def cases(draw: Any) -> tuple[dict[str, Any], list[Frame], dict[int, list[Supply
         queue_frames=draw(st.integers(1, 4)),
     )
     ids = [node["id"] for node in what["nodes"]]
+    what["media"][0]["air"] = levels(draw, len(ids))
     frames = []
     for number in range(draw(st.integers(0, 15))):
         t_us, size = draw(st.integers(0, 2_500_000)), draw(st.integers(0, 700))

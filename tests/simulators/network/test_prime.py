@@ -237,6 +237,17 @@ def spec(terminals: int, **changes: Any) -> dict[str, Any]:
     }
 
 
+def levels(draw: Any, count: int) -> dict[str, Any]:
+    """Return an air: one collision domain, or levels by which some are hidden or weak."""
+    if draw(st.booleans()):
+        return {}
+    level = st.sampled_from([None, 4.0, 12.0, 40.0])
+    matrix = draw(
+        st.lists(st.lists(level, min_size=count, max_size=count), min_size=count, max_size=count)
+    )
+    return {"kind": "levels", "snr_db": matrix, "isolated": True}
+
+
 @st.composite
 def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Frame]], dict[int, list[Supply]]]:
     what = spec(
@@ -246,6 +257,7 @@ def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Frame]], dict[int, 
         queue_frames=draw(st.integers(1, 3)),
     )
     ids = [node["id"] for node in what["nodes"]]
+    what["media"][0]["air"] = levels(draw, len(ids))
     sends: dict[int, list[Frame]] = {}
     for number in range(draw(st.integers(1, 20))):
         t_ms = draw(st.integers(0, 2500))
