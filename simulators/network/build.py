@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from simulators.network.air import Air
 from simulators.network.airs import Airs
 from simulators.network.carrier import Carrier, Fabric
-from simulators.network.cells import Cell, CellSpec
+from simulators.network.cells import Cell, CellSpec, snr_by_place
 from simulators.network.csma import Medium
 from simulators.network.dcf import DcfMedium
 from simulators.network.draws import Draws
@@ -16,7 +16,7 @@ from simulators.network.hopping import BandMedium
 from simulators.network.link import Link
 from simulators.network.mesh import build_mesh
 from simulators.network.message import Node
-from simulators.network.noises import NoiseSpec, Sources
+from simulators.network.noises import Sources
 from simulators.network.polled import PolledMedium
 from simulators.network.prime import PrimeMedium
 from simulators.network.spread import Spread
@@ -33,7 +33,7 @@ def build_carriers(
     carriers += [
         Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
     ]
-    carriers += [_cell(it, nodes, fabric, topology.noises) for it in topology.cells]
+    carriers += [_cell(it, nodes, fabric, topology) for it in topology.cells]
     return sorted(carriers, key=lambda carrier: carrier.id)
 
 
@@ -42,13 +42,17 @@ def anchors(topology: Topology, nodes: Mapping[str, Node]) -> dict[str, tuple[No
     return {it.id: (nodes[it.station], nodes[it.core]) for it in topology.cells if it.core}
 
 
-def _cell(
-    it: CellSpec, nodes: Mapping[str, Node], fabric: Fabric, noises: Sequence[NoiseSpec]
-) -> Carrier:
+def _cell(it: CellSpec, nodes: Mapping[str, Node], fabric: Fabric, topology: Topology) -> Carrier:
     members = [nodes[key] for key in it.members]
-    near = [noise for noise in noises if it.id in noise.media]
+    near = [noise for noise in topology.noises if it.id in noise.media]
     sources = Sources(near, Draws(fabric.seed, f"noises/{it.id}")) if near else None
-    return Cell(fabric, it.id, it.technology, nodes[it.station], members, it.snr_db, sources)
+    snr_db: Mapping[str, tuple[float, float]] = it.snr_db
+    if it.by_place:
+        places = {node.id: node.place_m for node in topology.nodes if node.place_m is not None}
+        at = [(key, places[key]) for key in it.members]
+        station = (it.station, places[it.station])
+        snr_db = {**snr_by_place(it.technology, station, at, fabric.seed), **it.snr_db}
+    return Cell(fabric, it.id, it.technology, nodes[it.station], members, snr_db, sources)
 
 
 def _medium(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air | None) -> Carrier:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import log10
 
 from simulators.network import phy
+from simulators.network.radio import PATH_LOSSES
 from simulators.network.technology import Technology
 
 __all__ = ["CELL_PHYS", "CellTechnology", "cell_rules", "efficiency"]
@@ -39,7 +40,8 @@ class CellTechnology(Technology):
     channel carries in one interval a radio block of GPRS in ``mode``; what modulation and coding
     allow at ``snr`` for a resource block of which ``overhead`` is no data (``ofdma``); or its
     share of ``rate`` (``channels``). With ``ofdma``, ``rate`` is the most that a subscriber's
-    device can do. Everything is sent ``repetitions`` times.
+    device can do. Everything is sent ``repetitions`` times. Below
+    ``least`` there is no reception (``gprs``, ``channels``).
 
     A block is lost with probability ``error``, repeated ``harq_us`` later (what follows does not
     wait for it), then lost with ``error_again``, ``retries`` times. What is received passes on
@@ -54,7 +56,10 @@ class CellTechnology(Technology):
     ``paging_us``, unless it was heard less than ``known_us`` ago. Who is connected asks for a
     grant at an opportunity every ``request_us`` and may send ``grant_us`` later.
 
-    ``core`` is the technology of the link to the mobile core that belongs to it.
+    ``core`` is the technology of the link to the mobile core that belongs to it. Where a cell's
+    ``air`` is ``radio``, what follows gives the ``snr`` of each subscriber; see ``cells.reach``:
+    ``entry_db`` is lost on the way into buildings, ``gain_db`` that of the base station's antenna,
+    power is spread over ``bandwidth``, ``noise`` is the receiver's figure.
     """
 
     tti_us: int
@@ -66,6 +71,8 @@ class CellTechnology(Technology):
     rate_down_bps: float = 0.0
     snr_up_db: float = 0.0
     snr_down_db: float = 0.0
+    least_up_db: float = 0.0
+    least_down_db: float = 0.0
     overhead: float = 0.0
     repetitions_up: int = 1
     repetitions_down: int = 1
@@ -87,6 +94,20 @@ class CellTechnology(Technology):
     request_us: int = 0
     grant_us: int = 0
     core: str = ""
+    frequency_hz: float = 0.0
+    path_loss: str = ""
+    path_exponent: float = 2.0
+    reference_m: float = 1.0
+    shadowing_db: float = 0.0
+    entry_db: float = 0.0
+    gain_db: float = 0.0
+    antenna_m: float = 0.0
+    tx_up_dbm: float = 0.0
+    tx_down_dbm: float = 0.0
+    bandwidth_up_hz: float = 0.0
+    bandwidth_down_hz: float = 0.0
+    noise_up_db: float = 0.0
+    noise_down_db: float = 0.0
 
     def width(self, up: bool) -> int:
         """Return the channels that a subscriber can use at once."""
@@ -111,11 +132,13 @@ class CellTechnology(Technology):
 
         Repetitions add up: twice as many hear 3 dB less.
         """
+        heard_db = snr_db + 10 * log10(self.repetitions(up))
+        if self.phy == "ofdma":
+            return int(efficiency(heard_db) * _ELEMENTS * (1 - self.overhead))
+        if heard_db < (self.least_up_db if up else self.least_down_db):
+            return 0
         if self.phy == "gprs":
             return 8 * phy.GPRS_BLOCK_BYTES[self.mode]
-        if self.phy == "ofdma":
-            heard_db = snr_db + 10 * log10(self.repetitions(up))
-            return int(efficiency(heard_db) * _ELEMENTS * (1 - self.overhead))
         return int((self.rate_up_bps if up else self.rate_down_bps) * self.tti_us / 1e6)
 
     @property
@@ -141,6 +164,17 @@ def cell_rules(it: CellTechnology) -> list[tuple[str, bool, str, str]]:
     rules += [
         ("access_tries", it.access_tries < 1, "must be at least 1", ""),
         ("overhead", it.overhead >= 1, "leaves nothing for data", "a share: 0 to 1"),
+        (
+            "path_loss",
+            bool(it.path_loss) and it.path_loss not in PATH_LOSSES,
+            f"unknown path loss {it.path_loss!r}",
+            f"one of {', '.join(PATH_LOSSES)}",
+        ),
+        ("reference_m", it.reference_m <= 0, "must be above 0", ""),
+        *(
+            (key, it.frequency_hz > 0 >= getattr(it, key), "must be > 0 for radio", "")
+            for key in ("antenna_m", "bandwidth_up_hz", "bandwidth_down_hz")
+        ),
         ("error_again", it.error_again > 1, "is a probability: 0 to 1", ""),
         (
             "access_period_us",
@@ -171,5 +205,10 @@ def _direction_rules(it: CellTechnology, key: str, up: bool) -> list[tuple[str, 
         (f"slots_{key}", it.phy != "ofdma" and slots < 1, "must be at least 1", ""),
         (f"slots_{key}", slots > getattr(it, f"channels_{key}"), f"more than channels_{key}", ""),
         (f"rate_{key}_bps", still, "the rate must be above 0", "bit/s"),
-        (cause, mute, "an interval carries not even a bit", f"SNR at least {_FROM_DB[0]} dB"),
+        (
+            cause,
+            mute,
+            "an interval carries not even a bit",
+            f"from {_FROM_DB[0]} dB on (ofdma), or least_{key}_db",
+        ),
     ]

@@ -129,7 +129,11 @@ class _Reader:
         nodes = self._nodes()
         known = {node.id for node in nodes}
         media, links = self._media(known), self._links(known)
-        cells, faults = parse_cells(self._spec.get("cells") or (), self._technologies, known)
+        cells, faults = parse_cells(
+            self._spec.get("cells") or (),
+            self._technologies,
+            {node.id: node.place_m is not None for node in nodes},
+        )
         self._faults += faults
         self._unique([*media, *links, *cells])
         loss, interval_ms = self._numbers()

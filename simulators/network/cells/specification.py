@@ -17,7 +17,8 @@ class CellSpec:
     """A base station (``station``) and its subscribers.
 
     Traffic between subscribers passes ``core``, where one is named. ``snr_db`` are the ratios of
-    signal to noise [dB], up and down, of subscribers who are not as the technology has it.
+    signal to noise [dB], up and down, of subscribers who are not as the technology has it;
+    ``by_place`` is whether those of the others follow from where they stand.
     """
 
     id: str
@@ -26,6 +27,7 @@ class CellSpec:
     members: tuple[str, ...]
     core: str | None = None
     snr_db: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    by_place: bool = False
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -36,11 +38,12 @@ class CellSpec:
 def parse_cells(
     items: Sequence[Mapping[str, Any]],
     technologies: Mapping[str, Technology],
-    known: Collection[str],
+    known: Mapping[str, bool],
 ) -> tuple[tuple[CellSpec, ...], list[Fault]]:
-    """Return the cells ``{id, technology, station, members, core, snr_db}`` and what is wrong.
+    """Return the cells ``{id, technology, station, members, core, snr_db, air}`` and what is wrong.
 
-    ``snr_db`` maps members to one ratio or to that of each direction, up first.
+    ``snr_db`` maps members to one ratio or to that of each direction, up first; ``air`` is empty
+    or ``{kind: radio}``. ``known`` are the nodes' ids with whether their place is known.
     """
     faults: list[Fault] = []
     cells = []
@@ -59,7 +62,7 @@ class _Reader:
         self._item, self._path, self._faults = item, path, faults
 
     def read(
-        self, technologies: Mapping[str, Technology], known: Collection[str]
+        self, technologies: Mapping[str, Technology], known: Mapping[str, bool]
     ) -> CellSpec | None:
         """Return the cell, or None where its technology is none of a cell."""
         item = self._item
@@ -81,7 +84,24 @@ class _Reader:
             name = item["technology"]
             self._fault("technology", f"{name}: {what}", nearest(name, fit))
             return None
-        return CellSpec(item["id"], technology, station, members, core, snr_db)
+        by_place = self._by_place(technology, [station, *members], known)
+        return CellSpec(item["id"], technology, station, members, core, snr_db, by_place)
+
+    def _by_place(
+        self, technology: CellTechnology, nodes: Sequence[str], known: Mapping[str, bool]
+    ) -> bool:
+        kind = (self._item.get("air") or {}).get("kind")
+        if kind is None:
+            return False
+        if kind != "radio":
+            self._fault("air", f"unknown kind {kind!r}", "radio, or none")
+        if not (technology.frequency_hz and technology.path_loss):
+            what = f"{technology.name} has no frequency_hz and path_loss"
+            self._fault("air", what, "state them under technologies, or use snr_db")
+        for node in nodes:
+            if node in known and not known[node]:
+                self._fault("air", f"needs place_m of {node}")
+        return True
 
     def _snr_db(self, members: Collection[str]) -> dict[str, tuple[float, float]]:
         ratios: dict[str, tuple[float, float]] = {}
