@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from controllers.storage.vault import UnitVault, Vault
 
@@ -14,16 +16,10 @@ __all__ = ["DiskMemory", "temporary_memory"]
 class DiskMemory:
     """Implements ``controllers.unit.memory.Memory``; ``key_of(unit)`` is a unit's key at rest."""
 
-    __slots__ = ("_folder", "_key_of", "_vault")
+    __slots__ = ("__weakref__", "_key_of", "_vault")
 
-    def __init__(
-        self,
-        path: Path,
-        key_of: Callable[[str], bytes],
-        folder: TemporaryDirectory[str] | None = None,
-    ) -> None:
+    def __init__(self, path: Path, key_of: Callable[[str], bytes]) -> None:
         self._vault, self._key_of = Vault(path), key_of
-        self._folder = folder  # lives as long as this does
 
     def of(self, unit: str) -> tuple[UnitVault, UnitVault]:
         """Return one unit's instances and notes, read anew from the file."""
@@ -41,5 +37,7 @@ class DiskMemory:
 
 def temporary_memory(key_of: Callable[[str], bytes]) -> DiskMemory:
     """Return a memory in a folder of its own, which goes with it."""
-    folder = TemporaryDirectory(prefix="fernwatt-units-")
-    return DiskMemory(Path(folder.name) / "units.db", key_of, folder)
+    folder = mkdtemp(prefix="fernwatt-units-")
+    memory = DiskMemory(Path(folder) / "units.db", key_of)
+    weakref.finalize(memory, shutil.rmtree, folder, ignore_errors=True)
+    return memory

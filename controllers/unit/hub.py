@@ -173,6 +173,7 @@ class UnitsCore:
             self._closed = True
             for unit in self._units.values():
                 unit.close()
+            self._memory.close()
         return self._take()
 
     def _timers(self, t_ms: int) -> None:

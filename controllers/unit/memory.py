@@ -22,6 +22,9 @@ class Memory(Protocol):
     def commit(self) -> None:
         """Make what was kept so far survive the process, before anything else is told of it."""
 
+    def close(self) -> None:
+        """Keep nothing more."""
+
 
 class VolatileMemory:
     """Survives units, not the process."""
@@ -39,6 +42,9 @@ class VolatileMemory:
 
     def commit(self) -> None:
         """Do nothing: there is nothing that lasts longer."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def make_memory(kind: str, key_of: Callable[[str], bytes]) -> Memory:

@@ -63,17 +63,19 @@ class DataInterfaceMachine(RuleBasedStateMachine):
             ]
         }  # fmt: skip
         self.spec, self.extra = spec, ()
-        self.folder = TemporaryDirectory()
+        self.folder, self.memory = TemporaryDirectory(), None
 
     @initialize(level=st.sampled_from(["none", "integrity"]), on_disk=st.booleans())
     def the_units_begin(self, level, on_disk):
         factories = {name: lambda _s, _p, _d, name=name: Listener(name) for name in SERVICES}
-        memory = (
+        self.memory = (
             DiskMemory(Path(self.folder.name) / "units.db", lambda unit: unit.encode().ljust(32))
             if on_disk
             else None
         )
-        core = UnitsCore({**self.spec, "security": level}, 1, factories=factories, memory=memory)
+        core = UnitsCore(
+            {**self.spec, "security": level}, 1, factories=factories, memory=self.memory
+        )
         self.bus = Loopback(core, fates=lambda frame, t: (20, *self.extra))
         self.bus.run(0)
         default = [[OPERATOR, name, 1, 0] for name in (*SERVICES, "balancing")]
@@ -230,6 +232,8 @@ class DataInterfaceMachine(RuleBasedStateMachine):
         self.pass_time(ms)
 
     def teardown(self):
+        if self.memory is not None:
+            self.memory.close()
         self.folder.cleanup()
 
     @invariant()
