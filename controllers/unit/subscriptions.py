@@ -24,7 +24,10 @@ _Key = tuple[str, str, str, str, str, str]
 
 @dataclass(slots=True)
 class Subscription:
-    """One subscription; ``id`` is that of the request that made it, ``serial`` counts what left."""
+    """One subscription; ``id`` is that of the request that made it, ``serial`` counts what left.
+
+    ``order`` is its place among all of the unit: who subscribed first is notified first.
+    """
 
     id: str
     operation: Operation
@@ -36,6 +39,7 @@ class Subscription:
     flow: str
     text: str = ""
     period_ms: int = 0
+    order: int = 0
     serial: int = 0
     reserved: int = 0
 
@@ -54,7 +58,7 @@ class Subscription:
         """Return the JSON form."""
         return [
             self.id, int(self.operation), self.variable, self.owner, self.unit, self.service,
-            self.stakeholder, self.flow, self.text, self.period_ms, self.reserved,
+            self.stakeholder, self.flow, self.text, self.period_ms, self.order, self.reserved,
         ]  # fmt: skip
 
     @classmethod
@@ -71,15 +75,17 @@ class Subscription:
 class Subscriptions:
     """All subscriptions of one unit, found by identifier and by variable."""
 
-    __slots__ = ("_by_id", "_by_key", "_events", "_notes")
+    __slots__ = ("_by_id", "_by_key", "_events", "_notes", "_orders")
 
     def __init__(self, notes: Notebook | None = None) -> None:
-        self._notes = notes or MemoryNotebook()
+        self._notes = notes = notes or MemoryNotebook()
         self._by_id: dict[str, Subscription] = {}
         self._events: dict[tuple[str, str], dict[str, Subscription]] = {}
         self._by_key: dict[_Key, str] = {}
-        for plain in self._notes.items("subscriptions").values():
-            self._take(Subscription.from_plain(plain))
+        noted = [Subscription.from_plain(one) for one in notes.items("subscriptions").values()]
+        self._orders = 0
+        for subscription in sorted(noted, key=lambda one: one.order):
+            self._take(subscription)
 
     def __iter__(self) -> Iterator[Subscription]:
         """Iterate over all, by identifier."""
@@ -97,6 +103,7 @@ class Subscriptions:
         old = self._by_key.get(subscription.key)
         if old is not None:
             self.remove(self._by_id[old])
+        subscription.order = self._orders + 1
         self._take(subscription)
         self._notes.put("subscriptions", subscription.id, subscription.plain())
         return old is not None
@@ -107,6 +114,7 @@ class Subscriptions:
             self._events.setdefault(series, {})[subscription.id] = subscription
         self._by_key[subscription.key] = subscription.id
         self._by_id[subscription.id] = subscription
+        self._orders = max(self._orders, subscription.order)
 
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscription."""
