@@ -143,10 +143,14 @@ class Session(Sender):
         """Let the waiting go; the first one bears what the handshake cost."""
         waiting, self.waiting = self.waiting, []
         book([message for message, _ in waiting], "access_us", self._host.clock.now)
-        if waiting:
-            count(waiting[0][0], self._spent)
+        self.charge(waiting)
         for message, take in waiting:
             take(message, self)
+
+    def charge(self, waiting: list[tuple[Message, Take]]) -> None:
+        """Book the bytes and transmissions of the handshake under the first who waited for it."""
+        if waiting:
+            count(waiting[0][0], self._spent)
 
 
 class Sessions:
@@ -192,6 +196,7 @@ class Sessions:
             session.release()
             return
         waiting, session.waiting = session.waiting, []
+        session.charge(waiting)
         for message, _ in waiting:
             self._lose(message, "handshake")
 
