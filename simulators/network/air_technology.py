@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from simulators.network.radio import PATH_LOSSES
 from simulators.network.technology import Technology
 
-__all__ = ["AirTechnology", "air_rules"]
+__all__ = ["PLANS", "AirTechnology", "air_rules"]
+
+PLANS = ("", "eu868")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +22,10 @@ class AirTechnology(Technology):
     Radio: see ``radio``. ``antenna_m`` is the height of antennas of nodes without one,
     ``sense_dbm`` the energy at which the channel counts as busy.
 
-    Hopping: ``channels`` taken in turn, each for ``dwell_us`` of a receiver's own schedule; all
-    listen to broadcasts for ``broadcast_dwell_us`` at the begin of each ``broadcast_us``.
-    ``duty_share`` of every ``duty_window_ms`` is what a station may transmit (0: no limit).
+    Hopping: ``channels``, ``bandwidth_hz`` apart from ``channel_hz`` on, taken in turn, each for
+    ``dwell_us`` of a receiver's own schedule; all listen to broadcasts for ``broadcast_dwell_us``
+    at the begin of each ``broadcast_us``. ``duty_share`` of every ``duty_window_ms`` is what a
+    station may transmit (0: no limit); with the ``duty_plan`` "eu868" each sub-band has its own.
 
     Power line: see ``powerline``. ``tx_dbuv`` is the transmitter's voltage, the noise between
     ``band_low_hz`` and ``band_high_hz`` is a floor and a rise towards low frequencies [dBµV in
@@ -46,11 +49,13 @@ class AirTechnology(Technology):
     shadowing_db: float = 0.0
     sense_dbm: float = 0.0
     channels: int = 0
+    channel_hz: float = 0.0
     dwell_us: int = 0
     broadcast_us: int = 0
     broadcast_dwell_us: int = 0
     duty_share: float = 0.0
     duty_window_ms: int = 0
+    duty_plan: str = ""
     tx_dbuv: float = 0.0
     band_low_hz: float = 0.0
     band_high_hz: float = 0.0
@@ -89,6 +94,13 @@ def air_rules(technology: AirTechnology) -> list[tuple[str, bool, str, str]]:
             "broadcast_dwell_us",
             it.broadcast_us > 0 and not 0 < it.broadcast_dwell_us < it.broadcast_us,
             "must lie between 0 and broadcast_us",
+            "",
+        ),
+        ("duty_plan", it.duty_plan not in PLANS, f"unknown plan {it.duty_plan!r}", "eu868"),
+        (
+            "channel_hz",
+            bool(it.duty_plan) and not (it.channels and it.channel_hz and it.duty_window_ms),
+            "must be > 0 with duty_plan, as channels and duty_window_ms",
             "",
         ),
         ("duty_share", it.duty_share > 1, "is a share: 0 to 1", ""),

@@ -71,7 +71,7 @@ def _access(it: MediumSpec, nodes: Mapping[str, Node], fabric: Fabric, air: Air 
         return PrimeMedium(fabric, it.id, it.technology, members, nodes[root], air)
     if it.technology.mac == "polled" and root is not None:
         return PolledMedium(fabric, it.id, it.technology, members, nodes[root], air)
-    if isinstance(air, Spread) and (it.technology.dwell_us or it.technology.duty_share):
+    if isinstance(air, Spread) and (it.technology.dwell_us or it.technology.duty_window_ms):
         return BandMedium(fabric, it.id, it.technology, members, air)
     if it.technology.mac == "g3":
         return G3Medium(fabric, it.id, it.technology, members, air)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from simpy.events import Timeout
 
+from simulators.network.air import Transmission
 from simulators.network.draws import Draws
-from simulators.network.hopping import BandMedium
+from simulators.network.hopping import Account, BandMedium, BandStation, plan_of
 from simulators.network.levels import Levels
 from simulators.network.message import Message, Node
 from simulators.network.spread import Spread
@@ -21,13 +22,23 @@ from tests.simulators.network.test_csma import Bench
 WISUN = load()["rf-mesh-wisun"]
 assert isinstance(WISUN, MediumTechnology)
 NONE = -inf
-FREE = replace(WISUN, duty_share=0.0, retries=0, queue_frames=10_000)
+FREE = replace(WISUN, duty_plan="", duty_window_ms=0, retries=0, queue_frames=10_000)
 
 
 def bench(technology: MediumTechnology, snr_db: Any, stations: int) -> Bench:
     levels = Levels(np.array(snr_db, dtype=float), 0.0)
     air = Spread(levels, technology.cca_us, lambda snr_db, size: 0.0, Draws(1, "air"))
     return Bench(technology, stations, air=air, kind=BandMedium)
+
+
+class Spy:
+    """An air whose ``begin`` is another."""
+
+    def __init__(self, begin: Any, air: Any) -> None:
+        self.begin, self._air = begin, air
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._air, name)
 
 
 def loud(stations: int) -> list[list[float]]:
@@ -139,7 +150,52 @@ def test_acknowledgements_are_on_the_account_too() -> None:
         it.send(1, 60)
     it.clock.run(until=1_000_000)
     sink = it.medium.stations[0]
-    assert sink._spent_us == 5 * technology.ack_us
+    assert isinstance(sink, BandStation)
+    assert sink.spent_us() == 5 * technology.ack_us
+
+
+def test_an_account_tells_when_enough_is_past() -> None:
+    account = Account(0.1, 1000)
+    for end_us in (50, 200, 300):
+        account.spend(end_us, 30)
+    assert account.when_us(300, 10) == 300  # 90 and 10 of 100
+    assert account.when_us(300, 11) == 1050
+    assert account.when_us(300, 41) == 1200
+    assert account.when_us(300, 5000) == 1300  # more than the share: when all is past
+    assert account.when_us(1050, 40) == 1050
+    assert account.spent_us == 60
+
+
+def test_channels_lie_in_the_sub_bands_of_europe() -> None:
+    """35 channels of 200 kHz from 863.1 MHz: three lie across an edge and are left out."""
+    plan = plan_of(WISUN)
+    assert [plan.bands.count(band) for band in range(6)] == [10, 15, 3, 2, 1, 1]
+    assert plan.shares == (0.001, 0.01, 0.01, 0.001, 0.1, 0.01)
+    assert plan_of(FREE).bands == (0,) * 35
+
+
+def test_each_sub_band_has_a_share_of_its_own() -> None:
+    """A station with a full queue: no window of any sub-band holds more, and most are used up."""
+    technology = replace(WISUN, duty_window_ms=60_000, retries=0)
+    it, span_us = bench(technology, loud(1), 1), 1_200_000_000
+    it.refill, sent = True, []
+    air, plan = it.medium.air, plan_of(technology)
+    begin = air.begin
+
+    def spy(sender: int, start_us: int, air_us: int, size: int, channel: int = 0) -> Transmission:
+        sent.append((start_us + air_us, air_us, plan.bands[channel]))
+        return begin(sender, start_us, air_us, size, channel)
+
+    it.medium.air = Spy(spy, air)  # type: ignore[assignment]
+    it.send(1, 60)
+    it.clock.run(until=span_us)
+    for band, share in enumerate(plan.shares):
+        own = np.array([(end_us, air_us) for end_us, air_us, of in sent if of == band])
+        for end_us, _ in own:
+            within = own[(own[:, 0] > end_us - 60_000_000) & (own[:, 0] <= end_us), 1].sum()
+            assert within <= share * 60_000_000 + 1
+        used = own[:, 1].sum() / span_us
+        assert used > 0.7 * share or share == 0.1  # one channel: not often enough its turn
 
 
 def test_without_an_air_of_levels_there_is_no_schedule() -> None:
