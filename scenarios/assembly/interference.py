@@ -1,4 +1,4 @@
-"""What fails in the network, what disturbs it, and what adversaries do to its frames."""
+"""What sleeps, fails and disturbs in the network, and what adversaries do to its frames."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ Spec = dict[str, Any]
 
 
 def with_interferences(config: ScenarioConfig, spec: Spec) -> Spec:
-    """Return a network's specification with its outages, noises and taps.
+    """Return a network's specification with its sleepers, outages, noises and taps.
 
     Raises ScenarioError with every element that the network has not.
     """
     maker = _Maker(config, spec)
     made = {"outages": maker.outages(), "noises": maker.noises(), "taps": maker.taps()}
+    spec = spec | {"nodes": maker.sleepers()}
     if maker.faults:
         raise ScenarioError(maker.faults)
     return spec | {name: items for name, items in made.items() if items}
@@ -38,6 +39,19 @@ class _Maker:
         carriers = [it["id"] for kind in ("links", "cells") for it in spec.get(kind, ())]
         self._elements = sorted({*self._nodes, *self._media, *carriers}, key=str.encode)
         self.faults: list[Fault] = []
+
+    def sleepers(self) -> list[Spec]:
+        """Return all nodes, those that sleep with their schedule; the last one stated holds."""
+        nodes = {name: dict(node) for name, node in self._nodes.items()}
+        for number, wanted in enumerate(self._wanted.sleeping):
+            path = f"network.sleeping[{number}].element"
+            for name in self._matching(wanted.element, list(nodes), path):
+                nodes[name]["sleep"] = {
+                    "period_ms": round(wanted.period_s * 1000),
+                    "awake_ms": max(1, round(wanted.awake_s * 1000)),
+                    "battery_mah": wanted.battery_mah,
+                }
+        return list(nodes.values())
 
     def outages(self) -> list[Spec]:
         """Return those that are planned and those that are drawn, by time."""

@@ -16,7 +16,7 @@ from scenarios.assembly.places import make_places
 from scenarios.assembly.reach import Reach, conductors, locate
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
-from scenarios.schema.network import Area, Network
+from scenarios.schema.network import Area, Network, Transport
 from simulators.network import technologies
 from simulators.network.technologies import MediumTechnology
 from simulators.network.topology import Topology
@@ -27,76 +27,110 @@ Spec = dict[str, Any]
 
 
 def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy) -> Spec:
-    """Return the specification of the network; raises ScenarioError for unknown areas."""
+    """Return the specification of the network.
+
+    Raises ScenarioError for areas and elements that are not there, and for what cannot work.
+    """
     _check_areas(config, model)
-    wanted = config.network
-    media: list[Spec] = []
-    links: list[Spec] = []
-    shared, by_grid = _shared(wanted.technologies), wanted.reach == "grid"
-    reach = Reach(model, by_grid=by_grid, most=wanted.meters_per_medium)
-    mobile = Mobile(technologies.load(wanted.technologies))
-    hosting = Hosting(wanted, hierarchy.units)
-    site = hosting.site
-
-    def connect(name: str, technology: str, unit: str, upper: str) -> None:
-        if mobile.serves(technology):
-            mobile.subscribe(_cell_of(name.split("/")[1], wanted), technology, unit, upper)
-        else:
-            links.append(_link(name, technology, unit, upper))
-
-    for area, houses in hierarchy.houses.items():
-        uses = _technologies(wanted, area)
-        substation, upper = site(f"lvgmu/{area}"), site(hierarchy.parents[area])
-        media += [_house_medium(house, uses.han) for house in houses]
-        if uses.lv_fan in shared and houses:
-            media += reach.media(area, substation, houses, shared[uses.lv_fan])
-        elif mobile.serves(uses.lv_fan):
-            for house in houses:
-                mobile.subscribe(_cell_of(area, wanted), uses.lv_fan, house.meter, upper)
-        else:
-            links += [_meter_link(house.meter, uses.lv_fan, substation) for house in houses]
-        connect(f"wan/{area}", uses.wan, substation, upper)
-    for unit in hierarchy.units:
-        if unit["kind"] == "mvgmu":
-            ends = site(unit["id"]), site(unit["parent"])
-            connect(f"backbone/{unit['area']}", wanted.backbone, *ends)
-    for dmu, parent, _ in hierarchy.plants:
-        wan = _technologies(wanted, dmu.split("/")[1]).wan
-        connect(f"wan/{dmu.partition('/')[2]}", wan, dmu, site(parent))
-    tops = [unit["id"] for unit in hierarchy.units if unit["kind"] == "tlgmu"]
-    for unit in hierarchy.units:
-        if unit["kind"] == "provider":
-            connect(f"backbone/{unit['id']}", wanted.backbone, unit["id"], site(tops[0]))
-    stations = _stations(mobile, model, wanted)
-    hosts = hosting.links(
-        lambda area: [
-            name
-            for technology in (_technologies(wanted, area).lv_fan, _technologies(wanted, area).wan)
-            if (name := f"base-station/{_cell_of(area, wanted)}/{technology}") in stations
-        ],
-        mobile=bool(stations),
-    )
-    nodes = [*hosting.nodes(_nodes(hierarchy, model, wanted)), *stations.values()]
-    nodes = hosting.power(nodes, hosts)
-    if by_grid:
-        mast_m, places = wanted.base_stations.height_m, make_places(model, config.seed)
-        nodes = locate(nodes, hierarchy.houses, model, places, mast_m)
-    spec = {
-        "nodes": nodes,
-        "media": media,
-        "links": [*links, *mobile.links(), *hosts],
-        "cells": mobile.cells(),
-        "overrides": {name: dict(changes) for name, changes in wanted.technologies.items()},
-        "loss": wanted.loss,
-        "interval_ms": config.record.interval_s * 1000,
-    }
-    if by_grid:
-        instant = config.time.instant
-        began_ms = (instant.hour * 60 + instant.minute) * 60_000
-        spec |= {"conductors": conductors(model), "day_began_ms": began_ms}
+    wiring = _Wiring(config.network, model, hierarchy)
+    wiring.areas()
+    wiring.upwards()
+    spec = wiring.specification(config)
     spec = with_interferences(config, spec)
     Topology.from_spec(spec)  # raises what is wrong with it before anything starts
     return spec
+
+
+class _Wiring:
+    """Collects media, links and subscriptions, from houses upwards."""
+
+    def __init__(self, wanted: Network, model: GridModel, hierarchy: Hierarchy) -> None:
+        self._wanted, self._model, self._hierarchy = wanted, model, hierarchy
+        known = technologies.load(wanted.technologies)
+        self._shared = {n: t for n, t in known.items() if isinstance(t, MediumTechnology)}
+        self._reach = Reach(model, wanted)
+        self._mobile = Mobile(known)
+        self._hosting = Hosting(wanted, hierarchy.units)
+        self._media: list[Spec] = []
+        self._links: list[Spec] = []
+
+    def areas(self) -> None:
+        """Add what lies within houses, between meters and substation, and above that."""
+        site, mobile = self._hosting.site, self._mobile
+        for area, houses in self._hierarchy.houses.items():
+            uses = _technologies(self._wanted, area)
+            substation, upper = site(f"lvgmu/{area}"), site(self._hierarchy.parents[area])
+            self._media += [_house_medium(house, uses.han) for house in houses]
+            if uses.lv_fan in self._shared and houses:
+                technology = self._shared[uses.lv_fan]
+                self._media += self._reach.media(area, substation, houses, technology)
+            elif mobile.serves(uses.lv_fan):
+                for house in houses:
+                    mobile.subscribe(_cell_of(area, self._wanted), uses.lv_fan, house.meter, upper)
+            else:
+                self._links += [_meter_link(it.meter, uses.lv_fan, substation) for it in houses]
+            self._connect(f"wan/{area}", uses.wan, substation, upper)
+
+    def upwards(self) -> None:
+        """Add what leads to upper units, of other units, generators and data providers."""
+        site, backbone = self._hosting.site, self._wanted.backbone
+        units = self._hierarchy.units
+        for unit in units:
+            if unit["kind"] == "mvgmu":
+                ends = site(unit["id"]), site(unit["parent"])
+                self._connect(f"backbone/{unit['area']}", backbone, *ends)
+        for dmu, parent, _ in self._hierarchy.plants:
+            wan = _technologies(self._wanted, dmu.split("/")[1]).wan
+            self._connect(f"wan/{dmu.partition('/')[2]}", wan, dmu, site(parent))
+        tops = [unit["id"] for unit in units if unit["kind"] == "tlgmu"]
+        for unit in units:
+            if unit["kind"] == "provider":
+                self._connect(f"backbone/{unit['id']}", backbone, unit["id"], site(tops[0]))
+
+    def specification(self, config: ScenarioConfig) -> Spec:
+        """Return all that was added as the network takes it."""
+        wanted, model = self._wanted, self._model
+        stations = _stations(self._mobile, model, wanted)
+        hosts = self._hosting.links(
+            lambda area: self._beside(area, stations), mobile=bool(stations)
+        )
+        nodes = self._hosting.nodes(_nodes(self._hierarchy, model, wanted))
+        spec: Spec = {
+            "nodes": self._hosting.power([*nodes, *stations.values()], hosts),
+            "media": self._media,
+            "links": [*self._links, *self._mobile.links(), *hosts],
+            "cells": self._mobile.cells(),
+            "overrides": {name: dict(changes) for name, changes in wanted.technologies.items()},
+            "loss": wanted.loss,
+            "interval_ms": config.record.interval_s * 1000,
+        }
+        if wanted.transport != Transport():
+            spec["transport"] = wanted.transport.model_dump()
+        return spec if wanted.reach != "grid" else self._located(spec, config)
+
+    def _located(self, spec: Spec, config: ScenarioConfig) -> Spec:
+        """Return a specification with places, conductors and the time of day."""
+        instant, mast_m = config.time.instant, self._wanted.base_stations.height_m
+        places = make_places(self._model, config.seed)
+        houses = self._hierarchy.houses
+        return spec | {
+            "nodes": locate(spec["nodes"], houses, self._model, places, mast_m),
+            "conductors": conductors(self._model),
+            "day_began_ms": (instant.hour * 60 + instant.minute) * 60_000,
+        }
+
+    def _connect(self, name: str, technology: str, unit: str, upper: str) -> None:
+        if self._mobile.serves(technology):
+            area = _cell_of(name.split("/")[1], self._wanted)
+            self._mobile.subscribe(area, technology, unit, upper)
+        else:
+            self._links.append(_link(name, technology, unit, upper))
+
+    def _beside(self, area: str, stations: Mapping[str, Spec]) -> list[str]:
+        """Return the base stations of an area, that of its meters first."""
+        uses, cell = _technologies(self._wanted, area), _cell_of(area, self._wanted)
+        names = [f"base-station/{cell}/{technology}" for technology in (uses.lv_fan, uses.wan)]
+        return [name for name in names if name in stations]
 
 
 def _cell_of(area: str, wanted: Network) -> str:
@@ -157,12 +191,6 @@ class _Uses:
 def _technologies(wanted: Network, area: str) -> _Uses:
     own = wanted.areas.get(area) or Area()
     return _Uses(own.han or wanted.han, own.lv_fan or wanted.lv_fan, own.wan or wanted.wan)
-
-
-def _shared(overrides: Mapping[str, Any]) -> dict[str, MediumTechnology]:
-    """Return the technologies that are one medium for all; others are a link for each meter."""
-    known = technologies.load(overrides)
-    return {n: t for n, t in known.items() if isinstance(t, MediumTechnology)}
 
 
 def _check_areas(config: ScenarioConfig, model: GridModel) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from fernwatt.gridmodel import GridModel
 from scenarios.assembly.hierarchy import House
 from scenarios.assembly.places import Places
+from scenarios.schema.network import Network
 from simulators.network.technologies import MediumTechnology
 
 __all__ = ["Reach", "conductors", "locate"]
@@ -26,8 +27,11 @@ _SUBSTATION_M = 2.5
 class Reach:
     """Media between meters and substations of a grid."""
 
-    def __init__(self, model: GridModel, *, by_grid: bool, most: int) -> None:
-        self._by_grid, self._most = by_grid, most
+    def __init__(self, model: GridModel, wanted: Network) -> None:
+        self._by_grid, self._most = wanted.reach == "grid", wanted.meters_per_medium
+        self._routing: Spec = {"routing": "mesh"}
+        if wanted.mesh_start != "formed":
+            self._routing["mesh"] = {"start": wanted.mesh_start}
         self._buses = {terminal.id: terminal.bus for terminal in model.terminals}
         self._busbar = {area.id: area.bus for area in model.areas}
         self._feeder: dict[str, tuple[int, str]] = {}
@@ -59,9 +63,9 @@ class Reach:
         if not self._by_grid:
             return {}
         if technology.phy in _ON_CONDUCTORS:
-            return {"air": {"kind": "conductors"}, "routing": "mesh"}
+            return {"air": {"kind": "conductors"}, **self._routing}
         if technology.phy in _BY_RADIO:
-            return {"air": {"kind": "radio"}, "routing": "mesh"}
+            return {"air": {"kind": "radio"}, **self._routing}
         return {}
 
     def _groups(self, area: str, houses: Sequence[House]) -> list[list[House]]:

@@ -138,6 +138,62 @@ class NetworkTap(Section):
         return self
 
 
+class FlowTransport(Section):
+    """What carries the messages of an application from one end to the other."""
+
+    kind: Literal["datagram", "reliable", "request"] = Field(
+        default="datagram",
+        description="datagram: as it is (UDP); reliable: in order, repeated, with a congestion "
+        "window (TCP); request: confirmed one by one (as CoAP does).",
+    )
+    protocol: Literal["none", "coap", "mqtt"] = Field(
+        default="none", description="What each message is wrapped in."
+    )
+    topic_bytes: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=16, description="Length of its topic (MQTT) or path (CoAP)."
+    )
+    security: Literal["none", "psk", "certificate"] = Field(
+        default="none",
+        description="Session below it: none, or DTLS (TLS with reliable) by pre-shared keys or by "
+        "certificates. Its handshakes are bytes and round trips on the way.",
+    )
+    version: Literal["1.2", "1.3"] = Field(default="1.2", description="Version of (D)TLS.")
+    session_s: _SECONDS = Field(
+        default=86_400.0, description="When a session is renewed [s]; 0: never."
+    )
+    timeout_s: Positive = Field(
+        default=100.0, description="When a sender gives up without a sign of life [s]."
+    )
+
+
+class Transport(Section):
+    """Transports by application class."""
+
+    default: FlowTransport = Field(
+        default_factory=FlowTransport, description="Of classes that flows does not name."
+    )
+    flows: dict[Literal["control", "balancing", "metering", "management"], FlowTransport] = Field(
+        default_factory=dict, description="Of single application classes."
+    )
+
+
+class Sleeping(Section):
+    """Nodes that sleep on a battery, and what waits for them meanwhile."""
+
+    element: str = Field(description="Which nodes, by identifier; `*` stands for anything.")
+    period_s: Positive = Field(description="How often each wakes up [s].")
+    awake_s: Positive = Field(default=0.1, description="For how long [s].")
+    battery_mah: Positive | None = Field(
+        default=None, description="Charge of its battery [mAh]; null: not asked."
+    )
+
+    @model_validator(mode="after")
+    def _sleeps(self) -> Self:
+        if self.awake_s >= self.period_s:
+            raise ValueError("awake_s: must be less than period_s")
+        return self
+
+
 class BaseStations(Section):
     """Base stations of the mobile networks that units use."""
 
@@ -187,6 +243,11 @@ class Network(Section):
         description="Who hears whom between meters and substation. grid: power-line carriers "
         "follow the conductors, radio the places, both over several hops; domain: all hear all.",
     )
+    mesh_start: Literal["formed", "cold"] = Field(
+        default="formed",
+        description="formed: meshes have found their ways when the run begins; cold: nodes join "
+        "while it goes on.",
+    )
     meters_per_medium: Annotated[int, Field(ge=1, le=2000)] = Field(
         default=300,
         description="Most meters below one concentrator; larger areas get several, by feeder.",
@@ -198,6 +259,12 @@ class Network(Section):
     )
     base_stations: BaseStations = Field(
         default_factory=BaseStations, description="Base stations of mobile networks."
+    )
+    transport: Transport = Field(
+        default_factory=Transport, description="What carries messages end to end."
+    )
+    sleeping: list[Sleeping] = Field(
+        default_factory=list, description="Nodes that sleep on a battery."
     )
     outages: list[NetworkOutage] = Field(
         default_factory=list, description="What fails in the network by plan."
