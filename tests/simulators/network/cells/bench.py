@@ -99,7 +99,7 @@ class Bench:
 def poisson(rate_per_us: float, count: int, seed: int = 3) -> list[int]:
     """Return the instants of a Poisson process [µs]."""
     gaps = np.random.default_rng(seed).exponential(1 / rate_per_us, count)
-    return np.cumsum(gaps).astype(int).tolist()
+    return [int(t_us) for t_us in np.cumsum(gaps)]
 
 
 def agrees(

@@ -188,8 +188,8 @@ def test_repetitions_take_their_time() -> None:
         assert message.air_us == 4 * repetitions * 8000 + once.decode_us  # 77 B at 20 B per unit
 
 
-def technology_of_errors(**changes: float) -> CellTechnology:
-    return replace(PLAIN, error=0.3, error_again=0.3, harq_us=5000, **changes)
+def technology_of_errors(retries: int) -> CellTechnology:
+    return replace(PLAIN, error=0.3, error_again=0.3, harq_us=5000, retries=retries)
 
 
 @pytest.mark.parametrize(
