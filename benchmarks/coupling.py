@@ -88,19 +88,19 @@ def case() -> tuple[dict[str, Any], dict[str, Any]]:
     areas = [f"lv{number}" for number in range(AREAS)]
     meters = {area: [f"meter/{area}/h{number:02}" for number in range(METERS)] for area in areas}
     units: list[dict[str, Any]] = []
-    links = []
+    cells = []
     for area, members in meters.items():
         parent = f"lvgmu/{area}"
         units.append({"id": parent, "children": members, "services": {"asking": {}}})
-        for meter in members:
-            units.append({"id": meter, "parent": parent, "owner": "o"})
-            links.append({"id": f"link/{meter}", "technology": "lte", "a": meter, "b": parent})
+        units += [{"id": meter, "parent": parent, "owner": "o"} for meter in members]
+        cell = {"id": f"cell/{area}", "technology": "lte", "station": parent, "members": members}
+        cells.append(cell)
     # One end of every area is joined in a chain, so that all nodes reach each other.
-    links += [
+    links = [
         {"id": f"trunk/{area}", "technology": "fibre", "a": "lvgmu/lv0", "b": f"lvgmu/{area}"}
         for area in areas[1:]
     ]
-    network = {"nodes": [{"id": unit["id"]} for unit in units], "media": [], "links": links}
+    network = {"nodes": [{"id": unit["id"]} for unit in units], "cells": cells, "links": links}
     return {"spec": network, "seed": 1}, {"spec": {"units": units}, "seed": 1}
 
 
