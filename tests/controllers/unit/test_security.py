@@ -76,6 +76,7 @@ def test_security_costs_bytes_and_time(pair: Callable[..., Loopback]) -> None:
     assert ready[1] - ready[0] >= 300  # an embedded processor's signature
 
 
+@pytest.mark.requirement("SP-02")
 @pytest.mark.parametrize("level", SAFE)
 def test_a_replayed_order_is_carried_out_once(pair: Callable[..., Loopback], level: str) -> None:
     bus, frame = ordered(pair, level)
