@@ -84,6 +84,7 @@ def test_what_comes_at_random_waits_half_a_period_on_the_mean() -> None:
     assert waits_ms.mean() == pytest.approx(mean_ms, abs=3.5 * (variance / count) ** 0.5 + 1)
 
 
+@pytest.mark.requirement("NW-09")
 def test_it_gets_all_when_it_wakes_and_sends_at_once() -> None:
     sends = {
         150: [frame(1, "head", "sensor", 150_000)],
@@ -138,6 +139,7 @@ def test_energy_by_hand_of_a_silent_sleeper() -> None:
     assert row["life_d"] == pytest.approx(1000 / mean_ma / 24)
 
 
+@pytest.mark.requirement("NW-09")
 def test_energy_by_hand_of_a_sender() -> None:
     """It sends 40 B once a minute, 500 ms after it slept in: the backoff, the frame, 20 ms more."""
     count = 60

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +109,7 @@ def act(what: str, on: bool) -> Callable[[NetworkCore], None]:
     return does
 
 
+@pytest.mark.requirement("NW-02")
 @settings(max_examples=150, deadline=None)
 @given(case=cases(), end_ms=st.integers(2600, 30_000))
 def test_each_message_arrives_once_or_is_lost_with_a_cause(

@@ -18,6 +18,7 @@ def air_us(size: int) -> int:
     return round(8 * (size + 34 + 8 + 24) / 100)
 
 
+@pytest.mark.requirement("SP-14")
 def test_the_message_that_waits_bears_the_handshake(
     line: Any, play: Any, frame: Any, check: Any
 ) -> None:

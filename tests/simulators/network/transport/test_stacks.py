@@ -165,3 +165,8 @@ def test_groups_are_of_known_nodes() -> None:
     groups, faults = parse_groups({"g": ["b", "a"], "h": ["a", "a", "x"], "i": "a"}, ["a", "b"])
     assert groups["group/g"] == ("a", "b")
     assert [it.path for it in faults] == ["network.groups.h"] * 2 + ["network.groups.i"]
+
+
+def test_the_page_has_the_sizes_that_are_used() -> None:
+    page = Path(__file__).parents[4] / "docs" / "models" / "transport.md"
+    assert stacks.sources_markdown() in page.read_text("utf-8")
