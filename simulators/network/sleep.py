@@ -360,7 +360,7 @@ class Sleepers:
             sleeper.timer = timer = Timeout(self._env, wake_us - now, sleeper)
             timer.callbacks.append(self._on_wake)
         if wake_us > self._horizon.until_us:
-            self._horizon.passes.append((wake_us, message))
+            self._horizon.passes.append((wake_us, None))  # it may go, and arrive, before
 
     def _wake(self, event: Any) -> None:
         sleeper: Sleeper = event.value
