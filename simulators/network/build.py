@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from simulators.network.air import Air
 from simulators.network.airs import Airs
@@ -11,6 +12,7 @@ from simulators.network.cells import Cell, CellSpec, snr_by_place
 from simulators.network.csma import Medium
 from simulators.network.dcf import DcfMedium
 from simulators.network.draws import Draws
+from simulators.network.fidelity.build import build_fluids
 from simulators.network.g3 import G3Medium
 from simulators.network.hopping import BandMedium
 from simulators.network.link import Link
@@ -20,21 +22,29 @@ from simulators.network.noises import Sources
 from simulators.network.polled import PolledMedium
 from simulators.network.prime import PrimeMedium
 from simulators.network.spread import Spread
-from simulators.network.topology import MediumSpec, Topology
+from simulators.network.topology import LinkSpec, MediumSpec, Topology
 
 __all__ = ["anchors", "build_carriers"]
+
+T = TypeVar("T", MediumSpec, LinkSpec, CellSpec)
 
 
 def build_carriers(
     topology: Topology, nodes: Mapping[str, Node], fabric: Fabric, airs: Airs
 ) -> list[Carrier]:
     """Return the carriers of a topology by identifier."""
-    carriers: list[Carrier] = [_medium(it, nodes, fabric, airs.of(it)) for it in topology.media]
+    carriers: list[Carrier] = [_medium(it, nodes, fabric, airs.of(it)) for it in _packets(topology.media, topology)]
     carriers += [
-        Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in topology.links
+        Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in _packets(topology.links, topology)
     ]
-    carriers += [_cell(it, nodes, fabric, topology) for it in topology.cells]
+    carriers += [_cell(it, nodes, fabric, topology) for it in _packets(topology.cells, topology)]
+    carriers += build_fluids(topology, nodes, fabric, airs.of)
     return sorted(carriers, key=lambda carrier: carrier.id)
+
+
+def _packets(them: Sequence[T], topology: Topology) -> list[T]:
+    """Return those that are carried packet by packet."""
+    return [it for it in them if it.technology.name not in topology.fidelity]
 
 
 def anchors(topology: Topology, nodes: Mapping[str, Node]) -> dict[str, tuple[Node, Node]]:

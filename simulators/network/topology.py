@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from fernwatt.errors import Fault, ScenarioError
 from simulators.network.airs import air_faults
 from simulators.network.cells.specification import CellSpec, parse_cells
+from simulators.network.fidelity.build import parse_fidelity
 from simulators.network.mesh.build import mesh_faults
 from simulators.network.noises import NoiseSpec, parse_noises
 from simulators.network.outages import OutageSpec, parse_outages
@@ -94,6 +95,7 @@ class Topology:
     transport: TransportSpec = field(default_factory=TransportSpec)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sleepers: tuple[SleepSpec, ...] = ()
+    fidelity: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def plain(self) -> bool:
@@ -143,7 +145,8 @@ class _Reader:
         sleepers, faults = parse_sleep(
             self._spec.get("nodes", ()), _neighbours(media, links, cells)
         )
-        self._faults += faults
+        fidelity, more = parse_fidelity(self._spec, self._technologies)
+        self._faults += [*faults, *more]
         if not self._faults:
             self._faults += _unreachable(nodes, media, links, cells)
         if self._faults:
@@ -164,6 +167,7 @@ class _Reader:
             transport,
             groups,
             sleepers,
+            fidelity,
         )
 
     def _surroundings(
