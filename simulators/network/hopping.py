@@ -233,13 +233,24 @@ class BandStation(Station):
         until_us = self._barred_us(message, channel, now)
         if until_us > now:
             self._sense_after(until_us)
-        elif medium.air.busy(self.number, now, channel):
+        elif medium.air.busy(self.number, now, channel) or self._receives(now):
             self._found_busy(message)
         else:
             self._send(message, channel)
             sent = self.sending
             assert sent is not None
             self.spend(channel, sent.end_us, sent.end_us - sent.start_us)
+
+    def _receives(self, now_us: int) -> bool:
+        """Tell whether a frame is coming in where this station listens: it stays until its end.
+
+        Else two that send to each other, each on the other's channel, would both be deaf, again
+        and again, since neither hears the other begin.
+        """
+        medium = self._medium
+        if self.receiver is None or not medium.technology.dwell_us:
+            return False
+        return medium.air.busy(self.number, now_us, medium.channel(self, now_us))
 
     def _barred_us(self, message: Message, channel: int, now_us: int) -> int:
         """Return until when the frame may not go for what has gone in the sub-band before."""
