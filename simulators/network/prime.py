@@ -68,8 +68,6 @@ class PrimeMedium(Medium):
         self._shares: dict[str, int] = {}
         self._per_frame, self._period = [0], 1
         super().__init__(fabric, identifier, technology, members, air)
-        self.gap_us = technology.senses * technology.cca_us + technology.turnaround_us
-        self.least_us = self.gap_us + technology.air_us()(technology.frame_header_bytes)
         self.begin_us = self.end_us = 0
         if technology.cfp_us:
             self._shares[root.id] = technology.cfp_us
@@ -124,6 +122,7 @@ class PrimeMedium(Medium):
         self._shares = {key: share_us for key, share_us in shares.items() if share_us}
         self._lay_out()
         self.fabric.horizon.changed()
+        self.fabric.rerouted(self.id)
 
     def _lay_out(self) -> None:
         """Place the contention period and the granted shares within a frame."""
@@ -135,6 +134,14 @@ class PrimeMedium(Medium):
         for key in sorted(self._shares):
             self._grants[key] = (at_us, at_us + self._shares[key])
             at_us += self._shares[key]
+        technology = self.technology
+        sensed_us = 0 if self._shares else technology.senses * technology.cca_us
+        self.gap_us = sensed_us + technology.turnaround_us
+        self.least_us = self.gap_us + technology.air_us()(technology.frame_header_bytes)
+
+    def has_share(self, node: Node) -> bool:
+        """Tell whether a node has been granted some of the contention-free part."""
+        return node.id in self._grants
 
     def granted_us(self, node: Node, from_us: int, need_us: int) -> int | None:
         """Return when a node's share next has room for ``need_us``, or None if never."""
@@ -197,6 +204,8 @@ class PrimeStation(Station):
         after_us = technology.turnaround_us + self._frame_us(message)
         if self._free:
             return senses_us + after_us, senses_us + after_us
+        if medium.has_share(self.node):  # it may be sent there if the channel is found busy
+            return senses_us + after_us, senses_us
         cca_us = technology.cca_us
         ready_us = senses_us + (self._left - 1) * cca_us
         busy_us = medium.air.clear_us(self.number, senses_us)
