@@ -70,10 +70,14 @@ class Bench:
 
     def run(self, sends: Iterable[Send], until_us: int | None = None) -> None:
         """Offer messages at their times, and run until nothing happens any more."""
+        self.schedule(sends)
+        self.clock.run(until_us)
+
+    def schedule(self, sends: Iterable[Send]) -> None:
+        """Let messages be offered at their times."""
         for serial, send in enumerate(sends):
             timer = Timeout(self.clock, send.t_us - self.clock.now, (serial, send))
             timer.callbacks.append(self._offer)
-        self.clock.run(until_us)
 
     def _offer(self, event: Any) -> None:
         serial, send = event.value

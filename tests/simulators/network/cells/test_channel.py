@@ -229,3 +229,26 @@ def test_repeated_blocks_are_those_that_were_lost() -> None:
     bench.run(Send(100_000 * number, size=1000) for number in range(2000))
     assert bench.cell.usage.transmissions == pytest.approx(2000 * 11, rel=0.02)
     assert bench.cell.usage.errors == bench.cell.usage.transmissions - 20_000
+
+
+@pytest.mark.parametrize(
+    ("up", "gap_us", "most"), [(False, 20_000, 1.0), (True, 20_000, 2.0), (True, 900, 3.0)]
+)
+def test_a_message_costs_one_to_three_events(up: bool, gap_us: int, most: float) -> None:
+    # Through; and a grant; and, with 900 µs between messages of an interval each, a wait.
+    count = 2000
+    technology = replace(PLAIN, channels_up=2, slots_up=2, request_us=10_000, grant_us=4000)
+    bench = Bench(technology, subscribers=1000)
+    sends = [Send(gap_us * number, number % 1000, up, 200) for number in range(count)]
+    assert events(bench, sends) <= most * count + 1
+    assert len(bench.passed) == count
+
+
+def events(bench: Bench, sends: list[Send]) -> int:
+    """Return how many events the kernel processes, beside those that offer the messages."""
+    bench.schedule(sends)
+    steps = 0
+    while bench.clock.peek() != float("inf"):
+        bench.clock.step()
+        steps += 1
+    return steps - len(sends)

@@ -395,3 +395,45 @@ def test_a_subscriber_without_coverage_has_no_way() -> None:
     core.close(3000)
     rows = {row["id"]: row["loss"] for row in table(core, "message")}
     assert rows == {"ue0#1": "no-route", "ue1#1": "none"}
+
+
+def gateway(fan: str, wan: str, host: str) -> dict[str, Any]:
+    """Return a house behind a gateway: meter – fan – gateway – cell – (core –) host."""
+    spec = network(wan)
+    spec["nodes"] += [{"id": "meter"}, {"id": "repeater"}]
+    mesh = {"routing": "mesh"} if fan.startswith("rf-mesh") else {}
+    spec["media"] = [
+        {"id": "fan", "technology": fan, "members": ["ue0", "repeater", "meter"], "root": "ue0"}
+        | mesh
+    ]
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("fan", "wan", "host"),
+    [
+        ("plc-prime", "gprs", "host"),
+        ("rf-mesh-wisun", "lte", "host"),
+        ("plc-g3", "5g-embb", "edge"),
+        ("plc-g3", "5g-embb", "cloud"),
+    ],
+)
+def test_the_same_message_crosses_each_gateway_and_its_parts_add_up(
+    fan: str, wan: str, host: str
+) -> None:
+    core = NetworkCore(gateway(fan, wan, host), 1)
+    start_ms = 600_000  # a mesh has formed by then
+    for number in range(20):
+        t_ms = start_ms + 30_000 * number
+        core.advance(t_ms)
+        core.inject(t_ms, [frame(f"meter#{number}", "meter", host, t_ms * 1000, size=100)])
+    core.advance(1_300_000)
+    core.close(1_300_000)
+    rows = [row for row in table(core, "message") if row["fate"] == "delivered"]
+    assert len(rows) >= 19
+    for row in rows:
+        assert row["delay_us"] == sum(row[f"{part}_us"] for part in PARTS)
+        assert row["access_us"] > 0
+        assert row["air_us"] > 0
+        assert row["core_us"] > 0
+        assert row["hops"] == {"host": 4, "edge": 3, "cloud": 4}[host]
