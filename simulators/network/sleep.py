@@ -259,7 +259,6 @@ class Sleepers:
                 name = carrier.port(node).name
                 self._owner[name], self._carrier[name] = node.id, carrier
                 by_node.setdefault(node.id, []).append(carrier)
-                self._costs[name] = _coster(carrier, node)
         self._by_node = {
             spec.node: Sleeper(spec, _technology(spec, by_node[spec.node]), seed) for spec in specs
         }
@@ -326,6 +325,8 @@ class Sleepers:
 
     def _begin(self, sleeper: Sleeper, message: Message, sent: bool, port: str) -> None:
         sleeper.begin(self._env.now)
+        if port not in self._costs:
+            self._costs[port] = _coster(self._carrier[port], port)
         self._hops[message] = _Hop(sleeper, sent, port, message.wire_bytes, message.air_us)
 
     def over(self, message: Message, through: bool) -> None:
@@ -438,12 +439,12 @@ def _energy_j(it: Technology, transmit_us: int, listen_us: int, sleep_us: int) -
     return it.supply_v * charge_mas * 1e-3
 
 
-def _coster(carrier: Carrier, node: Node) -> Coster | None:
+def _coster(carrier: Carrier, port: str) -> Coster | None:
     it = carrier.technology
     if isinstance(it, MediumTechnology):
         return Coster(it, it.air_us())
     if isinstance(it, LinkTechnology):
-        return Coster(it, it.air_us(carrier.port(node) is carrier.ports()[0]))
+        return Coster(it, it.air_us(carrier.ports()[0].name == port))
     return None
 
 

@@ -70,7 +70,7 @@ def play(
 
 def test_what_comes_at_random_waits_half_a_period_on_the_mean() -> None:
     """(period - awake)² / (2 period): who comes within the window does not wait."""
-    count = 4000
+    count = 2000
     rng = np.random.default_rng(5)
     sends: dict[int, list[Frame]] = {}
     for number in range(count):

@@ -110,7 +110,7 @@ def act(what: str, on: bool) -> Callable[[NetworkCore], None]:
 
 
 @pytest.mark.requirement("NW-02")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(case=cases(), end_ms=st.integers(2600, 30_000))
 def test_each_message_arrives_once_or_is_lost_with_a_cause(
     play: Any, check: Any, case: Any, end_ms: int
@@ -143,7 +143,7 @@ def _in_order(run: Any, spec: dict[str, Any]) -> None:
             last[key] = sent[it.id, it.dst]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=cases())
 def test_nothing_is_seen_between_the_ticks_that_are_due(play: Any, case: Any) -> None:
     spec, sends, acts = case
