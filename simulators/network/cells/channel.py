@@ -3,7 +3,7 @@
 Time is cut into intervals of ``tti_us``, each lane of channels into as many units per interval.
 Units are given away in order: a message takes the next free ones of a lane, so several small
 ones share an interval and a large one takes several. Nothing happens per interval: a message
-costs one event when it is through, and one more where it has to wait.
+costs one event when it is through, and one more where it has to wait for units.
 
 Higher classes go first, without preemption; within a class bearers take turns, message by
 message.

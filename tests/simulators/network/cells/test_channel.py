@@ -99,7 +99,7 @@ def test_a_shared_channel_waits_as_md1(
 
 def test_lanes_wait_as_many_servers() -> None:
     """Twelve tones serve as twelve servers do; the oracle is Kiefer and Wolfowitz's recursion."""
-    count, tones, size = 6_000, 12, 300
+    count, tones, size = 3_000, 12, 300
     technology = replace(PLAIN, channels_up=tones)
     times = poisson(0.9 * tones / 3 / TTI_US, count)
     bench = Bench(technology, subscribers=count)
@@ -170,7 +170,7 @@ def test_priorities_wait_as_in_theory() -> None:
 
 def test_five_percent_more_air_is_noticed() -> None:
     """The tests above see a service of 5 % longer intervals: they can fail."""
-    count = 30_000
+    count = 15_000
     bench = Bench(replace(PLAIN, tti_us=1050, rate_up_bps=800_000 / 1.05), subscribers=40)
     who = np.random.default_rng(9).integers(0, 40, count).tolist()
     bench.run(Send(t, one) for t, one in zip(poisson(0.8 / TTI_US, count), who, strict=True))

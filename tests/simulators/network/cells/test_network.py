@@ -324,7 +324,7 @@ def play(spec: Any, happens: dict[int, list[Any]], end_ms: int, every_tick: bool
     return out, core.rows()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(), st.integers(3600, 6000))
 def test_the_books_close_and_nothing_is_seen_between_due_ticks(case: Any, end_ms: int) -> None:
     spec, happens = case
