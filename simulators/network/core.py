@@ -41,7 +41,8 @@ class NetworkCore:
     """Nodes, media and links as ``spec`` has them; see ``Topology.from_spec``.
 
     ``{nodes: [{id, terminal, battery_ms}], media: [{id, technology, members}],
-    links: [{id, technology, a, b}], overrides: {technology: {parameter: value}}, loss,
+    links: [{id, technology, a, b}], cells: [{id, technology, station, members, core}], loss,
+    overrides: {technology: {parameter: value}},
     interval_ms}``. Raises ScenarioError where the specification cannot be run. ``hooks`` are
     further taps, by node or carrier.
     """
