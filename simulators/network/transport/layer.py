@@ -39,9 +39,15 @@ def make_host(  # noqa: PLR0917 - all of a network that transports see
         for port in carrier.ports()
     }
 
+    known: dict[tuple[str, str, str], tuple[Path | None, int]] = {}
+
     def header_bytes(src: str, dst: str, transport: str) -> int:
-        on_path = [families.get(port.name, "ipv4") for port, _ in path(src, dst) or ()]
-        return stacks.extra_bytes(on_path, transport)
+        way, key = path(src, dst), (src, dst, transport)
+        found = known.get(key)
+        if found is None or found[0] is not way:
+            on_way = [families.get(port.name, "ipv4") for port, _ in way or ()]
+            found = known[key] = (way, stacks.extra_bytes(on_way, transport))
+        return found[1]
 
     launch, deliver, lose = calls
     return Host(clock, horizon, seed, nodes, launch, deliver, lose, path, header_bytes, awake)
