@@ -159,7 +159,7 @@ class Taps:
         if not self._inside.survives(message, port, node):
             return False
         for identifier, records, hook in self._hooks.get(node.id, ()):
-            frame = message.frame
+            frame = _frame(message)
             if frame is None:
                 break
             onward = list(hook(frame, self._env.now))[:1]
@@ -168,7 +168,8 @@ class Taps:
             if not onward:
                 self._inside.lose(message, "tapped")
                 return False
-            message.frame = onward[0][0]
+            if message.frame is not None:
+                message.frame = onward[0][0]
         return True
 
     def entered(self, message: Message) -> None:
@@ -176,8 +177,8 @@ class Taps:
         self._through(message, self._hooks.get(message.src, []), self._inside.depart)
 
     def clear(self) -> list[Message]:
-        """Forget what is held, its time booked, and return it."""
-        held = list(self._held.values())
+        """Forget what is held, its time booked, and return the applications' messages."""
+        held = [message for message in self._held.values() if message.frame is not None]
         self._held.clear()
         for message in held:
             self._book(message)
@@ -189,8 +190,8 @@ class Taps:
         hooks: Sequence[tuple[str, bool, Hook]],
         goes_on: Callable[[Message], None],
     ) -> None:
-        if message.frame is None or not hooks:
-            goes_on(message)
+        if not hooks or message.frame is None:
+            self._segment(message, hooks, goes_on)
             return
         wait_us, now = 0, self._env.now
         for identifier, records, hook in hooks:
@@ -211,6 +212,29 @@ class Taps:
         else:
             goes_on(message)
 
+    def _segment(
+        self,
+        message: Message,
+        hooks: Sequence[tuple[str, bool, Hook]],
+        goes_on: Callable[[Message], None],
+    ) -> None:
+        """Take a transport's segment of a frame: it can be dropped, held up and recorded."""
+        frame = _frame(message) if hooks else None
+        wait_us = 0
+        for identifier, records, hook in hooks if frame is not None else ():
+            assert frame is not None
+            onward = list(hook(frame, self._env.now))[:1]
+            if records or onward != [(frame, 0)]:
+                self._tell(identifier, frame, onward, kept=records)
+            if not onward:
+                self._inside.lose(message, "tapped")
+                return
+            wait_us += onward[0][1]
+        if wait_us:
+            self._hold(message, wait_us, goes_on)
+        else:
+            goes_on(message)
+
     def _twin(self, message: Message, frame: Frame) -> Message:
         """Return a second message, with ``frame``, where ``message`` is now."""
         twin = self._inside.admit(frame)
@@ -220,7 +244,8 @@ class Taps:
     def _hold(self, message: Message, wait_us: int, goes_on: Callable[[Message], None]) -> None:
         at_us = self._env.now + wait_us
         self._held[message.serial] = message
-        self._horizon.passes.append((at_us, message))
+        whole = message if message.path else None  # it may go on in segments, which are faster
+        self._horizon.passes.append((at_us, whole))
         timer = Timeout(self._env, wait_us, (message, goes_on))
         timer.callbacks.append(self._on_release)
 
@@ -265,3 +290,8 @@ class Taps:
         )  # fmt: skip
         self._tell(spec.id, frame, [(frame, 0)], kept=True)
         self._inside.route(self._inside.admit(frame), spec.element)
+
+
+def _frame(message: Message) -> Frame | None:
+    """Return the frame that a message is, or of which it bears a part."""
+    return getattr(message, "bears", None) if message.frame is None else message.frame

@@ -13,6 +13,7 @@ from typing import Any
 
 from simpy.events import Timeout
 
+from fernwatt.messages import Frame
 from simulators.network.carrier import Clock
 from simulators.network.horizon import Horizon
 from simulators.network.message import PARTS, Message, Node, Owner, Path
@@ -43,19 +44,30 @@ class Host:
 
 
 class Carried(Message):
-    """A segment, acknowledgement or flight; ``what`` is known to its owner."""
+    """A segment, acknowledgement or flight; ``what`` is known to its owner.
 
-    __slots__ = ("what",)
+    ``bears`` is the frame of which it bears a part, if it does.
+    """
+
+    __slots__ = ("bears", "what")
 
     what: Any
+    bears: Frame | None
 
 
 def ship(  # noqa: PLR0917 - of a segment
-    host: Host, owner: Owner, src: str, dst: str, size: int, priority: int, what: object
+    host: Host,
+    owner: Owner,
+    src: str,
+    dst: str,
+    size: int,
+    priority: int,
+    what: object,
+    bears: Frame | None = None,
 ) -> None:
     """Send ``size`` bytes, transport header included, now."""
     carried = Carried(0, src, dst, size, priority, host.clock.now, None, owner)
-    carried.what = what
+    carried.what, carried.bears = what, bears
     host.launch(carried)
 
 

@@ -27,7 +27,8 @@ class Datagrams(Sender):
         self._open[message.serial] = (message, session)
         size = stacks.wrapped_bytes(settings, message.size)
         size += host.header_bytes(message.src, message.dst, "udp")
-        ship(host, self, message.src, message.dst, size, message.priority, message.serial)
+        src, dst, frame = message.src, message.dst, message.frame
+        ship(host, self, src, dst, size, message.priority, message.serial, frame)
 
     def arrived(self, message: Message) -> None:
         """Hand out what was carried, unless its receiver has lost the session since."""

@@ -95,7 +95,7 @@ class Casts(Sender):
             size += host.header_bytes(here, node.id, "udp")
         dst = "" if port is not None else node.id
         carried = Carried(0, here, dst, size, message.priority, host.clock.now, None, self)
-        carried.what = branch
+        carried.what, carried.bears = branch, message.frame
         if port is None:
             host.launch(carried)
         else:

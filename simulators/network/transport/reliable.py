@@ -154,7 +154,8 @@ class Stream(Sender):
             self._start()
         src, dst = self._src_dst
         size = piece.size + host.header_bytes(src, dst, "tcp")
-        ship(host, self, src, dst, size, self._priority, piece)
+        frame = piece.parcel.message.frame
+        ship(host, self, src, dst, size, self._priority, piece, frame)
 
     def _start(self) -> None:
         give_up_us = self._progress_us + round(self._settings.timeout_s * 1_000_000)

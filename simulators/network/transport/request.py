@@ -109,7 +109,8 @@ class Requests(Sender):
         exchange.copies.add(exchange.sent)
         size = exchange.blocks[exchange.place] + host.header_bytes(message.src, message.dst, "udp")
         what = (exchange, exchange.place, exchange.sent)
-        ship(host, self, message.src, message.dst, size, message.priority, what)
+        frame = message.frame
+        ship(host, self, message.src, message.dst, size, message.priority, what, frame)
 
     def _silent(self, exchange: Exchange) -> None:
         """Take it that a block or its acknowledgement was lost."""

@@ -16,7 +16,7 @@ from simulators.network.technologies import LinkTechnology, load
 
 CAUSES = {
     "queue-full", "access", "retries", "noise", "no-route", "node-down",
-    "timeout", "reset", "handshake",
+    "timeout", "reset", "handshake", "tapped",
 }  # fmt: skip
 
 FANS = [
@@ -78,6 +78,10 @@ def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Frame]], dict[int, 
         spec["overrides"][wan] = {**errors, "retries": draw(st.integers(0, 1))}
     else:
         spec["cells"] = [{"id": "wan", "technology": wan, "station": "d", "members": ["c"]}]
+    if draw(st.booleans()):
+        does = draw(st.sampled_from([{"does": "drop"}, {"does": "delay", "delay_ms": 40.5}]))
+        element = draw(st.sampled_from(["a", "c", "d", "fan"]))
+        spec["taps"] = [{"id": "x", "element": element, "share": 0.5, **does}]
     ids = ["a", "b", "c", "d", "e"]
     sends: dict[int, list[Frame]] = {}
     for number in range(draw(st.integers(1, 15))):
