@@ -149,9 +149,9 @@ def draw(results: dict[int, dict[int, Any]], path: Path) -> None:
         hops = list(found)
         label = f"every {period_s} s"
         left.plot(hops, [100 * found[it][1] for it in hops], marker="o", label=label)
-        right.semilogy(hops, [found[it][2] for it in hops], marker="o", label=label)
+        right.plot(hops, [found[it][3] for it in hops], marker="o", label=label)
     left.set(xlabel="hops to the root", ylabel="delivered [%]", ylim=(0, 102))
-    right.set(xlabel="hops to the root", ylabel="median delay [ms]")
+    right.set(xlabel="hops to the root", ylabel="95 % delay [ms]", ylim=(0, None))
     left.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)
 

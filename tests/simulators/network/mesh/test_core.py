@@ -156,7 +156,7 @@ def cases(draw: Any) -> Any:
     return spec, sends, switches
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases(), st.integers(30_001, 60_000))
 def test_all_is_accounted_for_and_nothing_is_seen_between_the_ticks_that_are_due(
     case: Any, end_ms: int
