@@ -8,7 +8,7 @@ still matters, so sensing costs the same with two stations and with a thousand.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from simulators.network.draws import Noise
@@ -33,16 +33,27 @@ source of more of it, ``jamming`` a source that is there on purpose."""
 class Transmission:
     """One frame on the air, of station number ``sender``, on a channel.
 
-    ``overlaps`` has the sender and the channel of each that met it.
+    ``overlaps`` has the sender and the channel of each that met it. ``error`` is how it fails
+    where there are levels, if otherwise than the air's own frames.
     """
 
-    __slots__ = ("channel", "collided", "end_us", "overlaps", "sender", "size", "start_us")
+    __slots__ = (
+        "channel",
+        "collided",
+        "end_us",
+        "error",
+        "overlaps",
+        "sender",
+        "size",
+        "start_us",
+    )
 
     def __init__(
         self, sender: int, start_us: int, end_us: int, size: int, channel: int = 0
     ) -> None:
         self.sender, self.start_us, self.end_us, self.size = sender, start_us, end_us, size
         self.channel, self.collided = channel, False
+        self.error: Callable[[float, int], float] | None = None
         self.overlaps: list[tuple[int, int]] = []
 
 

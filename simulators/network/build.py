@@ -33,9 +33,12 @@ def build_carriers(
     topology: Topology, nodes: Mapping[str, Node], fabric: Fabric, airs: Airs
 ) -> list[Carrier]:
     """Return the carriers of a topology by identifier."""
-    carriers: list[Carrier] = [_medium(it, nodes, fabric, airs.of(it)) for it in _packets(topology.media, topology)]
+    carriers: list[Carrier] = [
+        _medium(it, nodes, fabric, airs.of(it)) for it in _packets(topology.media, topology)
+    ]
     carriers += [
-        Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b])) for it in _packets(topology.links, topology)
+        Link(fabric, it.id, it.technology, (nodes[it.a], nodes[it.b]))
+        for it in _packets(topology.links, topology)
     ]
     carriers += [_cell(it, nodes, fabric, topology) for it in _packets(topology.cells, topology)]
     carriers += build_fluids(topology, nodes, fabric, airs.of)

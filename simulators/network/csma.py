@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from simpy.events import Timeout
 
+from simulators.network.adaptation import Adaptation, whole
 from simulators.network.air import (
     BURST,
     COLLISION,
@@ -24,7 +25,9 @@ from simulators.network.air import (
 from simulators.network.carrier import Fabric, Usage
 from simulators.network.draws import Draws, noise
 from simulators.network.message import Message, Node, book
+from simulators.network.phy import PacketErrors
 from simulators.network.queueing import ClassQueue
+from simulators.network.spread import Spread
 from simulators.network.stack import Coster
 from simulators.network.technologies import MediumTechnology
 
@@ -51,6 +54,7 @@ class Medium:
         "_counted_us",
         "_nodes",
         "_on_end",
+        "adaptation",
         "air",
         "by_node",
         "costs",
@@ -81,12 +85,15 @@ class Medium:
         self.observer: Observer | None = None
         self.usage = Usage()
         air_us = technology.air_us()
-        self.costs = Coster(technology, air_us)
-        self.gap_us = technology.cca_us + technology.turnaround_us
-        self.least_us = self.gap_us + air_us(technology.frame_header_bytes)
+        self.costs = Coster(whole(technology) if technology.adaptive else technology, air_us)
         self.air: Air = air or Everywhere(
             len(members), technology.cca_us, noise(technology, fabric.seed, identifier)
         )
+        self.adaptation: Adaptation | None = None
+        if technology.adaptive and isinstance(air, Spread):
+            self.adaptation = Adaptation(technology, air)
+        self.gap_us = technology.cca_us + technology.turnaround_us
+        self.least_us = self.gap_us + self.least_air_us()
         self._counted_us = -(10**18)
         self._on_end = self._end
         self._nodes = tuple(sorted(members, key=lambda node: node.id))
@@ -95,6 +102,13 @@ class Medium:
 
     def _station(self, number: int, node: Node) -> Station:
         return Station(self, number, node)
+
+    def least_air_us(self) -> int:
+        """Return the least time that any frame is on the air [µs]."""
+        least = self.technology.frame_header_bytes
+        if self.adaptation is None:
+            return self.technology.air_us()(least)
+        return min(it.costs.air_us(least) for it in self.adaptation.schemes)
 
     def nodes(self) -> tuple[Node, ...]:
         """Return the nodes by identifier."""
@@ -200,6 +214,7 @@ class Station:
         "_backoffs",
         "_be",
         "_draws",
+        "_error",
         "_frame",
         "_free_us",
         "_medium",
@@ -209,6 +224,7 @@ class Station:
         "_serving",
         "_timer",
         "_tried",
+        "costs",
         "missed",
         "name",
         "node",
@@ -232,6 +248,8 @@ class Station:
         self._senses_us = 0
         self.missed: set[str] = set()  # who lacks a fragment of the broadcast in service
         self._tried, self._alone, self.watch = False, True, 0
+        self.costs = medium.costs  # of the mode in which the message in service goes
+        self._error: PacketErrors | None = None
         self._on_sensed = self._sensed
 
     def offer(self, message: Message) -> None:
@@ -281,7 +299,7 @@ class Station:
                 return end_us + medium.least_us
         if self.receiver is None:  # who hears a broadcast may be handed it, if it is not quiet
             return following_us + (medium.least_us if message.quiet else 0)
-        airs_us = medium.costs[message.size].airs_us[self._frame + 1 :]
+        airs_us = self.costs[message.size].airs_us[self._frame + 1 :]
         ahead_us = medium.fabric.horizon.ahead_us(message)
         arrival_us = end_us + sum(airs_us) + len(airs_us) * medium.gap_us + ahead_us
         self._alone = not self.queue.waiting
@@ -292,7 +310,7 @@ class Station:
         medium = self._medium
         technology, senses_us = medium.technology, self._senses_us
         free_us = medium.air.clear_us(self.number, senses_us) + technology.cca_us
-        air_us = medium.costs[message.size].airs_us[self._frame]
+        air_us = self.costs[message.size].airs_us[self._frame]
         end_us = max(senses_us, free_us) + technology.turnaround_us + air_us
         again = max(0, technology.max_backoffs - self._backoffs)  # it may find the medium busy
         up_us = max(senses_us + again * technology.cca_us, free_us - technology.cca_us)
@@ -300,8 +318,11 @@ class Station:
 
     def passage_us(self, size: int) -> int:
         """Return the least time from here to the next node for ``size`` bytes of payload."""
-        cost = self._medium.costs[size]
-        return cost.air_us + len(cost.airs_us) * self._medium.gap_us
+        medium = self._medium
+        if medium.adaptation is not None:
+            return medium.adaptation.passage_us(size, medium.gap_us)
+        cost = medium.costs[size]
+        return cost.air_us + len(cost.airs_us) * medium.gap_us
 
     @property
     def message(self) -> Message:
@@ -323,7 +344,7 @@ class Station:
         answer_us = technology.ack_gap_us + technology.ack_us if answered else 0
         self._free_us = sent.end_us + answer_us + technology.ifs_us
         self._frame += 1
-        if self._frame < len(medium.costs[message.size].sizes):
+        if self._frame < len(self.costs[message.size].sizes):
             self._attempt(message)
             return False
         passes = self.receiver is not None
@@ -360,7 +381,17 @@ class Station:
             self.receiver = self._medium.by_node[message.receiver.id]
         else:
             self.receiver, self.missed = None, set()
+        if self._medium.adaptation is not None:
+            self._adapt(self._medium.adaptation)
         self._attempt(message)
+
+    def _adapt(self, adaptation: Adaptation) -> None:
+        """Choose the mode for the message in service."""
+        if self.receiver is None:
+            self.costs, self._error = self._medium.costs, None
+        else:
+            scheme = adaptation.of(self.number, self.receiver.number)
+            self.costs, self._error = scheme.costs, scheme.error
 
     def _attempt(self, message: Message) -> None:
         """Begin with a new frame."""
@@ -411,11 +442,13 @@ class Station:
         medium = self._medium
         start_us = medium.env.now + medium.technology.turnaround_us
         self._book_wait(message, start_us)
-        cost = medium.costs[message.size]
+        cost = self.costs[message.size]
         message.attempts += 1
         message.wire_bytes += cost.sizes[self._frame]
         size, air_us = cost.sizes[self._frame], cost.airs_us[self._frame]
         self.sending = medium.transmit(self, start_us, air_us, size, channel)
+        if self._error is not None:
+            self.sending.error = self._error
 
     def _book_wait(self, message: Message, until_us: int) -> None:
         """Book a wait for the medium: access, or retry when the frame was tried before."""

@@ -45,7 +45,7 @@ class G3Medium(Medium):
         super().__init__(fabric, identifier, technology, members, air)
         self.answers_us = -(10**18)
         self.gap_us = technology.turnaround_us
-        self.least_us = self.gap_us + technology.air_us()(technology.frame_header_bytes)
+        self.least_us = self.gap_us + self.least_air_us()
 
     def _station(self, number: int, node: Node) -> G3Station:
         return G3Station(self, number, node)
@@ -83,7 +83,7 @@ class G3Station(Station):
         if not self._free:
             return super()._contention_us(message)
         medium = self._network
-        air_us = medium.costs[message.size].airs_us[self._frame]
+        air_us = self.costs[message.size].airs_us[self._frame]
         end_us = self._senses_us + medium.technology.turnaround_us + air_us
         return end_us, end_us
 

@@ -137,7 +137,7 @@ class PrimeMedium(Medium):
         technology = self.technology
         sensed_us = 0 if self._shares else technology.senses * technology.cca_us
         self.gap_us = sensed_us + technology.turnaround_us
-        self.least_us = self.gap_us + technology.air_us()(technology.frame_header_bytes)
+        self.least_us = self.gap_us + self.least_air_us()
 
     def has_share(self, node: Node) -> bool:
         """Tell whether a node has been granted some of the contention-free part."""
@@ -215,7 +215,7 @@ class PrimeStation(Station):
         return ready_us + after_us, min(ready_us + after_us, senses_us + again * cca_us)
 
     def _frame_us(self, message: Message) -> int:
-        return self._subnet.costs[message.size].airs_us[self._frame]
+        return self.costs[message.size].airs_us[self._frame]
 
     def _contend(self) -> None:
         """Choose when to sense, or a granted share free of contention if that is sooner."""

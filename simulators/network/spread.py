@@ -167,9 +167,9 @@ class Spread:
             burst += other
         drawn = self._draws.uniform()
         if overlap or burst or jam:
-            lost = self._lost(signal_db, sent.size, overlap, burst, jam)
+            lost = self._lost(signal_db, sent, overlap, burst, jam)
         else:
-            lost = ((NOISE, self._error(signal_db, sent.size)),)
+            lost = ((NOISE, (sent.error or self._error)(signal_db, sent.size)),)
         for cause, probability in lost:
             if drawn < probability:
                 return cause
@@ -186,14 +186,14 @@ class Spread:
         return strongest_db
 
     def _lost(
-        self, signal_db: float, size: int, overlap: float, burst: float, jam: float
+        self, signal_db: float, sent: Transmission, overlap: float, burst: float, jam: float
     ) -> Sequence[tuple[str, float]]:
         """Return the probability of a loss as one disturbance after the other is added."""
-        lost, total = [], 1.0
+        lost, total, error = [], 1.0, sent.error or self._error
         for cause, rise in ((NOISE, 0.0), (BURST, burst), (COLLISION, overlap), (JAMMING, jam)):
             if cause == NOISE or rise:
                 total += rise
-                lost.append((cause, self._error(signal_db - 10.0 * log10(total), size)))
+                lost.append((cause, error(signal_db - 10.0 * log10(total), sent.size)))
         return lost
 
     def chance(self, sender: int, receiver: int, size: int) -> float:

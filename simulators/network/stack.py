@@ -38,15 +38,15 @@ def frame_sizes(technology: Technology, size: int) -> tuple[int, ...]:
 class Coster(dict[int, Cost]):
     """Costs by payload size, each worked out once."""
 
-    __slots__ = ("_air_us", "_technology")
+    __slots__ = ("_technology", "air_us")
 
     def __init__(self, technology: Technology, air_us: Callable[[int], int]) -> None:
         super().__init__()
-        self._technology, self._air_us = technology, air_us
+        self._technology, self.air_us = technology, air_us
 
     def __missing__(self, size: int) -> Cost:
         """Work out the cost of a payload of ``size`` bytes."""
         sizes = frame_sizes(self._technology, size)
-        airs_us = tuple(self._air_us(frame) for frame in sizes)
+        airs_us = tuple(self.air_us(frame) for frame in sizes)
         cost = self[size] = Cost(sizes, airs_us, sum(sizes), sum(airs_us))
         return cost

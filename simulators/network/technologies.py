@@ -54,10 +54,13 @@ class MediumTechnology(AirTechnology):
     contention for the base node, ``senses`` of the highest class and one more for each below),
     or polling by the root (``poll_bytes`` and ``response_bytes`` of a turn with nothing to carry,
     each frame sent ``hops`` times).
-    What begins with ``mesh_`` is for routing over several hops; see ``mesh``.
+    With ``adaptive`` 1 stations on an air with levels choose the mode by link, ``mode`` is for
+    what goes to all (see ``adaptation``). What begins with ``mesh_`` is for routing over several
+    hops; see ``mesh``.
     """
 
     mac: str = "csma"
+    adaptive: int = 0
     unit_backoff_us: int
     min_be: int
     max_be: int
@@ -325,6 +328,7 @@ def _medium_rules(technology: MediumTechnology) -> list[tuple[str, bool, str, st
     mac = technology.mac
     return [
         ("mac", mac not in MACS, f"unknown access {mac!r}", nearest(mac, list(MACS))),
+        ("adaptive", technology.adaptive > 1, "is 0 or 1", ""),
         ("senses", technology.senses < 1, "must be at least 1", ""),
         ("fairness_step", technology.fairness_step < 1, "must be at least 1", ""),
         ("high_slots", technology.high_slots < 1, "must be at least 1", ""),
@@ -352,10 +356,16 @@ def _frame_faults(technology: Technology, path: str) -> list[Fault]:
         + technology.fragment_unit_bytes
     )
     limit = phy.frame_limit_bytes(technology.phy, technology.mode)
+    if isinstance(technology, MediumTechnology) and technology.adaptive:
+        modes = phy.modes()[technology.phy] or ("",)
+        limits = [phy.frame_limit_bytes(technology.phy, mode) for mode in modes]
+        limit = max((it for it in limits if it is not None), default=None)
     key = f"{path}.mtu_bytes"
     if isinstance(technology, MediumTechnology) and technology.mac == "prime":
         room_us = technology.contention_us()
-        need_us = technology.air_us()(technology.mtu_bytes) + 10 * technology.cca_us
+        own = phy.frame_limit_bytes(technology.phy, technology.mode) or technology.mtu_bytes
+        largest_us = technology.air_us()(min(own, technology.mtu_bytes))
+        need_us = largest_us + 10 * technology.cca_us
         if room_us < need_us + technology.ack_gap_us + technology.ack_us:
             message = f"leaves {room_us} µs of contention period, too little for a frame"
             return [Fault(f"{path}.frame_symbols", message, "276, 552, 828 or 1104")]
