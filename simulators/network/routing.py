@@ -1,9 +1,11 @@
 """Shortest paths: fewest carriers over working nodes and carriers, ties by identifier.
 
-The graph is built once. Ways over carriers are found when they are first asked for, by a
-breadth-first search that stops at its goal, and forgotten together when a node or a carrier
-changes. How a carrier takes a message from one of its nodes to another is its own affair
-(``Carrier.way``); where that changes, only paths over this carrier are made anew.
+The graph is built once, without carriers that lead nowhere but to their own nodes (a thousand
+meters on a cell, each with its house behind it): they are entered for these alone. Ways over
+carriers are found when they are first asked for, by a breadth-first search that stops at its
+goal, and forgotten together when a node or a carrier changes. How a carrier takes a message from
+one of its nodes to another is its own affair (``Carrier.way``); where that changes, only paths
+over this carrier are made anew.
 
 What comes to a base station from a subscriber and goes to another one leads over the mobile core
 first, where there is one: base stations do not switch.
@@ -11,7 +13,7 @@ first, where there is one: base stations do not switch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from simulators.network.carrier import Carrier
@@ -33,6 +35,7 @@ class Routes:
     __slots__ = (
         "_anchors",
         "_carriers",
+        "_dead_ends",
         "_gates",
         "_known",
         "_least_us",
@@ -53,10 +56,12 @@ class Routes:
         for carrier in in_order:
             for node in carrier.nodes():
                 self._carriers[node.id].append(carrier)
-        self._gates = {
+        gates = {
             carrier.id: [node for node in carrier.nodes() if len(self._carriers[node.id]) > 1]
             for carrier in in_order
         }
+        self._dead_ends = {key: nodes[0] for key, nodes in gates.items() if len(nodes) == 1}
+        self._gates = {key: [it for it in gates[key] if self._leads_on(key, it)] for key in gates}
         self._known: dict[Key, Path | None] = {}
         self._over: dict[str, set[Key]] = {carrier.id: set() for carrier in in_order}
         self._least_us: dict[tuple[str, str, int], int] = {}
@@ -105,6 +110,12 @@ class Routes:
         """Return the carriers of a node, by identifier."""
         return self._carriers[node]
 
+    def _leads_on(self, carrier: str, node: Node) -> bool:
+        """Tell whether a node leads from a carrier to one with more than its own nodes."""
+        return any(
+            it.id != carrier and it.id not in self._dead_ends for it in self._carriers[node.id]
+        )
+
     def _anchored(self, legs: Legs | None) -> Legs | None:
         """Lead what goes from one subscriber of a base station to another over its core."""
         if legs is None or not any(carrier.id in self._anchors for carrier, _, _ in legs):
@@ -130,6 +141,8 @@ class Routes:
             return None
         goal = self._nodes[target]
         ends = {carrier.id for carrier in self._carriers[target]}
+        doors = {key: self._dead_ends[key] for key in sorted(ends) if key in self._dead_ends}
+        entered = {carrier.id for door in doors.values() for carrier in self._carriers[door.id]}
         came: dict[str, tuple[Carrier, Node] | None] = {source: None}
         used: set[str] = set()
         front = [self._nodes[source]]
@@ -141,13 +154,23 @@ class Routes:
                         continue
                     if not carrier.knows_ways:
                         used.add(carrier.id)
-                    there = [goal] if carrier.id in ends else self._gates[carrier.id]
+                    there = self._gates[carrier.id]
+                    if carrier.id in ends and carrier.reaches(here, goal):
+                        there = [goal]
+                    elif carrier.id in entered:
+                        there = _with(there, carrier, doors.values())
                     for node in there:
                         if node.id not in came and node.up and carrier.reaches(here, node):
                             came[node.id] = (carrier, here)
                             following.append(node)
             front = following
         return _traced(came, goal) if target in came else None
+
+
+def _with(gates: list[Node], carrier: Carrier, doors: Iterable[Node]) -> list[Node]:
+    """Return the gates of a carrier and those doors that are on it, by identifier."""
+    more = [door for door in doors if door not in gates and door in carrier.nodes()]
+    return sorted([*gates, *more], key=lambda node: node.id) if more else gates
 
 
 def _traced(came: Mapping[str, tuple[Carrier, Node] | None], goal: Node) -> Legs:

@@ -107,12 +107,13 @@ def poisson(rate_per_us: float, count: int, seed: int = 3) -> list[int]:
 
 
 def agrees(
-    values: Sequence[float], expected: float, share: float = 0.12, batches: int = 20
+    values: Sequence[float] | np.ndarray, expected: float, share: float = 0.12, batches: int = 20
 ) -> None:
     """Assert that a mean agrees with theory within its own confidence interval (batch means).
 
-    99.9 % of a t distribution with 19 degrees of freedom lies within 3.88 standard errors; this
-    half-width must be no more than a ``share``, or the run is too short to tell anything.
+    99.9 % of a normal distribution lies within 3.29 standard errors, of a t distribution with 19
+    degrees of freedom within 3.88; this half-width must be no more than a ``share``, or the run is
+    too short to tell anything.
     """
     kept = np.asarray(values, float)[len(values) // 20 :]
     means = kept[: len(kept) // batches * batches].reshape(batches, -1).mean(axis=1)
