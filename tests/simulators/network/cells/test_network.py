@@ -437,3 +437,32 @@ def test_the_same_message_crosses_each_gateway_and_its_parts_add_up(
         assert row["air_us"] > 0
         assert row["core_us"] > 0
         assert row["hops"] == {"host": 4, "edge": 3, "cloud": 4}[host]
+
+
+@pytest.mark.parametrize(
+    ("element", "dead"),
+    [
+        ("bs", {"edge", "host", "cloud"}),
+        ("core", {"host", "cloud"}),
+        ("backhaul", {"host", "cloud"}),
+        ("cloud", {"cloud"}),
+        ("far", {"cloud"}),
+        ("cell", {"edge", "host", "cloud"}),
+    ],
+)
+def test_an_outage_cuts_what_lies_behind_it(element: str, dead: set[str]) -> None:
+    spec = network("5g-embb")
+    spec["outages"] = [{"id": "o", "element": element, "at_ms": 10_000, "until_ms": 20_000}]
+    core = NetworkCore(spec, 1)
+    for number in range(30):
+        t_ms = 1000 * number + 500
+        core.advance(t_ms)
+        hosts = ("edge", "host", "cloud")
+        core.inject(t_ms, [frame(f"ue0#{number}/{h}", "ue0", h, t_ms * 1000) for h in hosts])
+    core.advance(40_000)
+    core.close(40_000)
+    fates = {row["id"]: row["fate"] for row in table(core, "message")}
+    for name, fate in fates.items():
+        number, host = name.partition("#")[2].split("/")
+        cut = host in dead and 10 <= int(number) < 20
+        assert fate == ("lost" if cut else "delivered")
