@@ -99,6 +99,8 @@ class MediumTechnology(AirTechnology):
     mesh_probe_ms: int = 0
     mesh_neighbours: int = 0
     mesh_route_bytes: int = 0
+    mesh_flood_ms: int = 0
+    mesh_flood_redundancy: int = 0
     mesh_hop_bytes: int = 0
 
     def contention_us(self, beacons: int = 5) -> int:

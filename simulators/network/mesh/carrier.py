@@ -17,6 +17,7 @@ from simulators.network.carrier import Carrier, Fabric, Usage
 from simulators.network.horizon import Bounded, Horizon
 from simulators.network.mesh.control import BYTES, Ack, Content, Control, Dao
 from simulators.network.mesh.downward import Downward
+from simulators.network.mesh.flood import Flood
 from simulators.network.mesh.formed import form, form_subnet
 from simulators.network.mesh.quality import Quality
 from simulators.network.mesh.router import Router
@@ -88,8 +89,11 @@ class MeshPort:
         self.watch = 0  # the interface to the air is what the horizon watches
 
     def offer(self, message: Message) -> None:
-        """Take a message for the node that its path names."""
-        self._mesh.enter(message, self._node)
+        """Take a message for the node that its path names or, without receiver, for all."""
+        if message.dst:
+            self._mesh.enter(message, self._node)
+        else:
+            Flood(self._mesh, message, self._node).begin(self._node)
 
     def held(self) -> tuple[list[Message], list[Message]]:
         """Return what waits and what is in service."""
@@ -410,6 +414,18 @@ class Mesh:
         assert isinstance(message, Control)
         router = self.agents[self._by_node[node.id]]
         router.heard(self._by_node[message.src], message.content)
+
+    # -- messages to all -----------------------------------------------------------------------
+
+    def repeats(self, node: Node) -> bool:
+        """Tell whether a node passes on what is for all: in PRIME only switches do."""
+        agent = self.agents[self._by_node[node.id]]
+        return agent.switch if isinstance(agent, Terminal) else agent.joined
+
+    def flood_wait_us(self, node: Node) -> int:
+        """Draw how long a node waits before it repeats what is for all."""
+        half_us = 500 * self.technology.mesh_flood_ms
+        return half_us + int(self.agents[self._by_node[node.id]].uniform() * half_us)
 
     def _count(self, message: Message, broadcasts: int = 0) -> None:
         """Count what a message has cost; a broadcast beforehand, as nobody may hear it."""

@@ -2,7 +2,8 @@
 
 A frame becomes a message for each member. They go together along the tree of their paths: at each
 node those with the same next hop share what carries them. On a shared medium that is one
-broadcast, which nobody acknowledges or repeats; whoever misses it has lost the message.
+broadcast, which nobody acknowledges or repeats; whoever misses it has lost the message. In a mesh
+it goes from neighbour to neighbour until all have heard it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import fields
 
 from fernwatt.messages import Frame
 from simulators.network.csma import Station
+from simulators.network.mesh.carrier import MeshPort
 from simulators.network.message import Message, Node, Port, book
 from simulators.network.transport import stacks
 from simulators.network.transport.carried import Carried, Host, Sender, absorb, count
@@ -74,7 +76,7 @@ class Casts(Sender):
             self._lose(message, "no-route" if up else "node-down")
             return
         port, node = path[0]
-        shared = isinstance(port, Station) and self._host.awake(node.id)
+        shared = isinstance(port, Station | MeshPort) and self._host.awake(node.id)
         assert message.frame is not None
         now = self._host.clock.now
         key = (message.frame.id, here, port.name, "" if shared else node.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from math import inf
 from typing import Any
@@ -143,10 +144,11 @@ def cases(draw: Any) -> Any:
         loss=draw(st.sampled_from([0.0, 0.1])),
     )
     ids = [node["id"] for node in spec["nodes"]]
+    spec["groups"] = {"all": ids}
     sends: dict[int, list[Frame]] = {}
     for number in range(draw(st.integers(1, 30))):
         t_ms, size = draw(st.integers(0, 30_000)), draw(st.integers(0, 300))
-        src, dst = draw(st.sampled_from(ids)), draw(st.sampled_from(ids))
+        src, dst = draw(st.sampled_from(ids)), draw(st.sampled_from([*ids, "group/all"]))
         item = frame(number, src, dst, t_ms, size, draw(st.integers(0, 3)))
         sends.setdefault(t_ms, []).append(item)
     switches: dict[int, list[tuple[str, bool]]] = {}
@@ -168,16 +170,16 @@ def test_all_is_accounted_for_and_nothing_is_seen_between_the_ticks_that_are_due
     assert seen[0] == seen[1] == seen[2]
     assert rows[0] == rows[1] == rows[2]
     messages = table(rows[0], "message")
-    ids = sorted(item.id for batch in sends.values() for item in batch)
-    assert sorted(row["id"] for row in messages) == ids
+    ids = {item.id: item for batch in sends.values() for item in batch}
+    others = len(spec["nodes"]) - 1
+    copies = {key: others if item.dst == "group/all" else 1 for key, item in ids.items()}
+    assert Counter(row["id"] for row in messages) == copies
     for row in messages:
         parts = [row[f"{part}_us"] for part in PARTS]
         assert min(parts) >= 0
         assert (row["loss"] in CAUSES) == (row["fate"] == "lost")
         assert row["attempts"] >= row["hops"]
-        assert row["bytes"] == len(
-            next(it for b in sends.values() for it in b if it.id == row["id"]).payload
-        )
+        assert row["bytes"] == len(ids[row["id"]].payload)
         if row["fate"] == "delivered":
             assert row["delay_us"] == sum(parts)
         else:
