@@ -18,6 +18,7 @@ from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
 from scenarios.schema.network import Area, Network, Transport
 from simulators.network import technologies
+from simulators.network.airs import Airs
 from simulators.network.technologies import MediumTechnology
 from simulators.network.topology import Topology
 
@@ -37,8 +38,21 @@ def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy)
     wiring.upwards()
     spec = wiring.specification(config)
     spec = with_interferences(config, spec)
-    Topology.from_spec(spec)  # raises what is wrong with it before anything starts
+    _check(spec, config.seed)
     return spec
+
+
+def _check(spec: Spec, seed: int) -> None:
+    """Raise what is wrong with a specification, before anything starts."""
+    topology = Topology.from_spec(spec)
+    airs, faults = Airs(topology, seed), list[Fault]()
+    for medium in topology.media:
+        try:
+            airs.of(medium)
+        except ScenarioError as error:
+            faults += error.faults
+    if faults:
+        raise ScenarioError(faults)
 
 
 class _Wiring:

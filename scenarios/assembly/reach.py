@@ -30,6 +30,7 @@ class Reach:
     def __init__(self, model: GridModel, wanted: Network) -> None:
         self._by_grid, self._most = wanted.reach == "grid", wanted.meters_per_medium
         self._routing: Spec = {"routing": "mesh"}
+        self._alone: Spec = {"isolated": True} if wanted.isolated else {}
         if wanted.mesh_start != "formed":
             self._routing["mesh"] = {"start": wanted.mesh_start}
         self._buses = {terminal.id: terminal.bus for terminal in model.terminals}
@@ -63,9 +64,9 @@ class Reach:
         if not self._by_grid:
             return {}
         if technology.phy in _ON_CONDUCTORS:
-            return {"air": {"kind": "conductors"}, **self._routing}
+            return {"air": {"kind": "conductors", **self._alone}, **self._routing}
         if technology.phy in _BY_RADIO:
-            return {"air": {"kind": "radio"}, **self._routing}
+            return {"air": {"kind": "radio", **self._alone}, **self._routing}
         return {}
 
     def _groups(self, area: str, houses: Sequence[House]) -> list[list[House]]:

@@ -239,9 +239,14 @@ class Network(Section):
         default_factory=dict, description="Other values for parameters of a technology."
     )
     reach: Literal["grid", "domain"] = Field(
-        default="domain",
+        default="grid",
         description="Who hears whom between meters and substation. grid: power-line carriers "
         "follow the conductors, radio the places, both over several hops; domain: all hear all.",
+    )
+    isolated: bool = Field(
+        default=False,
+        description="Whether there may be meters that no chain of others joins to their "
+        "substation; else that is a fault of the scenario.",
     )
     mesh_start: Literal["formed", "cold"] = Field(
         default="formed",

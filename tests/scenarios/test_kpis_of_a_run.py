@@ -217,10 +217,19 @@ def communication(table: Any) -> Row:
 
 
 def mesh(table: Any) -> Row:
-    """Return the KPIs of meshes and sleepers; the street's media are one hop each, all awake."""
-    assert table("mesh") == table("node_energy") == []
-    names = ("mesh_joined_percent", "mesh_hops", "mesh_parent_changes", "mesh_control_percent")
-    return dict.fromkeys((*names, "battery_life_d", "node_energy_j", "node_awake_percent"))
+    """Return the KPIs of meshes and sleepers; the street has one mesh, and all are awake."""
+    assert table("node_energy") == []
+    rows = table("mesh")
+    assert {row["medium"] for row in rows} == {"lv-fan/lv4.101"}
+    joined = sum(row["joined"] for row in rows)
+    sent = sum(row["transmissions"] for row in table("medium") if row["medium"] == "lv-fan/lv4.101")
+    asleep = dict.fromkeys(("battery_life_d", "node_energy_j", "node_awake_percent"))
+    return asleep | {
+        "mesh_joined_percent": 100 * joined / sum(row["nodes"] for row in rows),
+        "mesh_hops": sum(row["joined"] * row["hops_mean"] for row in rows) / joined,
+        "mesh_parent_changes": sum(row["parent_changes"] for row in rows),
+        "mesh_control_percent": 100 * sum(row["control_transmissions"] for row in rows) / sent,
+    }
 
 
 def worth(delay_ms: float | None, limit_ms: float) -> float:
