@@ -267,9 +267,11 @@ class Airs:
     def _check(self, medium: MediumSpec, levels: Levels) -> None:
         if medium.root is None or medium.air.get("isolated"):
             return
-        apart = levels.apart(medium.members.index(medium.root))
+        hops = medium.routing != "none"
+        apart = levels.apart(medium.members.index(medium.root), hops=hops)
         if apart:
-            what = f"is out of reach of {medium.root} on {medium.id}, over any number of hops"
+            how = "over any number of hops" if hops else "without routing"
+            what = f"is out of reach of {medium.root} on {medium.id}, {how}"
             hint = "place it nearer, or allow it by air: {isolated: true}"
             raise ScenarioError(
                 [Fault(f"network.nodes.{medium.members[it]}", what, hint) for it in apart]

@@ -43,10 +43,11 @@ class Levels:
         """Tell whether a station can tell a sender from noise."""
         return self.rows[sender][receiver] >= self.floor_db
 
-    def apart(self, root: int) -> Sequence[int]:
+    def apart(self, root: int, *, hops: bool = True) -> Sequence[int]:
         """Return the stations that no chain of stations, each hearing the next, joins to ``root``.
 
-        Both directions must be heard: a frame wants its acknowledgement.
+        Without ``hops`` the chain has one link. Both directions must be heard: a frame wants its
+        acknowledgement.
         """
         reached, front = {root}, [root]
         while front:
@@ -54,7 +55,8 @@ class Levels:
             for there in self.hearers[here]:
                 if there not in reached and self.hears(here, there):
                     reached.add(there)
-                    front.append(there)
+                    if hops:
+                        front.append(there)
         return [station for station in range(len(self.rows)) if station not in reached]
 
 

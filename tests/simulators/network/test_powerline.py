@@ -230,7 +230,9 @@ def test_levels_fall_along_the_feeder() -> None:
 
 
 def test_noise_differs_from_place_to_place_as_stated() -> None:
-    topology = Topology.from_spec(street(houses=200, overrides={"plc-prime": {"tap_db": 0.0}}))
+    spec = street(houses=200, overrides={"plc-prime": {"tap_db": 0.0}})
+    spec["media"][0]["air"]["isolated"] = True
+    topology = Topology.from_spec(spec)
     air = Airs(topology, 4).of(topology.media[0])
     assert isinstance(air, Spread)
     members = topology.media[0].members

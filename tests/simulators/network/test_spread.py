@@ -248,6 +248,7 @@ def test_levels_order_their_hearers_and_know_who_is_apart() -> None:
     assert levels.hears(1, 0)
     assert not levels.hears(2, 0)
     assert levels.apart(0) == []  # 2 by 1
+    assert levels.apart(0, hops=False) == [2]
     levels.renew(np.array([[0, 9, 3, 3], [9, 0, 3, 0], [9, 9, 0, 0], [9, 0, 0, 0]], float))
     assert levels.apart(0) == [2, 3]
 
@@ -265,7 +266,7 @@ def spec(snr_db: Any, routing: str = "none", **changes: Any) -> dict[str, Any]:
 def test_the_core_takes_levels_as_a_matrix_in_any_order() -> None:
     none = None
     lines = [[none, 30, none], [30, none, 30], [none, 30, none]]  # in the order n2, n1, n0
-    wanted = spec(lines, nodes=["n2", "n1", "n0"])
+    wanted = spec(lines, nodes=["n2", "n1", "n0"], isolated=True)
     core, _ = play(wanted, {0: [frame(1, "n2", "n1"), frame(1, "n0", "n2")]}, 5000)
     rows = {row["src"]: row for row in table(core, "message")}
     assert rows["n2"]["fate"] == "delivered"
