@@ -23,6 +23,12 @@ class RoundTrip:
         self.srtt_us = self.var_us = -1.0
         self.rto_us = max(_FIRST_US, least_us)
 
+    def follow(self, other: RoundTrip) -> None:
+        """Begin with what another one knows, if it does."""
+        if other.srtt_us >= 0:
+            self.srtt_us, self.var_us = other.srtt_us, other.var_us
+            self._renew()
+
     def sample(self, rtt_us: int) -> None:
         """Take a round trip of a segment that was sent once (RFC 6298 section 2)."""
         if self.srtt_us < 0:
@@ -30,6 +36,9 @@ class RoundTrip:
         else:
             self.var_us = 0.75 * self.var_us + 0.25 * abs(self.srtt_us - rtt_us)
             self.srtt_us = 0.875 * self.srtt_us + 0.125 * rtt_us
+        self._renew()
+
+    def _renew(self) -> None:
         rto_us = round(self.srtt_us + max(_GRANULE_US, 4 * self.var_us))
         self.rto_us = min(max(rto_us, self._least_us), _LONGEST_US)
 

@@ -307,10 +307,9 @@ class Streams:
             for end in ends:
                 self._of.setdefault(end, {})[key] = None
             stream = self._known[key] = Stream(self._host, ends, settings, message.priority)
-            if session.rtt_us >= 0:
-                stream.rtt.sample(session.rtt_us)
-            else:
+            if session.repeated:
                 stream.rtt.rto_us = max(stream.rtt.rto_us, _AFTER_LOST_SYN_US)
+            stream.rtt.follow(session.rtt)
         if stream.waiting >= settings.waiting_messages:
             now = self._host.clock.now
             message.queue_us += now - message.mark_us

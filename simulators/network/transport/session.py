@@ -2,7 +2,9 @@
 
 A TCP connection (with TLS, with MQTT) belongs to two nodes and a flow class, a DTLS session to two
 nodes. The flights of a handshake go by turns; the one that is on its way is sent again as a
-whole after 1 s, 2 s, 4 s … up to 60 s (RFC 6347 section 4.2.4.1, RFC 6298 section 5.7).
+whole after a time-out, doubled each time up to 60 s. It begins with 1 s, follows the round trips
+of the flights, and stays doubled until one passes without loss (RFC 6298, RFC 6347 section
+4.2.4.1).
 """
 
 from __future__ import annotations
@@ -12,20 +14,20 @@ from collections.abc import Callable
 from simulators.network.message import Message, book
 from simulators.network.transport import stacks
 from simulators.network.transport.carried import Host, Sender, Timer, count, ship
+from simulators.network.transport.congestion import RoundTrip
 from simulators.network.transport.settings import FlowTransport
 
 __all__ = ["Session", "Sessions", "Take"]
 
 Take = Callable[[Message, "Session"], None]
-_FIRST_US, _LONGEST_US = 1_000_000, 60_000_000
 _PIECE_BYTES = 1024  # a flight's parts, so that they fit the least MTU of IPv6
 
 
 class Session(Sender):
     """One handshake and what it leads to; ``ready`` when messages may go.
 
-    Attributes: ``rtt_us`` is the round trip of the first two flights, -1 if one was repeated,
-    ``gone`` whether a node has forgotten it.
+    Attributes: ``rtt`` is what it knows of the round trip, ``repeated`` whether its first flight
+    or the answer to it was sent again, ``gone`` whether a node has forgotten it.
     """
 
     __slots__ = (
@@ -34,9 +36,7 @@ class Session(Sender):
         "_on_end",
         "_place",
         "_priority",
-        "_repeated",
-        "_rto_us",
-        "_sent_us",
+        "_sent",
         "_spent",
         "_timer",
         "began_us",
@@ -45,7 +45,8 @@ class Session(Sender):
         "gone",
         "ready",
         "ready_us",
-        "rtt_us",
+        "repeated",
+        "rtt",
         "settings",
         "waiting",
     )
@@ -62,10 +63,12 @@ class Session(Sender):
         self._priority = priority
         self.flights = stacks.handshake(settings)
         self.waiting: list[tuple[Message, Take]] = []
-        self.ready = self.gone = self._repeated = False
-        self.began_us = self._sent_us = host.clock.now
-        self.ready_us = self.rtt_us = -1
-        self._place, self._rto_us = 0, _FIRST_US
+        self.ready = self.gone = self.repeated = False
+        self.began_us = host.clock.now
+        self.ready_us = -1
+        self.rtt = RoundTrip()
+        self._place = 0
+        self._sent: list[tuple[int, int]] = []  # of each flight: when first, how often
         self._got: set[int] = set()
         self._spent = Message(0, *ends, 0, priority, host.clock.now)
         self._timer = Timer(host, self._repeat)
@@ -82,8 +85,10 @@ class Session(Sender):
     def _send(self) -> None:
         """Send the flight at ``_place``, all of it."""
         host, flight = self._host, self.flights[self._place]
-        self._sent_us = host.clock.now
         pieces = _pieces(flight.size)
+        if len(self._sent) == self._place:
+            self._sent.append((host.clock.now, 0))
+        self._sent[-1] = (self._sent[-1][0], self._sent[-1][1] + 1)
         tcp = self.settings.kind == "reliable"
         src, dst = self.ends if flight.up else self.ends[::-1]
         extra = host.header_bytes(src, dst, "tcp" if tcp else "udp")
@@ -95,7 +100,7 @@ class Session(Sender):
             ship(host, self, src, dst, size + extra + more, self._priority, (place, number))
 
     def _due_us(self) -> int:
-        due_us = self._host.clock.now + self._rto_us
+        due_us = self._host.clock.now + self.rtt.rto_us
         if self.ready:
             return due_us
         return min(due_us, self.began_us + _us(self.settings.timeout_s))
@@ -107,8 +112,8 @@ class Session(Sender):
                 self.forget()
                 self._on_end(self, False)
             return
-        self._repeated = True
-        self._rto_us = min(2 * self._rto_us, _LONGEST_US)
+        self.repeated = self.repeated or self._place < 2
+        self.rtt.expired()
         self._send()
 
     def arrived(self, message: Message) -> None:
@@ -124,9 +129,9 @@ class Session(Sender):
         now = self._host.clock.now
         self._got.clear()
         self._timer.stop()
-        self._rto_us = _FIRST_US
-        if place == 1:
-            self.rtt_us = -1 if self._repeated else now - self.began_us
+        before = self._sent[-2:]
+        if place and all(often == 1 for _, often in before):
+            self.rtt.sample(now - before[0][0])
         self._place += 1
         if flight.gate:
             self.ready, self.ready_us = True, now

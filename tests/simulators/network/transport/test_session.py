@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulators.network.transport import stacks
-from simulators.network.transport.session import Sessions
+from simulators.network.transport.session import Session, Sessions
 from simulators.network.transport.settings import FlowTransport
 
 PSK = {"kind": "request", "security": "psk"}
@@ -133,3 +133,23 @@ def test_a_flight_in_parts_waits_for_each(pipe: Any) -> None:
     sizes = [it.size for _, it in channel.carried if it.what[0] == 3]
     assert sizes == [1024, 32 + stacks.fragment_bytes()] * 2
     assert ready == [1_000_000 + 6000]
+
+
+def test_time_outs_follow_the_round_trip(pipe: Any) -> None:
+    """2.5 s each way: the first two flights are repeated once each, then 4 s is long enough."""
+    channel = pipe(lambda number, it: [2_500_000])
+    sessions = Sessions(channel.host)
+    taken: list[Session] = []
+    transport = FlowTransport(kind="request", security="psk")
+    sessions.pass_by(
+        channel.message(1, 10), transport, "f", lambda message, session: taken.append(session)
+    )
+    channel.run()
+    sent = [(t_us, it.what[0]) for t_us, it in channel.carried]
+    assert sent == [
+        (0, 0), (1_000_000, 0), (2_500_000, 1), (4_500_000, 1), (5_000_000, 2), (7_500_000, 3),
+        (10_000_000, 4), (12_500_000, 5),
+    ]  # fmt: skip
+    (session,) = taken
+    assert (session.ready_us, session.repeated) == (15_000_000, True)
+    assert session.rtt.srtt_us == 5_000_000
