@@ -11,7 +11,7 @@ from fernwatt.gridmodel import GridModel
 from scenarios.assembly.hierarchy import Hierarchy, House
 from scenarios.assembly.hosting import Hosting
 from scenarios.assembly.interference import with_interferences
-from scenarios.assembly.mobile import Mobile
+from scenarios.assembly.mobile import Mobile, by_radio
 from scenarios.assembly.places import make_places
 from scenarios.assembly.reach import Reach, conductors, locate
 from scenarios.faults import nearest
@@ -126,9 +126,10 @@ class _Wiring:
         """Return a specification with places, conductors and the time of day."""
         instant, mast_m = config.time.instant, self._wanted.base_stations.height_m
         places = make_places(self._model, config.seed)
-        houses = self._hierarchy.houses
+        nodes = locate(spec["nodes"], self._hierarchy.houses, self._model, places, mast_m)
         return spec | {
-            "nodes": locate(spec["nodes"], houses, self._model, places, mast_m),
+            "nodes": nodes,
+            "cells": by_radio(spec["cells"], nodes),
             "conductors": conductors(self._model),
             "day_began_ms": (instant.hour * 60 + instant.minute) * 60_000,
         }

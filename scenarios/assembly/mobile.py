@@ -7,12 +7,12 @@ by the link that belongs to their generation; the upper units, wherever they are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from simulators.network.technologies import CellTechnology, Technology
 
-__all__ = ["CORE", "Mobile"]
+__all__ = ["CORE", "Mobile", "by_radio"]
 
 CORE = "core/mobile"
 _ACCESS = "fibre"
@@ -81,6 +81,15 @@ class Mobile:
             {"id": f"core/{unit}", "technology": _ACCESS, "a": unit, "b": CORE}
             for unit in sorted(self._hosts, key=str.encode)
         ]
+
+
+def by_radio(cells: Iterable[Spec], nodes: Iterable[Spec]) -> list[Spec]:
+    """Return cells whose reception follows from the places of nodes, where all are known."""
+    placed = {node["id"] for node in nodes if node.get("place_m") is not None}
+    return [
+        cell | {"air": {"kind": "radio"}} if placed >= {cell["station"], *cell["members"]} else cell
+        for cell in cells
+    ]
 
 
 def _station(area: str, technology: str) -> str:
