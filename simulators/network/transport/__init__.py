@@ -13,7 +13,7 @@ Keys, all but ``kind`` with a default (``settings.FlowTransport`` has their mean
 ``kind`` datagram | reliable | request, ``protocol`` none | coap | mqtt, ``topic_bytes``,
 ``security`` none | psk | certificate, ``version`` "1.2" | "1.3", ``session_s``, ``timeout_s``,
 ``waiting_messages``; reliable: ``mss_bytes``, ``window_bytes``, ``initial_window_segments``,
-``min_rto_s``; request: ``block_bytes``, ``ack_timeout_s``, ``ack_random_factor``,
+``min_rto_s``, ``ack_delay_ms``; request: ``block_bytes``, ``ack_timeout_s``, ``ack_random_factor``,
 ``max_retransmit``, ``outstanding``.
 
 ``spec["groups"]`` is ``{name: [member, …]}``: a frame to ``group/<name>`` goes to every member but

@@ -1,10 +1,11 @@
 """Ordered, reliable streams after TCP, of messages cut into segments.
 
 One stream for each sender, receiver and flow class. A segment holds bytes of one message only.
-Every segment is acknowledged (RFC 1122 4.2.3.2 allows it), cumulatively; what comes out of order
-is kept; a message is handed out when it is whole and all before it are. A sender that hears
-nothing new for ``timeout_s`` gives up, and what it had taken is lost; so it is when the
-receiver turns out to have forgotten the connection (reset).
+Segments are acknowledged cumulatively, each at once (RFC 1122 4.2.3.2 allows it) or, with
+``ack_delay_ms``, every second one, or with a segment the other way. What comes out of order is
+kept; a message is handed out when it is whole and all before it are. A sender that hears nothing
+new for ``timeout_s`` gives up, and what it had taken is lost; so it is when the receiver turns
+out to have forgotten the connection (reset).
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class Stream(Sender):
     """One direction of a connection: the sender's window and the receiver's order."""
 
     __slots__ = (
-        "_ack_size",
         "_again",
+        "_answering",
+        "_delay_us",
         "_end",
         "_flight",
         "_handed_us",
@@ -70,6 +72,7 @@ class Stream(Sender):
         "_wanted",
         "deaf",
         "gone",
+        "other",
         "rtt",
         "window",
     )
@@ -91,6 +94,9 @@ class Stream(Sender):
         self.rtt = RoundTrip(round(settings.min_rto_s * 1_000_000))
         self.window = Congestion(settings.mss_bytes, settings.initial_window_segments)
         self._timer = Timer(host, self._expired)
+        self._delay_us = round(settings.ack_delay_ms * 1000)
+        self._answering = Timer(host, self._answer_now)  # runs while an answer is held back
+        self.other: Stream | None = None  # the connection's other direction
         self.deaf = self.gone = False  # the receiver has forgotten it; it is over
 
     # -- sender ------------------------------------------------------------------------------
@@ -154,15 +160,18 @@ class Stream(Sender):
             self._start()
         src, dst = self._src_dst
         size = piece.size + host.header_bytes(src, dst, "tcp")
+        answer = None if self.other is None else self.other.answered()
         frame = piece.parcel.message.frame
-        ship(host, self, src, dst, size, self._priority, piece, frame)
+        ship(host, self, src, dst, size, self._priority, (piece, answer), frame)
 
     def _start(self) -> None:
         give_up_us = self._progress_us + round(self._settings.timeout_s * 1_000_000)
         self._timer.set(min(self._host.clock.now + self.rtt.rto_us, give_up_us))
 
-    def _acknowledged(self, wanted: int) -> None:
+    def acknowledged(self, wanted: int) -> None:
         """Take an acknowledgement of all segments before ``wanted``."""
+        if self.gone:
+            return
         now = self._host.clock.now
         if wanted > self._una:
             size = 0
@@ -213,6 +222,7 @@ class Stream(Sender):
         """End it; what has not been handed out is lost."""
         self.gone = True
         self._timer.stop()
+        self._answering.stop()
         now = self._host.clock.now
         for parcel in self._parcels:
             parcel.over = True
@@ -227,22 +237,27 @@ class Stream(Sender):
         """Take a segment at the receiver, an acknowledgement or a reset at the sender."""
         assert isinstance(message, Carried)
         what = message.what
-        if isinstance(what, Piece):
-            if not what.parcel.over:
-                count(what.parcel.message, message)
+        if isinstance(what, tuple):
+            piece, answer = what
+            if not piece.parcel.over:
+                count(piece.parcel.message, message)
             if not self.gone:
-                self._receive(what, message)
+                self._receive(piece, message)
+            if answer is not None:
+                stream, wanted = answer
+                stream.acknowledged(wanted)
         elif self.gone:
             return
         elif what is None:
             self.abort("reset")
         else:
-            self._acknowledged(what)
+            self.acknowledged(what)
 
     def _receive(self, piece: Piece, carried: Carried) -> None:
         if self.deaf:
             self._answer(None)
             return
+        in_order = piece.number == self._wanted
         if not piece.got:
             piece.got = True
             parcel = piece.parcel
@@ -253,7 +268,11 @@ class Stream(Sender):
                 message.retry_us += carried.t_send_us - piece.first_us
                 absorb(message, carried, self._host.clock.now)
             self._advance()
-        self._answer(self._wanted)
+        ahead = self._wanted == piece.number + 1  # nothing beyond was there: no gap is filled
+        if self._delay_us and in_order and ahead and not self._answering.running:
+            self._answering.set(self._host.clock.now + self._delay_us)
+        else:
+            self._answer_now()
 
     def _advance(self) -> None:
         """Hand out the messages that are whole and have all before them."""
@@ -268,6 +287,17 @@ class Stream(Sender):
             message.mark_us = self._handed_us = at_us
             self._host.deliver(message, at_us - now)
 
+    def _answer_now(self) -> None:
+        self._answering.stop()
+        self._answer(self._wanted)
+
+    def answered(self) -> tuple[Stream, int] | None:
+        """Return the answer that is held back, if one is, and whose: it goes with a segment."""
+        if not self._answering.running:
+            return None
+        self._answering.stop()
+        return self, self._wanted
+
     def _answer(self, what: int | None) -> None:
         src, dst = self._src_dst
         size = self._host.header_bytes(dst, src, "tcp")
@@ -276,8 +306,8 @@ class Stream(Sender):
     def lost(self, message: Message, cause: str) -> None:  # noqa: ARG002 - the timer knows
         """Take note of what a lost segment cost."""
         assert isinstance(message, Carried)
-        if isinstance(message.what, Piece) and not message.what.parcel.over:
-            count(message.what.parcel.message, message)
+        if isinstance(message.what, tuple) and not message.what[0].parcel.over:
+            count(message.what[0].parcel.message, message)
 
     def leave(self) -> int:
         """Book what is under way; return how many messages that is."""
@@ -310,6 +340,9 @@ class Streams:
             if session.repeated:
                 stream.rtt.rto_us = max(stream.rtt.rto_us, _AFTER_LOST_SYN_US)
             stream.rtt.follow(session.rtt)
+            other = self._known.get((message.dst, message.src, flow))
+            if other is not None and not other.gone:
+                stream.other, other.other = other, stream
         if stream.waiting >= settings.waiting_messages:
             now = self._host.clock.now
             message.queue_us += now - message.mark_us
@@ -328,6 +361,7 @@ class Streams:
                 stream.abort("node-down")
             else:
                 stream.deaf = True
+                stream.answered()  # it has forgotten what it owed
 
     def leave(self) -> int:
         """Book what is under way; return how many messages that is."""

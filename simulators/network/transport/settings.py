@@ -36,7 +36,8 @@ class FlowTransport:
     reliable: segments of ``mss_bytes`` (RFC 9006 section 4.1.1: 1220 fits IPv6's least MTU), a
     receiver's window of ``window_bytes`` (RFC 9293, not scaled), a congestion window that begins
     with ``initial_window_segments`` (RFC 5681: 3 of this size), a retransmission time-out of at
-    least ``min_rto_s`` (RFC 6298).
+    least ``min_rto_s`` (RFC 6298). An acknowledgement waits up to ``ack_delay_ms`` for a second
+    segment, or one the other way that takes it along (RFC 5681 section 4.2: below 500).
 
     request: confirmable exchanges (RFC 7252 section 4.8) of blocks of at most ``block_bytes``
     (RFC 7959), ``outstanding`` at a time and destination (NSTART). A block is repeated
@@ -55,6 +56,7 @@ class FlowTransport:
     window_bytes: int = 65_535
     initial_window_segments: int = 3
     min_rto_s: float = 1.0
+    ack_delay_ms: float = 0.0
     block_bytes: int = 1024
     ack_timeout_s: float = 2.0
     ack_random_factor: float = 1.5
@@ -76,6 +78,7 @@ _LEAST: Mapping[str, float] = {
     "window_bytes": 16,
     "initial_window_segments": 1,
     "min_rto_s": 0.001,
+    "ack_delay_ms": 0.0,
     "block_bytes": 16,
     "ack_timeout_s": 0.001,
     "ack_random_factor": 1.0,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simulators.network.message import Message
 from simulators.network.transport.congestion import Congestion, RoundTrip
-from simulators.network.transport.reliable import Piece, Stream
+from simulators.network.transport.reliable import Stream
 from simulators.network.transport.settings import FlowTransport
 
 MSS = 1000
@@ -25,7 +25,7 @@ def stream(pipe: Any, settings: FlowTransport) -> Stream:
 
 
 def segments(pipe: Any) -> list[tuple[int, Any]]:
-    return [(t_us, it.what) for t_us, it in pipe.carried if isinstance(it.what, Piece)]
+    return [(t_us, it.what[0]) for t_us, it in pipe.carried if isinstance(it.what, tuple)]
 
 
 def test_round_trips_are_estimated_as_rfc_6298_has_it() -> None:
@@ -115,7 +115,8 @@ def test_a_lost_segment_is_sent_again_after_three_duplicates(pipe: Any) -> None:
     lost: list[int] = []
 
     def fates(number: int, message: Message) -> list[int]:
-        if isinstance(message.what, Piece) and message.what.number == 4 and not lost:  # type: ignore[attr-defined]
+        what = message.what  # type: ignore[attr-defined]
+        if isinstance(what, tuple) and what[0].number == 4 and not lost:
             lost.append(number)
             return []
         return [50_000]
@@ -213,7 +214,7 @@ def test_throughput_follows_the_square_root_of_loss(pipe: Any, p: float) -> None
     rng = np.random.default_rng(7)
     channel = pipe(
         lambda number, message: (
-            [] if isinstance(message.what, Piece) and rng.random() < p else [50_000]
+            [] if isinstance(message.what, tuple) and rng.random() < p else [50_000]
         )
     )
     sender = stream(channel, WIDE)
@@ -239,13 +240,25 @@ FATES = st.lists(
     mss=st.sampled_from([100, 1000]),
     window=st.sampled_from([100, 3000]),
     timeout_s=st.sampled_from([4.0, 100.0]),
+    ack_delay_ms=st.sampled_from([0.0, 30.0, 450.0]),
 )
 def test_any_schedule_of_losses_duplicates_and_delays(
-    pipe: Any, fates: Any, sizes: Any, mss: int, window: int, timeout_s: float
+    pipe: Any,
+    fates: Any,
+    sizes: Any,
+    mss: int,
+    window: int,
+    timeout_s: float,
+    ack_delay_ms: float,
 ) -> None:
     """What goes beyond the schedule takes 10 ms; so all is delivered, or given up in time."""
     transport = FlowTransport(
-        kind="reliable", mss_bytes=mss, window_bytes=window, timeout_s=timeout_s, min_rto_s=0.2
+        kind="reliable",
+        mss_bytes=mss,
+        window_bytes=window,
+        timeout_s=timeout_s,
+        min_rto_s=0.2,
+        ack_delay_ms=ack_delay_ms,
     )
     channel = pipe(lambda number, message: fates[number] if number < len(fates) else [10_000])
     sender = stream(channel, transport)
@@ -262,3 +275,37 @@ def test_any_schedule_of_losses_duplicates_and_delays(
         parts = (message.queue_us, message.retry_us, message.air_us, message.core_us)
         assert min(parts) >= 0
         assert sum(parts) == message.mark_us == t_us
+
+
+def test_answers_wait_for_a_second_segment_or_their_time(pipe: Any) -> None:
+    """Two segments are answered together, one alone 40 ms later; a lost answer does no harm."""
+    channel = pipe(lambda number, message: [] if number == 3 else [10_000])
+    settings_ = FlowTransport(
+        kind="reliable", mss_bytes=MSS, initial_window_segments=9, ack_delay_ms=40.0
+    )
+    sender = stream(channel, settings_)
+    sender.take(channel.message(1, 3 * MSS))  # launches 0, 1, 2
+    channel.run(45_000)
+    answers = [(t_us, it.what) for t_us, it in channel.carried if isinstance(it.what, int)]
+    assert answers == [(10_000, 2)]  # launch 3, lost; the third segment's waits until 50 ms
+    channel.run(300_000)
+    answers = [(t_us, it.what) for t_us, it in channel.carried if isinstance(it.what, int)]
+    assert answers == [(10_000, 2), (50_000, 3)]
+    sender.take(channel.message(2, 10))
+    channel.run()
+    assert [message.serial for _, message in channel.delivered] == [1, 2]
+
+
+def test_an_answer_goes_with_a_segment_the_other_way(line: Any, play: Any, frame: Any) -> None:
+    """A question, and its answer 10 ms later: six transmissions where eight were without delay."""
+    sends = {
+        1000 * n + 10 * k: [frame(2 * n + k, *ends, 1_000_000 * n + 10_000 * k)]
+        for n in range(5) for k, ends in enumerate((("n0", "n1"), ("n1", "n0")))
+    }  # fmt: skip
+    transmissions = []
+    for delay_ms in (0.0, 40.0):
+        spec = line(transport={"default": {"kind": "reliable", "ack_delay_ms": delay_ms}})
+        run = play(spec, sends, 20_000)
+        assert {row["fate"] for row in run.rows} == {"delivered"}
+        transmissions.append(run.media[0]["transmissions"])
+    assert transmissions == [3 + 5 * 4, 3 + 5 * 3]

@@ -45,6 +45,7 @@ KINDS = st.fixed_dictionaries(
         "mss_bytes": st.sampled_from([60, 200, 1220]),
         "window_bytes": st.sampled_from([100, 2000]),
         "min_rto_s": st.sampled_from([0.05, 1.0]),
+        "ack_delay_ms": st.sampled_from([0.0, 0.0, 30.0, 400.0]),
         "block_bytes": st.sampled_from([64, 1024]),
         "ack_timeout_s": st.sampled_from([0.1, 2.0]),
         "max_retransmit": st.integers(0, 4),
