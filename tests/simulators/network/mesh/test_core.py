@@ -142,6 +142,7 @@ def cases(draw: Any) -> Any:
         draw(st.sampled_from(["rf-mesh-15.4", "plc-g3", "rf-mesh-wisun", "plc-prime"])),
         start=draw(st.sampled_from(["formed", "cold"])),
         loss=draw(st.sampled_from([0.0, 0.1])),
+        overrides={"plc-prime": {"mac": draw(st.sampled_from(["csma", "prime"]))}},
     )
     ids = [node["id"] for node in spec["nodes"]]
     spec["groups"] = {"all": ids}

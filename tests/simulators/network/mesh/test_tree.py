@@ -149,6 +149,28 @@ def test_a_root_that_was_off_learns_of_its_tree_again(make_world: Any, hundred: 
     assert world.mesh.routers[0].version == 1
 
 
+@pytest.mark.parametrize(("technology", "within_s"), [("rf-mesh-15.4", 120), ("plc-g3", 1200)])
+def test_after_a_blackout_a_crowd_rejoins(
+    make_world: Any, plane: Any, technology: str, within_s: int
+) -> None:
+    """They all ask, advertise and register at once; it must not choke them."""
+    rng = np.random.default_rng(2)
+    places = [(0.0, 0.0), *rng.uniform(-250, 250, (149, 2)).tolist()]
+    world = make_world(plane(places), load()[technology])
+    world.run(60)
+    for number in range(150):
+        world.kill(number)
+    world.run(60)
+    assert world.served() == {0}
+    for number in range(150):
+        world.wake(number)
+    for _ in range(within_s // 20):
+        world.run(20)
+        if world.connected() <= world.served():
+            return
+    pytest.fail(f"{sorted(world.connected() - world.served())} are not back")
+
+
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # the fixture is a class
