@@ -311,3 +311,32 @@ def test_places_have_bursts_of_their_own() -> None:
             for t in range(20_000)]  # fmt: skip
     together = np.mean([a and b for a, b in both])
     assert together == pytest.approx(0.01, abs=0.004)
+
+
+def test_a_cut_makes_the_levels_of_its_own_medium_anew_and_no_others() -> None:
+    spec, other = street(houses=3), street(houses=3)
+    for kind in ("nodes", "lines"):
+        items = other["nodes"] if kind == "nodes" else other["conductors"]["lines"]
+        for item in items:
+            item |= {key: f"x/{item[key]}" for key in ("id", "bus", "a", "b") if key in item}
+    other["media"][0] |= {"id": "x", "root": "x/root", "members": [n["id"] for n in other["nodes"]]}
+    joint = {"id": "wan", "technology": "ethernet", "a": "root", "b": "x/root"}
+    topology = Topology.from_spec(
+        {
+            "nodes": spec["nodes"] + other["nodes"],
+            "media": spec["media"] + other["media"],
+            "links": [joint],
+            "conductors": {"lines": spec["conductors"]["lines"] + other["conductors"]["lines"]},
+        }
+    )
+    airs = Airs(topology, 1)
+    made = {medium.id: airs.of(medium) for medium in topology.media}
+    levels = {name: air.levels for name, air in made.items() if isinstance(air, Spread)}
+    before = {name: it.rows for name, it in levels.items()}
+    assert airs.take([supply("x/l1", False), supply("terminal/1", False)]) == ["x"]
+    assert levels["plc"].rows is before["plc"]
+    assert levels["x"].rows is not before["x"]
+    members = topology.media[1].members
+    root, behind = members.index("x/root"), members.index("x/m1")
+    assert levels["x"].rows[root][behind] == -inf
+    assert levels["x"].rows[root][members.index("x/m0")] > 30

@@ -6,10 +6,12 @@ from dataclasses import replace
 from math import log10
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fernwatt.errors import ScenarioError
 from simulators.network.airs import budget_of
 from simulators.network.phy import PacketErrors, least_snr_db
 from simulators.network.radio import Budget, PathLoss, noise_dbm, shadowing
@@ -153,3 +155,34 @@ def test_places_alike_and_heights_of_their_own() -> None:
 def test_the_documentation_holds_the_table_as_it_is() -> None:
     page = (Path(__file__).parents[3] / "docs" / "models" / "radio.md").read_text(encoding="utf-8")
     assert filled(page) == page
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "text"),
+    [
+        ("rf-mesh-wisun", {"path_loss": "rays"}, "unknown path loss 'rays' .one of free-space"),
+        ("rf-mesh-wisun", {"shadowing_db": -1.0}, "shadowing_db: must not be negative"),
+        ("rf-mesh-wisun", {"bandwidth_hz": 0.0}, "bandwidth_hz: must be > 0 for radio"),
+        ("rf-mesh-wisun", {"antenna_m": 0.0}, "antenna_m: must be > 0 for radio"),
+        ("rf-mesh-wisun", {"channels": 0}, "channels: must be > 0 with dwell_us"),
+        ("rf-mesh-wisun", {"broadcast_dwell_us": 1_020_000}, "between 0 and broadcast_us"),
+        ("rf-mesh-wisun", {"duty_plan": "us915"}, "unknown plan 'us915' .eu868"),
+        ("rf-mesh-wisun", {"duty_window_ms": 0}, "must be > 0 with duty_plan"),
+        ("zigbee-han", {"reference_m": 0.0}, "reference_m: must be above 0"),
+        ("plc-g3", {"band_high_hz": 35_900.0}, "band_high_hz: is no band"),
+        ("plc-g3", {"noise_fall_hz": 0.0}, "noise_fall_hz: must be > 0"),
+        ("plc-g3", {"burst_ms": 0.0}, "burst_ms: must be > 0"),
+        ("plc-g3", {"day_swing": 1.5}, "day_swing: is a share"),
+        ("plc-g3", {"day_peak_h": 24.0}, "day_peak_h: is an hour"),
+        ("zigbee-han", {"tx_dbm": float("inf")}, "tx_dbm"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(
+    name: str, change: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ScenarioError, match=text):
+        load({name: change})
+
+
+def test_levels_may_be_below_a_milliwatt() -> None:
+    assert load({"zigbee-han": {"tx_dbm": -10, "sense_dbm": -90.0}})["zigbee-han"].tx_dbm == -10.0  # type: ignore[attr-defined]
