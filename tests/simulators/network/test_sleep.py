@@ -217,14 +217,17 @@ def test_a_reliable_flow_to_a_sleeper() -> None:
     parent=st.sampled_from([None, "router", "head"]),
     kind=st.sampled_from(["datagram", "reliable", "request"]),
     offset_ms=st.one_of(st.none(), st.integers(0, PERIOD_MS - 1)),
+    mesh=st.booleans(),
 )  # fmt: skip
 def test_nothing_is_seen_between_the_ticks_that_are_due(
-    sends: Any, acts: Any, parent: str | None, kind: str, offset_ms: int | None
+    sends: Any, acts: Any, parent: str | None, kind: str, offset_ms: int | None, mesh: bool
 ) -> None:
     spec = home(parent=parent, offset_ms=offset_ms)
     spec["transport"] = {"default": kind}
     spec["groups"] = {"all": ["head", "sensor", "router"]}
     spec["overrides"] = {"zigbee-han": {"error": 0.2}}
+    if mesh:
+        spec["media"][0] |= {"technology": "rf-mesh-15.4", "routing": "mesh", "root": "head"}
     batches: dict[int, list[Frame]] = {}
     for number, (t_ms, src, dst) in enumerate(sends):
         batches.setdefault(t_ms, []).append(frame(number, src, dst, 1000 * t_ms))
