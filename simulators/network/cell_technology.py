@@ -40,7 +40,8 @@ class CellTechnology(Technology):
     channel carries in one interval a radio block of GPRS in ``mode``; what modulation and coding
     allow at ``snr`` for a resource block of which ``overhead`` is no data (``ofdma``); or its
     share of ``rate`` (``channels``). With ``ofdma``, ``rate`` is the most that a subscriber's
-    device can do. Everything is sent ``repetitions`` times. Below
+    device can do. Everything is sent ``repetitions`` times, or twice, four times … as often, up to
+    ``most``, by who is not heard otherwise (coverage enhancement). Below
     ``least`` there is no reception (``gprs``, ``channels``).
 
     A block is lost with probability ``error``, repeated ``harq_us`` later (what follows does not
@@ -76,6 +77,8 @@ class CellTechnology(Technology):
     overhead: float = 0.0
     repetitions_up: int = 1
     repetitions_down: int = 1
+    most_up: int = 0
+    most_down: int = 0
     error_again: float = 0.0
     harq_us: int = 0
     decode_us: int = 0
@@ -127,12 +130,21 @@ class CellTechnology(Technology):
         """Return the signal-to-noise ratio of a subscriber of whom nothing else is known."""
         return self.snr_up_db if up else self.snr_down_db
 
-    def unit_bits(self, up: bool, snr_db: float) -> int:
-        """Return the bits that one channel carries in one interval; 0 out of reach.
+    def reception(self, up: bool, snr_db: float) -> tuple[int, int]:
+        """Return the bits of a channel in an interval, 0 out of reach, and how often they are sent.
 
         Repetitions add up: twice as many hear 3 dB less.
         """
-        heard_db = snr_db + 10 * log10(self.repetitions(up))
+        times, most = self.repetitions(up), self.most_up if up else self.most_down
+        while not (bits := self._bits(up, snr_db + 10 * log10(times))) and 2 * times <= most:
+            times *= 2
+        return bits, times
+
+    def unit_bits(self, up: bool, snr_db: float) -> int:
+        """Return the bits that one channel carries in one interval; 0 out of reach."""
+        return self.reception(up, snr_db)[0]
+
+    def _bits(self, up: bool, heard_db: float) -> int:
         if self.phy == "ofdma":
             return int(efficiency(heard_db) * _ELEMENTS * (1 - self.overhead))
         if heard_db < (self.least_up_db if up else self.least_down_db):

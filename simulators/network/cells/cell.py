@@ -118,12 +118,14 @@ class Cell:
 class BaseStation:
     """The base station's interface: it holds what waits for each subscriber."""
 
-    __slots__ = ("_cell", "name", "node", "queue", "watch")
+    __slots__ = ("_best", "_cell", "name", "node", "queue", "watch")
 
     def __init__(self, cell: Cell, node: Node) -> None:
         self._cell, self.node, self.name = cell, node, f"{cell.id}|{node.id}"
         self.queue = ClassQueue(0)  # it has one for each subscriber
         self.watch = 0
+        heard = [it.down for it in cell.subscribers if it.down.unit_bits]
+        self._best = max(heard, key=lambda it: it.unit_bits / it.repetitions, default=None)
 
     def offer(self, message: Message) -> None:
         """Take a message for a subscriber."""
@@ -153,5 +155,4 @@ class BaseStation:
 
     def passage_us(self, size: int) -> int:
         """Return the least time from here to any subscriber for ``size`` bytes of payload."""
-        bits = max((it.down.unit_bits for it in self._cell.subscribers), default=0)
-        return self._cell.down.demand(size, bits).air_us + self._cell.down.decode_us if bits else 0
+        return self._best.demand(size).air_us + self._cell.down.decode_us if self._best else 0

@@ -80,13 +80,15 @@ class Bearer:
         "granted",
         "level",
         "queue",
+        "repetitions",
         "resumes",
         "sent_us",
         "unit_bits",
     )
 
-    def __init__(self, channel: Channel, name: str, unit_bits: int) -> None:
-        self.channel, self.unit_bits = channel, unit_bits
+    def __init__(self, channel: Channel, name: str, reception: tuple[int, int]) -> None:
+        self.channel = channel
+        self.unit_bits, self.repetitions = reception
         self.draws = Draws(channel.fabric.seed, f"noise/{name}")
         self.queue = ClassQueue(channel.technology.queue_frames)
         self.flights: list[Flight] = []
@@ -113,7 +115,11 @@ class Bearer:
 
     def least_us(self, message: Message) -> int:
         """Return the least time from resources to the receiver."""
-        return self.channel.demand(message.size, self.unit_bits).air_us + self.channel.decode_us
+        return self.demand(message.size).air_us + self.channel.decode_us
+
+    def demand(self, size: int) -> Demand:
+        """Return what ``size`` bytes of payload need."""
+        return self.channel.demand(size, self.unit_bits, self.repetitions)
 
     def access_over(self, now_us: int) -> None:
         """Book the time that was spent getting access."""
@@ -177,27 +183,26 @@ class Channel:
         self._free = [0] * technology.lanes(up)  # the first free unit of each lane
         self._packs = len(self._free) == 1  # a bearer may have more units of the same interval
         self._ready: tuple[deque[Bearer], ...] = tuple(deque() for _ in range(PRIORITIES))
-        self._demands: dict[tuple[int, int], Demand] = {}
+        self._demands: dict[tuple[int, int, int], Demand] = {}
         self._timer: Timeout | None = None
         self._due_us = 0
         self.decode_us = technology.decode_us
         self._on_due, self._on_repeat = self._due, self._repeat
         self._on_arrival, self.on_resume = self._arrive, self._resume
 
-    def demand(self, size: int, unit_bits: int) -> Demand:
+    def demand(self, size: int, unit_bits: int, repetitions: int = 1) -> Demand:
         """Return what ``size`` bytes of payload need at ``unit_bits`` per unit."""
-        found = self._demands.get((size, unit_bits))
+        found = self._demands.get((size, unit_bits, repetitions))
         if found is None:
             technology, up = self.technology, self._up
             wire_bytes = sum(frame_sizes(technology, size))
-            repetitions = technology.repetitions(up)
             units = -(-8 * wire_bytes // unit_bits) * repetitions
             intervals = -(-units // self._width)
             limit = technology.limit_bits(up)
             if limit:
                 intervals = max(intervals, -(-8 * wire_bytes * repetitions // limit))
             found = Demand(wire_bytes, units, intervals * self._tti_us)
-            self._demands[size, unit_bits] = found
+            self._demands[size, unit_bits, repetitions] = found
         return found
 
     def enter(self, bearer: Bearer) -> None:
@@ -253,7 +258,7 @@ class Channel:
         now = self.fabric.clock.now
         message.queue_us += now - message.mark_us
         message.mark_us = now
-        demand = self.demand(message.size, bearer.unit_bits)
+        demand = bearer.demand(message.size)
         start_us = unit // self._width * self._tti_us
         end_us = self._take(lane, unit, demand.units)
         if self._packs and end_us >= start_us + demand.air_us:
@@ -263,7 +268,10 @@ class Channel:
             bearer.free_us = end_us
         bearer.sent_us = end_us
         flight = Flight(bearer, message, start_us, end_us)
-        flight.units, flight.blocks = demand.units, self._blocks(demand.units, start_us, end_us)
+        flight.units, flight.blocks = (
+            demand.units,
+            self._blocks(bearer, demand.units, start_us, end_us),
+        )
         bearer.flights.append(flight)
         if bearer.queue.waiting:
             self._again(bearer)
@@ -286,12 +294,12 @@ class Channel:
         self.usage.airtime_us += units * self._tti_us // channels
         return -(-(unit + units) // self._width) * self._tti_us
 
-    def _blocks(self, units: int, start_us: int, end_us: int) -> int:
+    def _blocks(self, bearer: Bearer, units: int, start_us: int, end_us: int) -> int:
         """Return how many blocks may be lost one by one."""
         if self.technology.phy == "gprs":
-            return units
+            return -(-units // bearer.repetitions)
         intervals = (end_us - start_us) // self._tti_us
-        return -(-intervals // self.technology.repetitions(self._up))
+        return -(-intervals // bearer.repetitions)
 
     def _fly(self, flight: Flight, wire_bytes: int, error: float) -> None:
         """Send: draw which blocks are lost, and with that what comes next."""
@@ -338,7 +346,7 @@ class Channel:
         start = max(unit, first)
         flight.began_us = start // self._width * self._tti_us
         flight.end_us = self._take(lane, start, units)
-        demand = self.demand(flight.message.size, flight.bearer.unit_bits)
+        demand = flight.bearer.demand(flight.message.size)
         wire_bytes = -(-demand.wire_bytes * units // demand.units)
         flight.units, flight.blocks = units, flight.failed
         flight.rounds += 1

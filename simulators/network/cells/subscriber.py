@@ -62,8 +62,8 @@ class Subscriber:
     def __init__(self, cell: Cell, node: Node, snr_db: tuple[float, float]) -> None:
         technology, seed = cell.technology, cell.fabric.seed
         self._cell, self.node, self.name = cell, node, f"{cell.id}|{node.id}"
-        self.up = Bearer(cell.up, f"{self.name}|up", technology.unit_bits(True, snr_db[0]))
-        self.down = Bearer(cell.down, f"{self.name}|down", technology.unit_bits(False, snr_db[1]))
+        self.up = Bearer(cell.up, f"{self.name}|up", technology.reception(True, snr_db[0]))
+        self.down = Bearer(cell.down, f"{self.name}|down", technology.reception(False, snr_db[1]))
         self.queue = self.up.queue
         self.draws = Draws(seed, f"access/{self.name}")
         self._offset: float | None = None
@@ -120,8 +120,7 @@ class Subscriber:
 
     def passage_us(self, size: int) -> int:
         """Return the least time from here to the base station for ``size`` bytes of payload."""
-        demand = self._cell.up.demand(size, self.up.unit_bits)
-        return demand.air_us + self._cell.up.decode_us
+        return self.up.demand(size).air_us + self._cell.up.decode_us
 
     # -- what the base station does ------------------------------------------------------------
 

@@ -11,9 +11,9 @@ import pytest
 
 from fernwatt.errors import ScenarioError
 from fernwatt.messages import Frame
-from simulators.network.cells import snr_by_place
+from simulators.network.cells import Cell, snr_by_place
 from simulators.network.core import NetworkCore
-from tests.simulators.network.cells.bench import packaged
+from tests.simulators.network.cells.bench import Bench, Send, packaged
 
 STATION = ("bs", (0.0, 0.0, 30.0))
 
@@ -52,7 +52,7 @@ def test_repetitions_reach_further() -> None:
     for repetitions in (1, 8, 64):
         technology = replace(
             packaged("nb-iot"), shadowing_db=0.0, repetitions_up=repetitions,
-            repetitions_down=repetitions,
+            repetitions_down=repetitions, most_up=0, most_down=0,
         )  # fmt: skip
         far_m = 1000.0
         while True:
@@ -64,6 +64,29 @@ def test_repetitions_reach_further() -> None:
     # 9 dB each, at Hata's 35.2 dB per decade for 30 m: 1.8 times as far.
     for near_m, far_m in pairwise(reach):
         assert far_m / near_m == pytest.approx(10 ** (9.03 / 35.22), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("coupling_loss_db", "times"), [(144, 1), (152, 1), (154, 2), (158, 4), (164, 16), (172, 128)]
+)
+def test_nb_iot_repeats_as_the_coupling_loss_demands(coupling_loss_db: float, times: int) -> None:
+    # 23 dBm over a tone of 15 kHz, noise figure 3 dB: 0 dB at a loss of 152.2 dB.
+    nb_iot = packaged("nb-iot", error=0.0, setup_us=0, request_us=0, grant_us=0)
+    up_db = 23 - coupling_loss_db + 174 - 10 * log10(15_000) - 3
+    assert nb_iot.reception(True, up_db) == (160, times)
+    bench = Bench(nb_iot)
+    cell = Cell(bench.fabric, "deep", nb_iot, bench.station, bench.nodes, {"ue-00000": (up_db, 0)})
+    bench.cell = cell
+    bench.run([Send(0, size=44)])
+    (message,) = bench.passed
+    assert message.air_us == 4 * times * 8000 + nb_iot.decode_us
+    assert message.air_us < 10_000_000  # the design limit at 164 dB
+
+
+def test_who_needs_more_repetitions_than_there_are_is_out_of_reach() -> None:
+    assert packaged("nb-iot").reception(True, -21.1)[0] == 0
+    assert packaged("lte-m").reception(False, -6.7 - 15.1)[0] == 0
+    assert packaged("lte-m").reception(False, -6.7 - 15.0) == (19, 32)
 
 
 def spec(**changes: Any) -> dict[str, Any]:
