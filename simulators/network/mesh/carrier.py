@@ -128,7 +128,6 @@ class Mesh:
         self.inner = access(replace(fabric, passed=self._passed, lost=self._lost, horizon=inside))
         self.inner.observer = self
         self.id, self.technology = self.inner.id, self.inner.technology
-        self.works = True
         self.counts = Counts()
         self._quality = Quality(self.inner.air, self.technology)
         self._transits: dict[Message, Transit] = {}
@@ -139,6 +138,7 @@ class Mesh:
         self.downward = Downward(self.root)
         self.routers: tuple[Router, ...] = ()
         self.terminals: tuple[Terminal, ...] = ()
+        self.subnet: Subnet | None = None
         fabric.woken.append(self._woken)
         if self.technology.phy == "prime":
             self._begin_prime(start)
@@ -159,7 +159,7 @@ class Mesh:
                     router.start()
 
     def _begin_prime(self, start: str) -> None:
-        subnet = Subnet(self, self.root)
+        subnet = self.subnet = Subnet(self, self.root)
         self.terminals = tuple(
             Terminal(self, subnet, number, node) for number, node in enumerate(self._nodes)
         )
@@ -193,6 +193,17 @@ class Mesh:
     @usage.setter
     def usage(self, usage: Usage) -> None:
         self.inner.usage = usage
+
+    @property
+    def works(self) -> bool:
+        """Tell whether there is any air to speak on."""
+        return self.inner.works
+
+    @works.setter
+    def works(self, works: bool) -> None:
+        self.inner.works = works
+        if self.subnet is not None:
+            self.subnet.air_changed()
 
     def nodes(self) -> tuple[Node, ...]:
         """Return its nodes by identifier."""

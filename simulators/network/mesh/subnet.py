@@ -344,12 +344,26 @@ class Subnet:
         return self._mesh.guess(here.number, number)
 
     def beaconing(self, without: int) -> list[Terminal]:
-        """Return who beacons, but for one."""
+        """Return who beacons, but for one; nobody is heard while there is no air."""
+        if not self._mesh.works:
+            return []
         return [it for number, it in sorted(self._beaconing.items()) if number != without]
 
     def hears(self, here: Terminal, number: int) -> bool:
         """Tell whether beacons of a switch reach a node now."""
-        return number in self._beaconing and self.etx(here, number) <= MAX_ETX
+        beacons = number in self._beaconing and self._mesh.works
+        return beacons and self.etx(here, number) <= MAX_ETX
+
+    def air_changed(self) -> None:
+        """Have all look whether beacons are heard: the medium was turned off, or on again."""
+        for it in self._mesh.terminals:
+            if not it.node.up or it.is_root:
+                continue
+            if it.parent is not None:
+                it.beacons_cease(it.parent.number)
+            elif self._mesh.works:
+                for other in self.beaconing(it.number):
+                    it.beacons_appear(other.number)
 
     def preference(self, it: Terminal, etx: float) -> tuple[bool, int, float, int]:
         """Order by a good link, then by the level that beacons tell, then by the link."""

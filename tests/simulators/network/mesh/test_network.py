@@ -82,3 +82,20 @@ def test_a_blackout_takes_the_mesh_down_and_it_rejoins_on_return_of_supply() -> 
     street.core.supply(street.t_ms, [Supply("grid#2", "", "street", True, True)])
     street.run(120)
     assert street.answering(street.names[1:]) == set(street.names[1:])
+
+
+@pytest.mark.parametrize("technology", ["rf-mesh-15.4", "plc-prime"])
+def test_an_outage_of_the_medium_ends_in_a_mesh_that_works(technology: str) -> None:
+    spec = field("formed", side=5)
+    spec["media"][0]["technology"] = technology
+    if technology == "plc-prime":
+        spec["overrides"] = {"plc-prime": {"mac": "prime"}}
+        spec["media"][0]["air"] = {}
+    street = Street(spec)
+    assert street.answering(street.names[1:]) == set(street.names[1:])
+    street.core.set_carrier("mesh", False, "fault#1")
+    street.run(7200)
+    assert street.answering(street.names[1:], 1) == set()
+    street.core.set_carrier("mesh", True, "crew#1")
+    street.run(1800)
+    assert street.answering(street.names[1:]) == set(street.names[1:])
