@@ -32,6 +32,13 @@ class Fhss(MediumTechnology):
         return lambda size: 128 + 8 * size
 
 
+class Slower(Fhss):
+    """Frames that are on the air five percent longer."""
+
+    def air_us(self) -> Callable[[int], int]:
+        return lambda size: round(1.05 * (128 + 8 * size))
+
+
 VALUES = {field.name: getattr(WIFI, field.name) for field in fields(WIFI)} | {
     "frame_header_bytes": 34, "message_header_bytes": 0, "mtu_bytes": 4000, "error": 0.0,
     "unit_backoff_us": SLOT_US, "cca_us": DIFS_US, "ack_gap_us": SIFS_US, "ack_us": ACK_US,
@@ -137,6 +144,16 @@ def test_a_saturated_medium_carries_what_bianchi_has(
     usage = bench.medium.usage
     sampled = 3.3 * np.sqrt(collides * (1 - collides) / usage.transmissions)
     assert abs(usage.collisions / usage.transmissions - collides) < sampled + 0.02 * collides
+
+
+def test_frames_that_are_five_percent_longer_are_told() -> None:
+    share, _ = bianchi(20, 32, 5)
+    bench, span_us = Bench(Slower(**VALUES | {"min_be": 5, "max_be": 10}), 20), 100_000_000
+    bench.refill = True
+    for station in range(1, 21):
+        bench.send(station, PAYLOAD_US // 8)
+    bench.clock.run(until=span_us)
+    assert len(bench.fates) * PAYLOAD_US / span_us < 0.975 * share
 
 
 def test_who_comes_to_an_idle_medium_transmits_at_once_and_backs_off_after() -> None:

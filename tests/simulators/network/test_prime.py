@@ -304,3 +304,30 @@ def test_a_silent_subnetwork_beacons_and_costs_no_events() -> None:
     medium = dict(core.rows())["medium"]
     assert sum(medium["transmissions"]) == -(-1_800_000_000 // FRAME_US)
     assert medium["airtime_us"][0] == -(-900_000_000 // FRAME_US) * 11_008
+
+
+def test_switches_that_the_routing_made_beacon_and_forward_on_the_same_channel() -> None:
+    """A chain of base node, two switches and a terminal."""
+    what = spec(3)
+    what["media"][0] |= {
+        "routing": "mesh",
+        "air": {
+            "kind": "levels",
+            "snr_db": [
+                [None, 30.0, None, None],
+                [30.0, None, 30.0, None],
+                [None, 30.0, None, 30.0],
+                [None, None, 30.0, None],
+            ],
+        },
+    }
+    core = NetworkCore(what, 1)
+    core.inject(0, [Frame("t002#1", "", "t002", "base", "f", 1, 0, -1, bytes(60))])
+    out = core.advance(10_000)
+    assert [delivery.id for delivery in out] == ["t002#1"]
+    core.close(900_000)
+    rows = dict(core.rows())
+    assert rows["message"]["hops"] == [3]
+    assert rows["message"]["air_us"][0] == 3 * round(phy.prime_us(60 + 16, "dbpsk-f"))
+    frames = -(-900_000_000 // FRAME_US)
+    assert rows["medium"]["transmissions"][0] >= 3 * frames + 3
