@@ -118,6 +118,8 @@ class _Wiring:
             "loss": wanted.loss,
             "interval_ms": config.record.interval_s * 1000,
         }
+        if wanted.fidelity:
+            spec["fidelity"] = dict(wanted.fidelity)
         if wanted.transport != Transport():
             spec["transport"] = wanted.transport.model_dump()
         return spec if wanted.reach != "grid" else self._located(spec, config)

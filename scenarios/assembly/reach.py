@@ -29,6 +29,7 @@ class Reach:
 
     def __init__(self, model: GridModel, wanted: Network) -> None:
         self._by_grid, self._most = wanted.reach == "grid", wanted.meters_per_medium
+        self._coarse = {name for name, how in wanted.fidelity.items() if how != "packet"}
         self._routing: Spec = {"routing": "mesh"}
         self._alone: Spec = {"isolated": True} if wanted.isolated else {}
         if wanted.mesh_start != "formed":
@@ -61,7 +62,7 @@ class Reach:
         return media
 
     def _air(self, technology: MediumTechnology) -> Spec:
-        if not self._by_grid:
+        if not self._by_grid or technology.name in self._coarse:
             return {}
         if technology.phy in _ON_CONDUCTORS:
             return {"air": {"kind": "conductors", **self._alone}, **self._routing}

@@ -243,6 +243,12 @@ class Network(Section):
         description="Who hears whom between meters and substation. grid: power-line carriers "
         "follow the conductors, radio the places, both over several hops; domain: all hear all.",
     )
+    fidelity: dict[str, Literal["packet", "flow", "analytic"]] = Field(
+        default_factory=dict,
+        description="How closely each technology is looked at, by its name. packet: every frame; "
+        "flow: queueing and loss by formula; analytic: delays drawn from tables. Media of the "
+        "last two are one domain whatever reach says.",
+    )
     isolated: bool = Field(
         default=False,
         description="Whether there may be meters that no chain of others joins to their "

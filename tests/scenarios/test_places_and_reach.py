@@ -111,8 +111,10 @@ def test_a_large_area_gets_several_concentrators_by_feeder() -> None:
     assert split == set()  # feeders that fit are whole
 
 
-def test_a_medium_of_all_has_neither_air_nor_routing() -> None:
-    (medium,) = [m for m in spec("network.reach=domain")["media"] if m["id"][:6] == "lv-fan"]
+@pytest.mark.parametrize("change", ["reach=domain", "fidelity={plc-g3: analytic}"])
+def test_a_medium_of_all_has_neither_air_nor_routing(change: str) -> None:
+    media = spec("network.lv_fan=plc-g3", f"network.{change}")["media"]
+    (medium,) = [m for m in media if m["id"][:6] == "lv-fan"]
     assert medium.keys() == {"id", "technology", "members", "root"}
 
 
