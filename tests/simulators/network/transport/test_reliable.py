@@ -309,3 +309,20 @@ def test_an_answer_goes_with_a_segment_the_other_way(line: Any, play: Any, frame
         assert {row["fate"] for row in run.rows} == {"delivered"}
         transmissions.append(run.media[0]["transmissions"])
     assert transmissions == [3 + 5 * 4, 3 + 5 * 3]
+
+
+@pytest.mark.parametrize("kind", ["reliable", "request"])
+def test_a_firmware_image_over_a_power_line(play: Any, frame: Any, check: Any, kind: str) -> None:
+    """400 kB over PRIME: no faster than its frames of 269 B alone, no slower than a third of it."""
+    medium = {"id": "m", "technology": "plc-prime", "members": ["a", "b"]}
+    spec = {
+        "nodes": [{"id": "a"}, {"id": "b"}],
+        "media": [medium],
+        "transport": {"default": kind},
+        "interval_ms": 10_000_000,
+    }
+    run = play(spec, {0: [frame(1, "a", "b", payload=bytes(400_000))]}, 3_600_000)
+    (row,) = run.rows
+    check(row, 3_600_000)
+    alone_us = 400_000 / (269 - 14) * 107_328  # air time of a full frame (references 1.1)
+    assert alone_us < row["t_arrival_us"] < 3 * alone_us
