@@ -21,7 +21,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-MODULES = ("grid", "fourwire", "faults", "quality", "devices", "network", "units", "coupling")
+MODULES = (
+    "grid",
+    "fourwire",
+    "faults",
+    "quality",
+    "devices",
+    "network",
+    "fidelity",
+    "meters",
+    "units",
+    "coupling",
+)
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 _KEYS = ("name", "value", "unit", "reference", "ratio", "note")
 _HEAD = ("figure", "value", "unit", "reference", "ratio", "note")

@@ -187,6 +187,130 @@ def run_processes(batches: list[tuple[int, list[Frame]]]) -> float:
     return spent
 
 
+class BareMedium:
+    """Unslotted CSMA/CA as one would write it on bare SimPy: a deque of frames on the air."""
+
+    def __init__(self, env: simpy.Environment, random: np.random.Generator) -> None:
+        self.env, self.random, self.done = env, random, 0
+        self.air: deque[list[Any]] = deque()
+        self.delays: list[float] = []
+
+
+class BareStation:
+    """A station: a queue, what it tries to send, its backoffs and repetitions."""
+
+    BACKOFF_US, CCA_US, TURN_US, ACK_US, IFS_US = 320, 128, 192, 544, 640
+
+    def __init__(self, medium: BareMedium, air_us: int) -> None:
+        self.medium, self.air_us = medium, air_us
+        self.queue: deque[float] = deque()
+        self.since: float | None = None
+        self.exponent = self.backoffs = self.retries = 0
+
+    def put(self, _: simpy.Event) -> None:
+        if self.since is None:
+            self.begin(self.medium.env.now)
+        else:
+            self.queue.append(self.medium.env.now)
+
+    def begin(self, since: float) -> None:
+        self.since, self.retries = since, 0
+        self.exponent, self.backoffs = 3, 0
+        self.contend(0)
+
+    def contend(self, after_us: int) -> None:
+        medium = self.medium
+        slots = int(medium.random.random() * (1 << self.exponent))
+        wait_us = after_us + slots * self.BACKOFF_US + self.CCA_US
+        medium.env.timeout(wait_us).callbacks.append(self.sensed)
+
+    def sensed(self, _: simpy.Event) -> None:
+        medium, now = self.medium, self.medium.env.now
+        air = medium.air
+        while air and air[0][1] <= now - self.CCA_US:
+            air.popleft()
+        if any(frame[0] < now and frame[1] > now - self.CCA_US for frame in air):
+            self.backoffs += 1
+            if self.backoffs > 4:
+                self.over(0)
+                return
+            self.exponent = min(self.exponent + 1, 5)
+            self.contend(0)
+            return
+        begin = now + self.TURN_US
+        mine = [begin, begin + self.air_us, False]
+        for frame in air:
+            if frame[1] > begin:
+                frame[2] = mine[2] = True
+        air.append(mine)
+        medium.env.timeout(self.TURN_US + self.air_us, mine).callbacks.append(self.ended)
+
+    def ended(self, event: simpy.Event) -> None:
+        mine: Any = event.value
+        if not mine[2] and self.medium.random.random() >= 0.01:
+            self.medium.air.append([mine[1], mine[1] + self.ACK_US, False])
+            self.medium.delays.append(mine[1] - (self.since or 0))
+            self.over(self.ACK_US + self.IFS_US)
+            return
+        self.retries += 1
+        if self.retries > 3:
+            self.over(self.IFS_US)
+        else:
+            self.exponent, self.backoffs = 3, 0
+            self.contend(864)
+
+    def over(self, after_us: int) -> None:
+        self.medium.done += 1
+        self.since = None
+        if self.queue:
+            self.since, self.retries = self.queue.popleft(), 0
+            self.exponent, self.backoffs = 3, 0
+            self.contend(after_us)
+
+
+def run_bare_medium(batches: list[tuple[int, list[Frame]]]) -> float:
+    """Return the seconds of the same traffic over a bare medium of the same parameters."""
+    env = simpy.Environment()
+    medium = BareMedium(env, np.random.default_rng(1))
+    stations: dict[str, BareStation] = {}
+    gc.collect()
+    begin = time.process_time()
+    for t_ms, frames in batches:
+        if t_ms * 1000 > env.now:
+            env.run(until=t_ms * 1000)
+        for frame in frames:
+            station = stations.setdefault(frame.src, BareStation(medium, (6 + 37 + 68) * 32))
+            env.timeout(frame.ready_us - env.now).callbacks.append(station.put)
+    env.run()
+    spent = time.process_time() - begin
+    if medium.done != sum(len(frames) for _, frames in batches):
+        raise AssertionError("messages are missing")
+    return spent
+
+
+def cell_case(count: int, span_ms: int) -> tuple[dict[str, Any], Any]:
+    """A cell of LTE with fifty subscribers that report to the base station at random times."""
+    spec, frames = medium_case("zigbee-han", count, span_ms)
+    members = [node["id"] for node in spec["nodes"]]
+    spec["media"] = []
+    spec["cells"] = [
+        {"id": "cell", "technology": "lte", "station": members[0], "members": members[1:]}
+    ]
+    return spec, frames
+
+
+def mesh_case(count: int, span_ms: int) -> tuple[dict[str, Any], Any]:
+    """The fifty stations as a radio mesh, formed, about the corners of a grid of 7 by 7."""
+    spec, frames = medium_case("rf-mesh-15.4", count, span_ms)
+    for place, node in enumerate(spec["nodes"]):
+        node["place_m"] = [60.0 * (place % 7), 60.0 * (place // 7), 1.5]
+    spec["media"][0] |= {
+        "root": "m00", "routing": "mesh", "mesh": {"start": "formed"}, "air": {"kind": "radio"},
+    }  # fmt: skip
+    spec["overrides"] = {"rf-mesh-15.4": {"path_loss": "log-distance", "path_exponent": 3.5}}
+    return spec, frames
+
+
 def medium_case(technology: str, count: int, span_ms: int) -> tuple[dict[str, Any], Any]:
     """50 stations that report to the first one at random times."""
     members = [f"m{number:02d}" for number in range(50)]
@@ -233,15 +357,28 @@ def run() -> list[dict[str, Any]]:
             f"{traffic}; bare SimPy with a process per message",
         ),
     ]
-    for technology, count, span_ms in (
-        ("zigbee-han", 10_000, 200_000),
-        ("plc-prime", 5_000, 1_000_000),
+    return rows + _media()
+
+
+def _media() -> list[dict[str, Any]]:
+    """Return the rows of shared media; contention is compared where bare SimPy has it, too."""
+    rows = []
+    spec, frames = medium_case("zigbee-han", 10_000, 200_000)
+    ours, bare = best(lambda: run_core(spec, frames), lambda: run_bare_medium(frames))
+    note = "10000 messages of 60 B from 49 stations in 200 s"
+    rows.append(
+        _row("network medium of 50, zigbee-han", 10_000 / ours, 10_000 / bare,
+             f"{note}; bare stations with the same CSMA/CA")
+    )  # fmt: skip
+    for name, count, span_ms, case in (
+        ("medium of 50, plc-prime", 5_000, 1_000_000, lambda *x: medium_case("plc-prime", *x)),
+        ("cell of 50, lte", 10_000, 200_000, cell_case),
+        ("mesh of 50, rf-mesh-15.4", 2_000, 400_000, mesh_case),
     ):
-        medium, frames = medium_case(technology, count, span_ms)
-        (spent_s,) = best(lambda m=medium, f=frames: run_core(m, f))  # type: ignore[misc]
-        rate = count / spent_s
+        spec, frames = case(count, span_ms)
+        (spent_s,) = best(lambda s=spec, f=frames: run_core(s, f))  # type: ignore[misc]
         note = f"{count} messages of 60 B from 49 stations in {span_ms // 1000} s"
-        rows.append(_row(f"network medium of 50, {technology}", rate, None, note))
+        rows.append(_row(f"network {name}", count / spent_s, None, note))
     return rows
 
 
