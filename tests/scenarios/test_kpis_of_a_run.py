@@ -217,19 +217,21 @@ def communication(table: Any) -> Row:
 
 
 def mesh(table: Any) -> Row:
-    """Return the KPIs of meshes and sleepers; the street has one mesh, and all are awake."""
-    assert table("node_energy") == []
-    rows = table("mesh")
+    """Return the KPIs of meshes, and of sleepers; here none sleeps."""
+    rows, routed = table("mesh"), {row["medium"] for row in table("mesh")}
     assert {row["medium"] for row in rows} == {"lv-fan/lv4.101"}
-    joined = sum(row["joined"] for row in rows)
-    sent = sum(row["transmissions"] for row in table("medium") if row["medium"] == "lv-fan/lv4.101")
-    asleep = dict.fromkeys(("battery_life_d", "node_energy_j", "node_awake_percent"))
-    return asleep | {
-        "mesh_joined_percent": 100 * joined / sum(row["nodes"] for row in rows),
-        "mesh_hops": sum(row["joined"] * row["hops_mean"] for row in rows) / joined,
+    known = [row for row in rows if row["hops_mean"] is not None]
+    sent = sum(row["transmissions"] for row in table("medium") if row["medium"] in routed)
+    assert table("node_energy") == []
+    return {
+        "mesh_joined_percent": 100 * sum(row["joined"] for row in rows)
+        / sum(row["nodes"] for row in rows),
+        "mesh_hops": sum(row["hops_mean"] * row["joined"] for row in known)
+        / sum(row["joined"] for row in known),
         "mesh_parent_changes": sum(row["parent_changes"] for row in rows),
         "mesh_control_percent": 100 * sum(row["control_transmissions"] for row in rows) / sent,
-    }
+        "battery_life_d": None, "node_energy_j": None, "node_awake_percent": None,
+    }  # fmt: skip
 
 
 def worth(delay_ms: float | None, limit_ms: float) -> float:
