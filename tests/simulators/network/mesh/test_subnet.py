@@ -158,3 +158,13 @@ def test_there_is_never_a_loop(make_world: Any, plane: Any, data: Any) -> None:
         if not world.nodes[number].up:
             world.wake(number)
     assert settles(world, 4 * REPAIR_S), f"{world.connected() - world.served()} do not come back"
+
+
+@pytest.mark.slow
+def test_without_any_one_node_the_others_register_elsewhere(make_world: Any, hundred: Any) -> None:
+    for number in range(1, 100):
+        world = make_world(hundred, PRIME)
+        world.run(60)
+        world.kill(number)
+        assert settles(world, REPAIR_S), f"{world.connected() - world.served()} without {number}"
+        check_tree(world)
