@@ -83,6 +83,7 @@ class PolledMedium:
         "_booked_us",
         "_by_node",
         "_carried",
+        "_dead",
         "_least_us",
         "_missed",
         "_nodes",
@@ -152,6 +153,7 @@ class PolledMedium:
         self._booked_us = self.next_us = 0
         alive_us, dead_us = self._lengths_us()
         self._least_us, self._patient = min(alive_us, dead_us), dead_us >= alive_us
+        self._dead = sum(turn.length_us != alive_us for turn in self._turns)
         self._running = True
         self._slave = -1  # whose turn is no idle one, or -1
         self._tries, self._told = 0, False
@@ -257,7 +259,8 @@ class PolledMedium:
         """Begin with the first slave, now."""
         if self._running or not (self.works and self.root.up):
             return
-        self._turns = [self._turn(place) for place in range(len(self.slaves))]
+        for place in range(len(self.slaves)):
+            self._renew(place)
         self._ring = Ring(self._turns, self.env.now)
         self._running, self._booked_us = True, self.env.now
         self._plan()
@@ -283,12 +286,18 @@ class PolledMedium:
         self._changed(place)
         return messages
 
+    def _renew(self, place: int) -> bool:
+        """Find what the turn of a slave takes now; return whether that is something else."""
+        turn, before = self._turn(place), self._turns[place]
+        alive_us = self._lengths_us()[0]
+        self._turns[place] = turn
+        self._dead += (turn.length_us != alive_us) - (before.length_us != alive_us)
+        return turn != before
+
     def _changed(self, place: int) -> None:
         """Take note that a slave may answer now, or no longer; the turn that goes on stays."""
-        turn = self._turn(place)
-        if turn == self._turns[place]:
+        if not self._renew(place):
             return
-        self._turns[place] = turn
         if self._slave == -1 and self._running:
             self._settle(self.env.now + 1)
             self._ring = self._ring.goes_on(self._turns, self.env.now)
@@ -524,12 +533,10 @@ class PolledMedium:
             ended(message)
 
     def _next_turn(self, at_us: int, place: int) -> None:
-        turn = self._turn(self._slave)
-        if turn == self._turns[self._slave]:
-            self._ring.move(at_us, place % len(self.slaves))
-        else:
-            self._turns[self._slave] = turn
+        if self._renew(self._slave):
             self._ring = Ring(self._turns, at_us, place % len(self.slaves))
+        else:
+            self._ring.move(at_us, place % len(self.slaves))
         self._slave, self._booked_us = -1, at_us
         self._timer = None
         self._plan()
@@ -541,7 +548,7 @@ class PolledMedium:
         count, now = len(self.slaves), self.env.now
         if self._slave != -1:
             return self.next_us + (place - self._slave - 1) % count * self._least_us
-        if self._patient:
+        if self._patient and not self._dead:  # one who is heard again would answer sooner
             return self._ring.begins_us(place, now)
         here, began_us = self._ring.now(now)
         ahead = (place - here) % count

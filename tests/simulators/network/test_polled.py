@@ -58,13 +58,17 @@ def play(
     end_ms: int,
     supply: dict[int, list[Supply]] | None = None,
     every_tick: bool = False,
+    renewed: tuple[int, Any] | None = None,
 ) -> tuple[dict[str, dict[str, Any]], list[tuple[int, str]]]:
-    """Return messages by identifier, and what was handed out at which tick."""
+    """Return messages by identifier, and what was handed out at which tick.
+
+    ``renewed`` is when the air has other levels from, and which.
+    """
     core, out, supply = NetworkCore(what, 1), [], supply or {}
     sends: dict[int, list[Frame]] = {}
     for it in frames:
         sends.setdefault(it.ready_us // 1000, []).append(it)
-    outside = sorted({*sends, *supply, end_ms})
+    outside = sorted({*sends, *supply, end_ms, *([renewed[0]] if renewed else [])})
     t_ms = -1
     while outside:
         due = t_ms + 1 if every_tick else core.next_ms()
@@ -72,6 +76,9 @@ def play(
         out += [(t_ms, it.id) for it in core.advance(t_ms)]
         if t_ms == outside[0]:
             core.supply(t_ms, supply.get(t_ms, []))
+            if renewed and t_ms == renewed[0]:
+                core._by_id["line"].air.levels.renew(renewed[1])
+                core._rerouted("line")
             core.inject(t_ms, sends.get(t_ms, []))
             outside.pop(0)
     core.close(end_ms)
@@ -242,7 +249,7 @@ def levels(draw: Any, count: int) -> dict[str, Any]:
 
 
 @st.composite
-def cases(draw: Any) -> tuple[dict[str, Any], list[Frame], dict[int, list[Supply]]]:
+def cases(draw: Any) -> tuple[Any, ...]:
     slaves = draw(st.integers(1, 5))
     what = spec(
         slaves,
@@ -265,15 +272,20 @@ def cases(draw: Any) -> tuple[dict[str, Any], list[Frame], dict[int, list[Supply
         which = draw(st.sampled_from(ids[1:]))
         change = Supply(f"grid#{number}", "", which, draw(st.booleans()), True)
         supply.setdefault(draw(st.integers(0, 3000)), []).append(change)
-    return what, frames, supply
+    renewed = None
+    if what["media"][0]["air"] and draw(st.booleans()):
+        row = st.lists(st.sampled_from([-np.inf, 4.0, 40.0]), min_size=len(ids), max_size=len(ids))
+        matrix = draw(st.lists(row, min_size=len(ids), max_size=len(ids)))
+        renewed = (draw(st.integers(100, 2500)), np.array(matrix))
+    return what, frames, supply, renewed
 
 
 @settings(max_examples=60, deadline=None)
 @given(cases())
 def test_nothing_is_seen_between_the_ticks_that_are_due(case: Any) -> None:
-    what, frames, supply = case
-    rows, out = play(what, frames, 4500, supply, every_tick=True)
-    assert (rows, out) == play(what, frames, 4500, supply)
+    what, frames, supply, renewed = case
+    rows, out = play(what, frames, 4500, supply, every_tick=True, renewed=renewed)
+    assert (rows, out) == play(what, frames, 4500, supply, renewed=renewed)
     for it in frames:
         row = rows[it.id]
         parts = [
