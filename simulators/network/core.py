@@ -288,21 +288,22 @@ class NetworkCore:
 
     def _passed(self, message: Message) -> None:
         """Take a message that is at the next node: forward it, or keep it for handing out."""
-        port, node = message.path[message.position]
+        path, position = message.path, message.position
+        port, node = path[position]
         message.hops += 1
         if self._sleepers is not None:
             self._sleepers.over(message, True)
-        if not self._survives(message, port, node):
+        doubtful = not node.up or message.hops >= _MOST_HOPS or self._loss
+        if doubtful and not self._survives(message, port, node):
             return
         if message.epoch != self._routes.epoch:
             self._route(message, node.id)
+            return
+        message.position = position = position + 1
+        if position == len(path):
+            self._arrived(message)
         else:
-            message.position += 1
-            if message.position < len(message.path):
-                port = message.path[message.position][0]
-                (port if self._sleepers is None else self._sleepers).offer(message)
-            else:
-                self._arrived(message)
+            (path[position][0] if self._sleepers is None else self._sleepers).offer(message)
 
     def _survives(self, message: Message, port: Port, node: Node) -> bool:
         """Tell whether a message that came by ``port`` may go on from ``node``; if not, lose it."""
