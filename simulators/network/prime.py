@@ -37,9 +37,11 @@ class PrimeMedium(Medium):
     """
 
     __slots__ = (
+        "_ahead",
         "_beacon_air_us",
         "_counted_frames",
         "_grants",
+        "_on",
         "_per_frame",
         "_period",
         "_shares",
@@ -64,6 +66,7 @@ class PrimeMedium(Medium):
         self._beacon_air_us = min(technology.air_us()(_BEACON_BYTES), technology.beacon_us)
         self._usage = Usage()
         self._counted_frames = 0
+        self._on = self._ahead = True
         self._grants: dict[str, tuple[int, int]] = {}
         self._shares: dict[str, int] = {}
         self._per_frame, self._period = [0], 1
@@ -91,7 +94,8 @@ class PrimeMedium(Medium):
 
         The slots of a frame are shared out over as few frames as hold a beacon of each.
         """
-        self._count_beacons()
+        self._count_beacons(works=self.works and self._on, exactly=True)
+        self._on = self.root.up
         count, room = len({node.id for node in nodes} - {self.root.id}), _MOST_BEACONS - 1
         self._period = 1
         while self._period < _LEAST_OFTEN and count > room * self._period:
@@ -160,22 +164,32 @@ class PrimeMedium(Medium):
         late = at_us + need_us > frame_us + self.end_us
         return frame_us + self.frame_us + self.begin_us if late else at_us
 
-    def _count_beacons(self, works: bool | None = None) -> None:
-        """Book the beacons sent up to now."""
-        now_us = max(self.env.now, self.fabric.horizon.until_us)
-        frames = -(-now_us // self.frame_us)
-        before, self._counted_frames = self._counted_frames, max(frames, self._counted_frames)
-        fresh = self._counted_frames - before
-        if fresh and (self.works and self.root.up if works is None else works):
-            rounds, rest = divmod(fresh, self._period)
-            beacons = fresh + rounds * sum(self._per_frame)
-            beacons += sum(self._per_frame[(before + it) % self._period] for it in range(rest))
+    def _count_beacons(self, works: bool | None = None, exactly: bool = False) -> None:
+        """Book the beacons sent up to where the kernel is being run to.
+
+        ``exactly``: up to now, because they will be others from now on; what has been booked of
+        later ones is taken back.
+        """
+        now_us = self.env.now if exactly else max(self.env.now, self.fabric.horizon.until_us)
+        frames, before = -(-now_us // self.frame_us), self._counted_frames
+        if frames == before or (frames < before and not exactly):
+            return
+        self._counted_frames = frames
+        if frames > before:
+            self._ahead = self.works and self.root.up if works is None else works
+        if self._ahead:
+            first, last = min(frames, before), max(frames, before)
+            rounds, rest = divmod(last - first, self._period)
+            beacons = last - first + rounds * sum(self._per_frame)
+            beacons += sum(self._per_frame[(first + it) % self._period] for it in range(rest))
+            beacons = beacons if frames > before else -beacons
             self._usage.transmissions += beacons
             self._usage.airtime_us += beacons * self._beacon_air_us
 
     def silenced(self) -> None:
         """Take note that the base node falls silent now."""
-        self._count_beacons(works=True)
+        self._count_beacons(works=True, exactly=True)
+        self._on = False
 
 
 class PrimeStation(Station):

@@ -182,7 +182,8 @@ def test_beacons_are_reckoned_as_if_sent_one_by_one(switches: int) -> None:
 
 def test_a_base_node_that_is_down_sends_no_beacons() -> None:
     medium = Bench(CLEAN, 1).medium
-    medium.fabric.horizon.until_us = 10 * FRAME_US
+    medium.fabric.horizon.until_us = 12 * FRAME_US
+    medium.env.run(until=10 * FRAME_US)  # it goes down while the kernel is being run further
     medium.root.up = False
     medium.port(medium.root).clear()
     assert beacons(medium, 50)[0] == 10
