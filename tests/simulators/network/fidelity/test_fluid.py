@@ -27,8 +27,17 @@ KINDS = {"rf-mesh-15.4": "medium", "plc-g3": "medium", "lte-m": "cell", "gprs": 
          "core-4g": "link", "fibre": "link"}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("share", [0.05, 0.18])
+QUICK = {("rf-mesh-15.4", 0.18), ("gprs", 0.05), ("core-4g", 0.18)}
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        pytest.param(name, share, marks=() if (name, share) in QUICK else pytest.mark.slow)
+        for name in KINDS
+        for share in (0.05, 0.18)
+    ],
+)
 def test_errors_stay_within_what_is_stated_at_loads_not_fitted_to(name: str, share: float) -> None:
     exact = measure(name, share, "packet", seed=3, count=6000)
     for fidelity in technologies_of(name):
