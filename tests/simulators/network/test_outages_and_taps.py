@@ -20,7 +20,7 @@ Spec = dict[str, Any]
 
 
 def chain(**changes: Any) -> Spec:
-    """a and b on a medium with the gateway g; g – fibre – h – fibre – top, and a slow way around."""
+    """a and b on a medium with gateway g; g – fibre – h – fibre – top, and a slow way around."""
     return {
         "nodes": [{"id": node, "terminal": "t"} for node in ("a", "b")]
         + [{"id": node} for node in ("g", "h", "top")],
