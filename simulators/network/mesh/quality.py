@@ -36,7 +36,13 @@ class Quality:
         self._even = 1.0 / max(_LEAST, 1.0 - technology.error)
 
     def etx(self, sender: int, receiver: int) -> float:
-        """Return the transmissions expected from one station to another."""
+        """Return the transmissions expected between two stations, by the chances of both ways.
+
+        A frame's acknowledgement comes back the other way, and so does what is sent down (De Couto
+        et al., MobiCom 2003). Noise at one end alone makes a link bad.
+        """
         if self._air is None:
             return self._even
-        return 1.0 / max(_LEAST, self._air.chance(sender, receiver, self._size))
+        there = self._air.chance(sender, receiver, self._size)
+        back = self._air.chance(receiver, sender, self._size)
+        return 1.0 / max(_LEAST, there * back)
