@@ -17,6 +17,7 @@ from fernwatt.errors import ScenarioError, SimulationError
 from fernwatt.messages import Frame, Supply
 from fernwatt.tables import TABLES
 from simulators.network.core import NetworkCore
+from tests.simulators.network.stepping import same_at_every_tick
 
 PARTS = ("processing", "queue", "access", "air", "retry", "core", "tick")
 CAUSES = {"queue-full", "access", "retries", "noise", "no-route", "node-down"}
@@ -198,22 +199,7 @@ def test_nothing_is_seen_between_the_ticks_that_are_due(
     else:
         spec["cells"][0]["technology"] = wan
 
-    def seen(every_tick: bool) -> tuple[list[tuple[int, str, bool]], Any]:
-        core, out, end_ms = NetworkCore(spec, 1), [], 4000
-        outside = sorted({*sends, *supply, end_ms})
-        t_ms = -1
-        while t_ms < end_ms:
-            due_ms = t_ms + 1 if every_tick else core.next_ms()
-            coming_ms = next(tick for tick in outside if tick > t_ms)
-            t_ms = coming_ms if due_ms is None else min(coming_ms, due_ms)
-            out += [(t_ms, delivery.id, True) for delivery in core.advance(t_ms)]
-            core.supply(t_ms, supply.get(t_ms, []))
-            core.inject(t_ms, sends.get(t_ms, []))
-            out += [(t_ms, change.unit, change.up) for change in core.node_up()]
-        core.close(end_ms)
-        return out, core.rows()
-
-    assert seen(every_tick=False) == seen(every_tick=True)
+    same_at_every_tick(spec, sends, supply, 4000)
 
 
 @settings(max_examples=25, deadline=None)

@@ -23,6 +23,7 @@ from simulators.network.levels import Levels
 from simulators.network.phy import PacketErrors
 from simulators.network.radio import shadowing
 from simulators.network.spread import Spread
+from tests.simulators.network.stepping import same_at_every_tick
 from tests.simulators.network.test_core import PARTS, frame, play, table
 from tests.simulators.network.test_csma import BARE, Bench
 
@@ -363,22 +364,7 @@ def test_nothing_is_seen_between_the_ticks_that_are_due(case: Any) -> None:
     """Who steps through every tick sees the same as who steps from one due tick to the next."""
     wanted, sends, supply = case
 
-    def seen(every_tick: bool) -> tuple[list[tuple[int, str, bool]], Any]:
-        core, out, end_ms = NetworkCore(wanted, 1), [], 4000
-        outside = sorted({*sends, *supply, end_ms})
-        t_ms = -1
-        while t_ms < end_ms:
-            due_ms = t_ms + 1 if every_tick else core.next_ms()
-            coming_ms = next(tick for tick in outside if tick > t_ms)
-            t_ms = coming_ms if due_ms is None else min(coming_ms, due_ms)
-            out += [(t_ms, delivery.id, True) for delivery in core.advance(t_ms)]
-            core.supply(t_ms, supply.get(t_ms, []))
-            core.inject(t_ms, sends.get(t_ms, []))
-            out += [(t_ms, change.unit, change.up) for change in core.node_up()]
-        core.close(end_ms)
-        return out, core.rows()
-
-    assert seen(every_tick=False) == seen(every_tick=True)
+    same_at_every_tick(wanted, sends, supply, 4000)
 
 
 @settings(max_examples=30, deadline=None)
