@@ -16,12 +16,12 @@ from fernwatt.messages import Frame, Supply
 from simulators.network import phy
 from simulators.network.air import Everywhere, Transmission
 from simulators.network.carrier import Clock, Fabric
-from simulators.network.core import NetworkCore
 from simulators.network.csma import Medium
 from simulators.network.draws import noise
 from simulators.network.g3 import G3Medium
 from simulators.network.message import Message, Node
 from simulators.network.technologies import MediumTechnology, load
+from tests.simulators.network.stepping import same_at_every_tick
 
 G3 = load({"plc-g3": {"mac": "g3"}})["plc-g3"]
 assert isinstance(G3, MediumTechnology)
@@ -284,19 +284,4 @@ def cases(draw: Any) -> tuple[dict[str, Any], dict[int, list[Frame]], dict[int, 
 def test_nothing_is_seen_between_the_ticks_that_are_due(case: Any) -> None:
     what, sends, supply = case
 
-    def seen(every_tick: bool) -> Any:
-        core, out, end_ms = NetworkCore(what, 1), [], 3500
-        outside = sorted({*sends, *supply, end_ms})
-        t_ms = -1
-        while t_ms < end_ms:
-            due_ms = t_ms + 1 if every_tick else core.next_ms()
-            coming_ms = next(tick for tick in outside if tick > t_ms)
-            t_ms = coming_ms if due_ms is None else min(coming_ms, due_ms)
-            out += [(t_ms, delivery.id, True) for delivery in core.advance(t_ms)]
-            core.supply(t_ms, supply.get(t_ms, []))
-            core.inject(t_ms, sends.get(t_ms, []))
-            out += [(t_ms, change.unit, change.up) for change in core.node_up()]
-        core.close(end_ms)
-        return out, core.rows()
-
-    assert seen(every_tick=False) == seen(every_tick=True)
+    same_at_every_tick(what, sends, supply, 3500)
