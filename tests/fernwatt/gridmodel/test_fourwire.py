@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from fernwatt.gridmodel.earthing import Earthing
 from fernwatt.gridmodel.linetypes import line_conductors
 from fernwatt.gridmodel.phases import PhaseRule, assign_phases, connect_phases
 from fernwatt.gridmodel.solvers import FourWireSolver, PandapowerSolver, make_solver
+from fernwatt.gridmodel.solvers.fourwire.contexts import context_for
 
 QUICK = [
     {"simbench": "1-LV-rural1--0-sw"},
@@ -507,3 +509,10 @@ def test_feed_in_behind_a_lost_neutral_stops_when_its_voltage_is_out_of_bounds(t
     fed = solver.solve(p_w, zero)
     assert fed.p_terminals_w[2] == pytest.approx(-3000.0, rel=0.1)
     assert fed.conductors.v_terminal_v[2, 2] > 231
+
+
+def test_opendss_never_moves_the_process_to_another_folder(tmp_path):
+    owner = type("Owner", (), {})()
+    here = Path.cwd()
+    context_for(owner).Text.Command = f"set datapath={tmp_path}"
+    assert Path.cwd() == here

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -386,6 +387,7 @@ def test_the_same_seed_gives_the_same_rows_whatever_the_hash_seed() -> None:
         done = subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[3],  # where `tests` is
             capture_output=True,
             text=True,
             check=True,

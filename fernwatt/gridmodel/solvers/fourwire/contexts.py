@@ -23,6 +23,7 @@ def context_for(owner: object) -> Any:
     except IndexError:
         context = DSS.NewContext()
         context.AllowForms = False
+        context.AllowChangeDir = False  # else `set datapath` moves the whole process
     weakref.finalize(owner, _release, context).atexit = False
     return context
 
