@@ -18,7 +18,7 @@ from nacl.signing import SigningKey, VerifyKey
 from controllers.security import cose
 from controllers.security.errors import Refusal, RefusedError
 
-__all__ = ["Identity", "Keys", "PublicKeys", "derive"]
+__all__ = ["Identity", "Keys", "PublicKeys", "derive", "run_secret"]
 
 KID_BYTES = 8
 
@@ -45,6 +45,11 @@ def _kid(unit: str, stakeholder: str, service: str) -> bytes:
 def derive(secret: bytes, purpose: str, size: int = 32) -> bytes:
     """Return ``size`` bytes for one purpose from a secret."""
     return HKDF(SHA256(), size, None, b"fernwatt/" + purpose.encode() + b"/v1").derive(secret)
+
+
+def run_secret(seed: int) -> bytes:
+    """Return the secret from which all keys of a run are derived."""
+    return sha256(f"fernwatt/run/{seed}".encode()).digest()
 
 
 class PublicKeys:

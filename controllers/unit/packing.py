@@ -4,11 +4,14 @@ Lists of eight or more integers, such as profiles, go as differences to the numb
 (0, -1, 1, -2, … as 0, 1, 2, 3, …) in groups of seven bits, least first, the eighth bit saying
 that more follow (LEB128), in a byte string with a CBOR tag of its own. A quarter-hour profile
 of a house takes some 1.2 bytes per value instead of three. Keys of a record that the catalogue
-names go as their place there.
+names go as their place there. Bytes, which JSON cannot hold, are base64 text in records, under a
+key that ends with ``_b64``, and go as the bytes that they are.
 """
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +22,7 @@ __all__ = ["PackingError", "pack_value", "unpack_value"]
 _TAG = 20_841  # unassigned; three bytes
 _SHORTEST = 8
 _LIMIT = 1 << 63
+_BYTES = "_b64"
 
 
 class PackingError(ValueError):
@@ -32,16 +36,15 @@ def pack_value(value: Any, fields: Sequence[str] = ()) -> Any:
     if type(value) is not dict:
         return value
     codes = {name: code for code, name in enumerate(fields)}
-    return {
-        codes.get(key, key): _pack_list(item) if type(item) is list else item
-        for key, item in value.items()
-    }
+    return {codes.get(key, key): _pack_item(key, item) for key, item in value.items()}
 
 
 def unpack_value(wire: Any, fields: Sequence[str] = ()) -> Any:
     """Return the value of its wire form; raises PackingError if ``pack_value`` gave another."""
     if type(wire) is dict:
-        value: Any = {_key(key, fields): _unpack_list(item) for key, item in wire.items()}
+        value: Any = {
+            (name := _key(key, fields)): _unpack_item(name, item) for key, item in wire.items()
+        }
     else:
         value = _unpack_list(wire)
     if type(value) in (dict, list) and pack_value(value, fields) != wire:
@@ -55,6 +58,24 @@ def _key(key: Any, fields: Sequence[str]) -> Any:
     if not 0 <= key < len(fields):
         raise PackingError("an unknown field")
     return fields[key]
+
+
+def _pack_item(key: str, item: Any) -> Any:
+    if type(item) is list:
+        return _pack_list(item)
+    if type(item) is str and key.endswith(_BYTES):
+        try:
+            raw = b64decode(item, validate=True)
+        except (binascii.Error, ValueError):
+            return item
+        return raw if b64encode(raw).decode() == item else item
+    return item
+
+
+def _unpack_item(key: Any, item: Any) -> Any:
+    if type(item) is bytes and type(key) is str and key.endswith(_BYTES):
+        return b64encode(item).decode()
+    return _unpack_list(item)
 
 
 def _pack_list(values: list[Any]) -> Any:

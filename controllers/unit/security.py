@@ -7,11 +7,9 @@ stakeholder and service of a request are those of its key is checked too.
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from controllers.security.envelope import LEVELS, Envelope, Sealed, make_envelope
 from controllers.security.freshness import Numbers
-from controllers.security.keys import Identity, Keys, PublicKeys
+from controllers.security.keys import Identity, Keys, PublicKeys, run_secret
 from controllers.unit.host import Crypto
 from controllers.unit.notes import Notebook
 from controllers.unit.wire import Message, Request
@@ -26,7 +24,7 @@ class Security:
 
     def __init__(self, level: str, seed: int) -> None:
         self._level, self._run = level, str(seed)
-        self._secret = sha256(f"fernwatt/run/{seed}".encode()).digest()
+        self._secret = run_secret(seed)
         self._known = PublicKeys()
 
     @property

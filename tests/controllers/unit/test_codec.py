@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import cbor2
 import pytest
 from hypothesis import given
@@ -77,6 +79,14 @@ def test_profiles_and_records_keep_their_values(value) -> None:
     assert CODEC.decode(payload, A, B) == message
 
 
+@given(st.binary(max_size=40))
+def test_bytes_in_a_record_go_as_bytes(raw) -> None:
+    record = {"block_b64": b64encode(raw).decode(), "text": "YWJj", "bad_b64": "not base64"}
+    wire = pack_value(record, ("block_b64",))
+    assert wire == {0: raw, "text": "YWJj", "bad_b64": "not base64"}
+    assert unpack_value(wire, ("block_b64",)) == record
+
+
 def test_a_profile_takes_little_more_than_a_byte_for_each_quarter_hour() -> None:
     day = [round(40 + 30 * (i % 7) - i / 3) for i in range(96)]
     record = {"child": "cmu/a/x", "negotiation": 137906, "round": 1, "p": day}
@@ -92,6 +102,7 @@ def test_a_profile_takes_little_more_than_a_byte_for_each_quarter_hour() -> None
         list(range(8)),  # long enough to be packed
         {"p": 1},  # a known field by its name
         {99: 1},  # no such field
+        {"a_b64": "YWJj"},  # bytes as text
         {0: cbor2.CBORTag(20_842, b"12345678")},
         cbor2.CBORTag(20_841, b"\x80"),  # cut off
         cbor2.CBORTag(20_841, b"\x81\x00" * 8),  # longer than needed
