@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.base import Positive, Section, Share
+from scenarios.schema.group import Group
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
 
@@ -72,6 +73,11 @@ class Units(Section):
     )
     failures: list[UnitFailure] = Field(
         default_factory=list, description="Units that fail and begin anew."
+    )
+    group: Group | None = Field(
+        default=None,
+        description="Group management; {} for the usual; null: all units are there, know each "
+        "other's keys and are not missed.",
     )
     hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu", "provider"], str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
