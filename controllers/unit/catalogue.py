@@ -11,50 +11,13 @@ same thing in the standards of the field (COSEM OBIS code, IEC 61850 data object
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from controllers.unit.policy import ALL, READ, READ_WRITE, Grant, Policy
+from controllers.unit.datavariables import DATA_VARIABLES
+from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
+from controllers.unit.variable import OPERATOR, WEATHER_PROVIDER, Variable
 from fernwatt.timebase import DAY_MS
 
 __all__ = ["CATALOGUE", "OPERATOR", "WEATHER_PROVIDER", "Catalogue", "Variable"]
-
-OPERATOR = "operator"
-WEATHER_PROVIDER = "weather-provider"
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One declared variable; ``kind`` is ``number``, ``record`` (or null) or ``any``.
-
-    Instances older than ``retention_ms`` than the newest are forgotten. A ``critical`` variable
-    travels in the flow ``control``. ``action`` is what a write orders where the variable is
-    bound to an actuator. ``fields`` are keys of its records that go as numbers on the wire;
-    new ones are added at the end.
-    """
-
-    name: str
-    code: int
-    kind: str
-    measure: str
-    owner: str
-    grants: tuple[Grant, ...] = ()
-    retention_ms: int = DAY_MS
-    critical: bool = False
-    action: str = "set"
-    field: str = ""
-    fields: tuple[str, ...] = ()
-
-    @property
-    def policy(self) -> Policy:
-        """The default policy."""
-        return Policy.of(self.grants)
-
-    def takes(self, value: Any) -> bool:
-        """Tell whether ``value`` (JSON) is of this variable's kind."""
-        if self.kind == "number":
-            return type(value) is float or type(value) is int
-        return self.kind == "any" or value is None or type(value) is dict
 
 
 class Catalogue:
@@ -167,5 +130,6 @@ CATALOGUE = Catalogue(
                  fields=("element", "on", "t_ms")),
         Variable("voltage.quality", 42, "record", "1", "customer", _METERING, 8 * DAY_MS,
                  field="MHAI.ThdPhV", fields=("thd_percent", "pst", "u2_percent", "hz")),
+        *DATA_VARIABLES,
     )
 )  # fmt: skip
