@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -25,6 +25,10 @@ class DiskMemory:
         """Return one unit's instances and notes, read anew from the file."""
         opened = self._vault.unit(unit, self._key_of(unit))
         return opened, opened
+
+    def wipe(self, unit: str, keep: Collection[str]) -> None:
+        """Forget all of one unit but the collections ``keep`` of its notes."""
+        self._vault.unit(unit, self._key_of(unit)).wipe(keep)
 
     def commit(self) -> None:
         """Make what was kept so far survive the process."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,19 @@ class UnitVault:
         )
         found = [cbor2.loads(series.box.open(sealed, self._unit + name)) for name, sealed in rows]
         return dict(sorted(found))
+
+    def wipe(self, keep: Collection[str]) -> None:
+        """Destroy all instances and all notes but the collections ``keep``, data keys first."""
+        kept = {collection: self.items(collection) for collection in keep}
+        for table in ("series", "item", "entry"):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE unit = ?",  # noqa: S608 - constants
+                (self._unit,),
+            )
+        self._known.clear()
+        for collection, entries in kept.items():
+            for key, value in entries.items():
+                self.put(collection, key, value)
 
     # -- keys --------------------------------------------------------------------------------
 

@@ -131,5 +131,14 @@ CATALOGUE = Catalogue(
         Variable("voltage.quality", 42, "record", "1", "customer", _METERING, 8 * DAY_MS,
                  field="MHAI.ThdPhV", fields=("thd_percent", "pst", "u2_percent", "hz")),
         *DATA_VARIABLES,
+        Variable("update.offer", 95, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
+                 fields=("signed_b64",)),
+        Variable("update.block", 96, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
+                 fields=("serial", "index", "bytes_b64")),
+        Variable("update.answer", 97, "record", "1", OPERATOR,
+                 fields=("serial", "unit", "phase", "next", "units")),
+        Variable("module.order", 98, "record", "1", OPERATOR, only="update"),
+        Variable("module.state", 99, "record", "1", OPERATOR,
+                 fields=("serial", "phase", "why")),
     )
 )  # fmt: skip

@@ -20,11 +20,14 @@ ServiceFactory = Callable[[Mapping[str, Any], Mapping[str, Any], Directory], Ser
 _OWN: dict[str, ServiceFactory] = {"metering": Metering.make, "aggregation": Aggregation.make}
 
 
-def find_factory(name: str, path: str) -> ServiceFactory:
+def find_factory(name: str, path: str, version: str = "") -> ServiceFactory:
     """Return the factory of service ``name``: one of ours, or ``controllers.<name>.make_service``.
 
-    Raises ScenarioError where there is none.
+    A ``version`` other than the first is in ``controllers.<name>.VERSIONS``. Raises
+    ScenarioError where there is none.
     """
+    if version:
+        return _find_version(name, path, version)
     if name in _OWN:
         return _OWN[name]
     module = f"controllers.{name}"
@@ -36,3 +39,12 @@ def find_factory(name: str, path: str) -> ServiceFactory:
         hint = f"metering, aggregation, or a package {module} with make_service"
         raise ScenarioError([Fault(path, f"there is no service {name!r}", hint)]) from error
     return factory
+
+
+def _find_version(name: str, path: str, version: str) -> ServiceFactory:
+    try:
+        versions: Mapping[str, ServiceFactory] = import_module(f"controllers.{name}").VERSIONS
+        return versions[version]
+    except (ModuleNotFoundError, AttributeError, KeyError) as error:
+        message = f"service {name!r} has no version {version!r}"
+        raise ScenarioError([Fault(path, message)]) from error

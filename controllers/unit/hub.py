@@ -14,11 +14,12 @@ from controllers.unit.directory import Directory
 from controllers.unit.factories import ServiceFactory, find_factory
 from controllers.unit.failures import parse_failures
 from controllers.unit.host import Host, host_class
+from controllers.unit.maintenance import KEPT, Maintenance, Modules
 from controllers.unit.memory import MEMORIES, Memory, make_memory
 from controllers.unit.policy import Policy, PolicyBook
 from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
-from controllers.unit.surroundings import FAILURE_TIMER, Surroundings
+from controllers.unit.surroundings import FAILURE_TIMER, RESTART_TIMER, Surroundings
 from controllers.unit.unit import ManagementUnit
 from fernwatt.errors import Fault, ScenarioError, SimulationError
 from fernwatt.identifiers import Sequencer
@@ -98,6 +99,7 @@ class UnitsCore:
         for number, failure in enumerate(self._failures):
             self._around.timer(failure.at_ms, failure.unit, FAILURE_TIMER, str(number))
         self._born: dict[str, int] = {}
+        self._booting: set[str] = set()
         self._name = Sequencer("units")
         self._started = self._closed = False
         self._hold_rows, self._rows_ms = hold_rows, 0
@@ -183,14 +185,29 @@ class UnitsCore:
             around.now_ms = at_ms
             if kind == FAILURE_TIMER:
                 self._fail(unit, int(key))
+            elif kind == RESTART_TIMER:
+                self._restart(unit, int(key), serial)
             elif unit in self._units and serial > self._born.get(unit, 0):
                 self._units[unit].due(kind, key, serial)
 
+    def _restart(self, unit: str, boot_ms: int, serial: int) -> None:
+        """Have a unit begin anew of its own will, ``boot_ms`` later; or end that."""
+        if unit in self._booting:
+            self._booting.remove(unit)
+            self.revive(unit)
+        elif unit in self._units and serial > self._born.get(unit, 0):
+            self.kill(unit)
+            self._booting.add(unit)
+            self._around.timer(self._around.now_ms + boot_ms, unit, RESTART_TIMER, str(boot_ms))
+
     def _fail(self, unit: str, number: int) -> None:
-        if unit not in self._units:
+        if unit in self._booting:
+            self._booting.remove(unit)  # it dies before it is back, and comes back later
+        elif unit not in self._units:
             self.revive(unit)
             return
-        self.kill(unit)
+        else:
+            self.kill(unit)
         until_ms = self._failures[number].until_ms
         if until_ms is not None:
             self._around.timer(until_ms, unit, FAILURE_TIMER, str(number))
@@ -247,6 +264,13 @@ class UnitsCore:
         """Return a unit as its specification has it, with what it remembers."""
         spec, path = self._specs[identifier]
         store, notes = self._memory.of(identifier)
+        maintenance = Maintenance(notes)
+        if maintenance.wants_reset:
+            maintenance.forgot()
+            self._memory.wipe(identifier, KEPT)
+            store, notes = self._memory.of(identifier)
+            maintenance = Maintenance(notes)
+        modules = maintenance.begin()
         services: Mapping[str, Mapping[str, Any]] = spec.get("services") or {}
         owner = self.directory[identifier].owner
         stakeholders = spec.get("stakeholders") or {}
@@ -258,6 +282,7 @@ class UnitsCore:
             envelope=self._security.enrol(identifier, speakers, notes, since_ms),
             store=store,
             notes=notes,
+            maintenance=maintenance,
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
             actuators=spec.get("actuators") or {},
             report_ms=self._report_ms(identifier, services.get("metering") or {}),
@@ -265,11 +290,24 @@ class UnitsCore:
             if spec.get("customer")
             else 0,
         )
-        for name in sorted(services):
-            factory = self._factories.get(name) or find_factory(name, f"{path}.services.{name}")
-            service = factory(spec, services[name] or {}, self.directory)
-            unit.add(service, speakers[name])
+        try:
+            for name in sorted(services):
+                service = self._service(spec, path, name, modules)
+                unit.add(service, speakers[name])
+        except ScenarioError as error:
+            if not maintenance.on_trial:
+                raise
+            maintenance.back(f"cannot begin: {error}")
+            return self._build(identifier, since_ms)
         return unit
+
+    def _service(self, spec: Mapping[str, Any], path: str, name: str, modules: Modules) -> Service:
+        """Return one service of a unit, in the version and with the parameters it has now."""
+        version, where = modules.version(name), f"{path}.services.{name}"
+        factory = self._factories.get(f"{name}@{version}" if version else name)
+        factory = factory or find_factory(name, where, version)
+        params = modules.params(name, (spec.get("services") or {})[name] or {})
+        return factory(spec, params, self.directory)
 
     def _host(self, spec: Mapping[str, Any], path: str) -> Host:
         wanted = spec.get("host", "embedded")

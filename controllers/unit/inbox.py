@@ -20,10 +20,12 @@ _MAX_CALLS_PER_TICK = 100_000
 class Inbox:
     """Notifications in the order they came; ``drain`` alone calls a service."""
 
-    __slots__ = ("_around", "_calls", "_queue", "_t_ms", "_unit")
+    __slots__ = ("_around", "_calls", "_queue", "_rescue", "_t_ms", "_unit")
 
-    def __init__(self, unit: str, around: Surroundings) -> None:
-        self._unit, self._around = unit, around
+    def __init__(
+        self, unit: str, around: Surroundings, rescue: Callable[[str, Exception], bool]
+    ) -> None:
+        self._unit, self._around, self._rescue = unit, around, rescue
         self._queue: deque[tuple[str, Notification]] = deque()
         self._t_ms, self._calls = -1, 0
 
@@ -57,11 +59,13 @@ class Inbox:
             self.guard(service, services[service].notify, notification)
 
     def guard(self, service: str, call: Callable[[T], None], argument: T) -> None:
-        """Call a service; a failure names it and its unit."""
+        """Call a service; a failure that is not ``rescue``d names it and its unit."""
         try:
             call(argument)
         except FernwattError:
             raise
         except Exception as error:
+            if self._rescue(service, error):
+                return
             reason = f"service {service} of {self._unit} failed: {error!r}"
             raise SimulationError(reason) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from controllers.unit.notes import MemoryNotebook, Notebook
@@ -18,6 +18,9 @@ class Memory(Protocol):
 
     def of(self, unit: str) -> tuple[Store, Notebook]:
         """Return one unit's instances and notes, as they are now."""
+
+    def wipe(self, unit: str, keep: Collection[str]) -> None:
+        """Forget all of one unit but the collections ``keep`` of its notes."""
 
     def commit(self) -> None:
         """Make what was kept so far survive the process, before anything else is told of it."""
@@ -39,6 +42,15 @@ class VolatileMemory:
         if unit not in self._of:
             self._of[unit] = (MemoryStore(), MemoryNotebook())
         return self._of[unit]
+
+    def wipe(self, unit: str, keep: Collection[str]) -> None:
+        """Forget all of one unit but the collections ``keep`` of its notes."""
+        _, notes = self.of(unit)
+        kept = MemoryNotebook()
+        for collection in keep:
+            for key, value in notes.items(collection).items():
+                kept.put(collection, key, value)
+        self._of[unit] = (MemoryStore(), kept)
 
     def commit(self) -> None:
         """Do nothing: there is nothing that lasts longer."""

@@ -137,6 +137,8 @@ class RequestProcessor:
         self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int
     ) -> Outcome:
         name = variable.name
+        if variable.only and (request.source, request.service) != (self._unit, variable.only):
+            return refusal(request, Result.DENIED)
         policy = self._policies.current(name, owner, variable.policy)
         result = self._access.decide((policy,), WRITE, name, owner, by=request, t_ms=t_ms)
         if result is not Result.OK:

@@ -19,12 +19,13 @@ __all__ = [
     "FAILURE_TIMER",
     "PERIOD_TIMER",
     "REPORT_TIMER",
+    "RESTART_TIMER",
     "SERVICE_TIMER",
     "Surroundings",
     "Timer",
 ]
 
-SERVICE_TIMER, CALL_TIMER, PERIOD_TIMER, REPORT_TIMER, FAILURE_TIMER = range(5)
+SERVICE_TIMER, CALL_TIMER, PERIOD_TIMER, REPORT_TIMER, FAILURE_TIMER, RESTART_TIMER = range(6)
 # when it is due in ms, its serial number, its unit, its kind, and what it is about
 Timer = tuple[int, int, str, int, str]
 

@@ -18,6 +18,7 @@ from controllers.unit.answers import Answers
 from controllers.unit.caller import Caller
 from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
+from controllers.unit.maintenance import ORDER, STATE, Maintenance, is_order
 from controllers.unit.notes import Notebook, lasting_sequencer
 from controllers.unit.policy import PolicyBook
 from controllers.unit.port import Port
@@ -26,7 +27,13 @@ from controllers.unit.publisher import Publisher
 from controllers.unit.requests import Outcome, RequestProcessor
 from controllers.unit.service import Result, Service
 from controllers.unit.store import Instance, Store
-from controllers.unit.surroundings import CALL_TIMER, PERIOD_TIMER, SERVICE_TIMER, Surroundings
+from controllers.unit.surroundings import (
+    CALL_TIMER,
+    PERIOD_TIMER,
+    RESTART_TIMER,
+    SERVICE_TIMER,
+    Surroundings,
+)
 from controllers.unit.wire import Request, ValueRefusedError, clean_value
 from fernwatt.messages import Command, Delivery, Event, NodeUp, Reading
 
@@ -40,6 +47,7 @@ class ManagementUnit:
         "_actuators",
         "_answers",
         "_inbox",
+        "_maintenance",
         "_notes",
         "_ports",
         "_post",
@@ -62,6 +70,7 @@ class ManagementUnit:
         envelope: Envelope,
         store: Store,
         notes: Notebook,
+        maintenance: Maintenance,
         policies: PolicyBook,
         actuators: Mapping[str, str],
         report_ms: int = 0,
@@ -73,7 +82,8 @@ class ManagementUnit:
         self._notes = notes
         name = lasting_sequencer(identifier, notes)
         self._post = Post(identifier, around, host=host, envelope=envelope, name=name)
-        self._inbox = Inbox(identifier, around)
+        self._maintenance = maintenance
+        self._inbox = Inbox(identifier, around, self._rescue)
         self.processor = RequestProcessor(
             identifier,
             catalogue=around.catalogue,
@@ -120,6 +130,8 @@ class ManagementUnit:
     def start(self) -> None:
         """Begin all services, in the order of their names."""
         self._publisher.resume()
+        if self._maintenance.state["serial"]:
+            self._tell_modules("")
         for name in sorted(self._services):
             self._inbox.guard(name, self._services[name].start, self._ports[name])
         self.drain()
@@ -134,8 +146,7 @@ class ManagementUnit:
         if variable is None or not variable.takes(value):
             self.around.counters["reading-refused"] += 1
             return
-        instance = self.processor.record(reading.id, variable, value, reading.t_clock_ms)
-        self._publisher.publish(instance)
+        self._new(self.processor.record(reading.id, variable, value, reading.t_clock_ms))
         self.drain()
 
     def delivery(self, delivery: Delivery) -> None:
@@ -206,8 +217,45 @@ class ManagementUnit:
             self._publisher.next_period(outcome.subscription)
         if outcome.written and outcome.instance is not None:
             self._order(outcome.instance)
-            self._publisher.publish(outcome.instance)
+            self._new(outcome.instance)
         return outcome
+
+    def _new(self, instance: Instance) -> None:
+        """See to all that follows from a new instance."""
+        if self._maintenance.on_trial:
+            self._maintenance.saw(instance)
+        self._publisher.publish(instance)
+        if instance.variable == ORDER:
+            self._maintain(instance)
+
+    # -- maintenance -------------------------------------------------------------------------
+
+    def _maintain(self, instance: Instance) -> None:
+        """Carry out an order of the unit's own service ``update``."""
+        if not is_order(instance.value):
+            self.around.counters["order-refused"] += 1
+        elif self._maintenance.take(instance.value):
+            self._begin_anew(instance.value.get("boot_ms", 0))
+        else:
+            self._tell_modules(instance.id)
+
+    def _rescue(self, service: str, error: Exception) -> bool:
+        """Give up modules that fail on trial; what fails otherwise is nobody's to mend."""
+        if not self._maintenance.on_trial:
+            return False
+        self._maintenance.back(f"{service} failed: {error!r}")
+        self._begin_anew(0)
+        return True
+
+    def _begin_anew(self, boot_ms: int) -> None:
+        self.around.timer(self.around.now_ms, self.id, RESTART_TIMER, str(boot_ms))
+
+    def _tell_modules(self, cause: str) -> None:
+        """Write what became of the newest package, and tell it."""
+        state, variable = self._maintenance.state, self.around.catalogue.get(STATE)
+        self._event("module_state", cause, state)
+        if variable is not None:
+            self._new(self.processor.record(self.name(), variable, state, self.around.now_ms))
 
     def _order(self, instance: Instance) -> None:
         """Command the actuator that the written variable is bound to, if any."""

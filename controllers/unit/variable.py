@@ -22,7 +22,8 @@ class Variable:
     Instances older than ``retention_ms`` than the newest are forgotten. A ``critical`` variable
     travels in the flow ``control``. ``action`` is what a write orders where the variable is
     bound to an actuator. ``fields`` are keys of its records that go as numbers on the wire;
-    new ones are added at the end.
+    new ones are added at the end. ``only`` names the service of the unit itself that alone may
+    write the variable.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Variable:
     action: str = "set"
     field: str = ""
     fields: tuple[str, ...] = ()
+    only: str = ""
 
     @property
     def policy(self) -> Policy:
