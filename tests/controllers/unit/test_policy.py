@@ -100,9 +100,9 @@ def test_a_hundred_thousand_grants_are_found_at_once() -> None:
 
 
 def test_the_catalogue_refuses_a_second_declaration() -> None:
-    wind = Variable("weather.wind", 100, "number", "m/s", "unit")
-    assert CATALOGUE.extended([wind]).of_code(100) is wind
-    for double in (Variable("voltage", 101, "number", "V", "unit"),
+    wind = Variable("weather.wind", 90_000, "number", "m/s", "unit")
+    assert CATALOGUE.extended([wind]).of_code(90_000) is wind
+    for double in (Variable("voltage", 90_001, "number", "V", "unit"),
                    Variable("other", 3, "number", "V", "unit")):  # fmt: skip
         with pytest.raises(ValueError, match="declared twice"):
             CATALOGUE.extended([double])
