@@ -29,7 +29,7 @@ __all__ = [
 
 _PROTOCOL, _LEVEL = "MQTT", 4
 _MAX_BYTES = 1 << 20
-ACCEPTED, BAD_CREDENTIALS, NOT_AUTHORISED = 0, 4, 5
+ACCEPTED, BAD_NAME, BAD_CREDENTIALS, NOT_AUTHORISED = 0, 2, 4, 5
 """Return codes of a connection."""
 
 
