@@ -189,6 +189,7 @@ class DevicesCore:
             "t_ms": self.t_ms,
             "ids": self.ids,
             "p_w": self.p_w.copy(),
+            "q_var": self.q_var.copy(),
             "energy_wh": self.energy_wh.copy(),
             "soc_wh": self._contents(),
             **self._warmth.payload(self.ids),

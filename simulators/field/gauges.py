@@ -1,13 +1,15 @@
 """Gauges in devices: temperatures, power, and what appliances ask for.
 
 ``thermometer``: the device's temperature, and its tank's where it has one; ``wattmeter``: the
-power of the instant; ``panel``: the jobs that an appliance's owner put in, null when one begins.
+power of the instant; ``panel``: the jobs that an appliance's owner put in, null when one begins;
+``inverter``: voltage, current and powers of the instant at its terminals, and the energy so far.
 All read at slot boundaries, panels also when something happens; without supply they
 read nothing, and a panel tells later.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -25,8 +27,9 @@ from simulators.field.accuracy import FloatArray
 __all__ = ["GaugeSpec", "Gauges", "parse_gauges"]
 
 BoolArray = NDArray[np.bool_]
-_KINDS = ("thermometer", "wattmeter", "panel")
-_STEP_C, _STEP_W = 0.1, 1.0
+_KINDS = ("thermometer", "wattmeter", "panel", "inverter")
+_STEP_C, _STEP_W, _STEP_V, _STEP_A = 0.1, 1.0, 0.1, 0.1
+_MS_PER_H = 3.6e6
 _JOBS = {"job_requested": True, "job_started": False}
 
 
@@ -34,8 +37,9 @@ _JOBS = {"job_requested": True, "job_started": False}
 class GaugeSpec:
     """One gauge in the device ``target``, which gets its supply at ``terminal``.
 
-    A thermometer is off by a fixed value within ``± error_c`` (rectangular), a wattmeter by a
-    fixed share within ``± error_percent``.
+    A thermometer is off by a fixed value within ``± error_c`` (rectangular), a wattmeter and all
+    channels of an inverter by a fixed share within ``± error_percent``. ``conductors`` is how many
+    an inverter feeds.
     """
 
     id: str
@@ -45,6 +49,7 @@ class GaugeSpec:
     period_ms: int = SLOT_MS
     error_c: float = 0.3
     error_percent: float = 1.0
+    conductors: int = 3
 
 
 def parse_gauges(
@@ -103,7 +108,11 @@ class Gauges:
         self._jobs: dict[int, list[tuple[str, Any]]] = {
             row: [("", None)] for row in self._panels.values()
         }
+        self._inverters = any(spec.kind == "inverter" for spec in specs)
         self._p_w: Sequence[float] | FloatArray = ()
+        self._q_var: Sequence[float] | FloatArray = ()
+        self._energy_wh: Sequence[float] | FloatArray = ()
+        self._t_ms = 0
         self._thermal: Mapping[str, Any] = {}
         self._place: dict[str, int] = {}  # of each device in it
 
@@ -117,12 +126,25 @@ class Gauges:
         if not self._specs:
             return
         self._p_w = device["p_w"]
+        if self._inverters:
+            self._q_var = device["q_var"]
+            self._energy_wh, self._t_ms = device["energy_wh"], device["t_ms"]
         self._thermal = device.get("thermal") or {}
         if self._thermal and not self._place:
             self._place = {name: place for place, name in enumerate(self._thermal["ids"])}
 
-    def sample(self, t_ms: int, events: Iterable[Event], live: BoolArray) -> list[Reading]:
-        """Return the readings of ``t_ms``; ``live[n]`` tells which terminals have supply."""
+    def sample(
+        self,
+        t_ms: int,
+        events: Iterable[Event],
+        live: BoolArray,
+        voltage_v: FloatArray | None = None,
+    ) -> list[Reading]:
+        """Return the readings of ``t_ms``.
+
+        ``live[n]`` tells which terminals have supply, ``voltage_v[n]`` their voltages, which only
+        inverters need.
+        """
         if not self._specs:
             return []
         told = self._hear(events)
@@ -131,7 +153,8 @@ class Gauges:
         readings: list[Reading] = []
         for row in sorted(told.union(due.tolist())):
             if live[self._terminal[row]]:
-                readings += self._read(row, t_ms)
+                v_v = 0.0 if voltage_v is None else float(voltage_v[self._terminal[row]])
+                readings += self._read(row, t_ms, v_v)
         return readings
 
     def _hear(self, events: Iterable[Event]) -> set[int]:
@@ -149,7 +172,7 @@ class Gauges:
             told.add(row)
         return told
 
-    def _read(self, row: int, t_ms: int) -> list[Reading]:
+    def _read(self, row: int, t_ms: int, v_v: float) -> list[Reading]:
         spec = self._specs[row]
         if spec.kind == "panel":
             items = [(cause, "appliance.request", value, "1")
@@ -157,6 +180,8 @@ class Gauges:
         elif spec.kind == "wattmeter":
             p_w = float(self._p_w[self._device[row]]) * self._gain[row]
             items = [("", "device.power", _stepped(p_w, _STEP_W), "W")]
+        elif spec.kind == "inverter":
+            items = [("", "der.measurements", self._inverter(row, t_ms, v_v), "1")]
         else:
             items = [
                 ("", variable, _stepped(t_c + self._off_c[row], _STEP_C), "degC")
@@ -166,6 +191,20 @@ class Gauges:
             Reading(self._ids[row](), cause, spec.id, variable, t_ms, t_ms, value, measure)
             for cause, variable, value, measure in items
         ]
+
+    def _inverter(self, row: int, t_ms: int, v_v: float) -> dict[str, float]:
+        """Return what an inverter shows; ``p_w``, ``q_var`` and ``energy_wh`` as it draws them."""
+        device, gain = self._device[row], self._gain[row]
+        p_w, q_var = float(self._p_w[device]), float(self._q_var[device])
+        energy_wh = float(self._energy_wh[device]) + p_w * ((t_ms - self._t_ms) / _MS_PER_H)
+        i_a = math.hypot(p_w, q_var) / (v_v * self._specs[row].conductors) if v_v else 0.0
+        return {
+            "v_v": _stepped(v_v * gain, _STEP_V),
+            "i_a": _stepped(i_a * gain, _STEP_A),
+            "p_w": _stepped(p_w * gain, _STEP_W),
+            "q_var": _stepped(q_var * gain, _STEP_W),
+            "energy_wh": _stepped(energy_wh * gain, _STEP_W),
+        }
 
     def _temperatures(self, device: str) -> list[tuple[str, float]]:
         place = self._place.get(device)

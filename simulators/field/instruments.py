@@ -241,6 +241,8 @@ class Instruments:
             ]
             if phases is not None:
                 items.append(("", "meter.phases", phases, "1"))
+            if spec.outages:
+                items.append(("", "supply.outage", self._outage_s(row, t_ms), "s"))
         else:
             items += [(cause, "ev.session", value, "1") for cause, value in told]
             cause = "" if on_time or not told else told[-1][0]
@@ -252,6 +254,11 @@ class Instruments:
             ident = give()
             if (spec.id, variable, t_ms) not in self._drop:
                 yield Reading(ident, cause, spec.id, variable, t_ms, stamp, value, measure)
+
+    def _outage_s(self, row: int, t_ms: int) -> float:
+        """Return the time without supply since the start [s], in whole seconds."""
+        live_h = float(self._view.squares(t_ms)[self._target[row], 3])
+        return float(round(max(t_ms / 1000.0 - live_h * 3600.0, 0.0)))
 
     def _profile(self, row: int) -> dict[str, Any]:
         """Return a meter's memory of earlier days, as its register saw them."""

@@ -12,6 +12,7 @@ from fernwatt.timebase import Clock
 from simulators.field.actuators import Actuators
 from simulators.field.crews import Crews, parse_crews
 from simulators.field.desk import Desk, parse_desk
+from simulators.field.falsified import Falsified, parse_falsified
 from simulators.field.feeds import Feeds, parse_feeds
 from simulators.field.gauges import Gauges, parse_gauges
 from simulators.field.indicators import PassageTruth, parse_indicators
@@ -47,7 +48,7 @@ class FieldSimulator(Adapter):
             params=[
                 "terminals", "transformers", "devices", "instruments", "actuators", "seed",
                 "start", "drop", "losses", "crews", "feeds", "watch", "indicators", "sensors",
-                "air", "desk", "gauges",
+                "air", "desk", "gauges", "falsified", "attacks",
             ],
         )
     }  # fmt: skip
@@ -84,6 +85,9 @@ class FieldSimulator(Adapter):
         self._feeds = Feeds(parse_feeds(params.get("feeds") or ()))
         inside = targets["device"], targets["terminal"]
         self._gauges = Gauges(parse_gauges(params.get("gauges") or (), *inside), *inside, seed)
+        named = {spec.id for spec in specs} | {item["id"] for item in params.get("feeds") or ()}
+        self._falsified = Falsified(parse_falsified(params.get("falsified") or (), named))
+        self._attacks = [dict(item) for item in params.get("attacks") or ()]
         self._truth_ids = Sequencer("truth")
         return [{"eid": _EID, "type": model_name}]
 
@@ -110,7 +114,9 @@ class FieldSimulator(Adapter):
         self._tell_truth(t_ms, passages)
         readings = self._instruments.sample(t_ms, events) + outcome.readings
         readings += self._feeds.sample(t_ms) + told
-        readings += self._gauges.sample(t_ms, events, self._view.energised)
+        readings += self._gauges.sample(t_ms, events, self._view.energised, self._view.voltage_v)
+        if self._falsified:
+            readings = self._falsified.apply(t_ms, readings)
         for reading in readings:
             self.emit(_EID, "readings", reading)
         if readings:
@@ -135,6 +141,7 @@ class FieldSimulator(Adapter):
         rows += [(item.cause, item.kind, item.indicator, {"t_us": item.t_us}) for item in passages]
         if t_ms == 0:
             rows += [("", "wiring", name, wires) for name, wires in self._watch.crossed.items()]
+            rows += [("", "attack", item["id"], item) for item in self._attacks]
         if rows:
             ids = [self._truth_ids() for _ in rows]
             self.record(_EID, "truth", truth_columns(t_ms, ids, rows))

@@ -51,7 +51,9 @@ class InstrumentSpec:
     A register begins anew at ``rollover_wh`` (0: never). A sample begins a gap with
     ``gap_probability``; gaps are ``gap_length`` samples long in the mean (geometric), and the
     registers count on meanwhile. A meter ``by_phase`` also tells voltage, current and power of
-    each conductor; one with ``window_ms`` the r.m.s. mean of the voltages over each such window.
+    each conductor; one with ``window_ms`` the r.m.s. mean of the voltages over each such window;
+    one that counts ``outages`` the time without supply since the start (the grid then has to
+    integrate it, see ``PlantView.squares``).
     """
 
     id: str
@@ -71,6 +73,7 @@ class InstrumentSpec:
     gap_length: float = 1.0
     by_phase: bool = False
     window_ms: int = 0
+    outages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,9 @@ def _wrong(spec: InstrumentSpec, targets: Mapping[str, Mapping[str, int]]) -> li
         found.append(("accuracy_class", f"must be one of {_CLASSES}, not {spec.accuracy_class}"))
     if spec.sampling not in SAMPLING:
         found.append(("sampling", f"must be one of {', '.join(SAMPLING)}, not {spec.sampling!r}"))
-    if (spec.by_phase or spec.window_ms) and spec.kind != "meter":
-        name = "by_phase" if spec.by_phase else "window_ms"
+    own = [name for name in ("by_phase", "window_ms", "outages") if getattr(spec, name)]
+    if own and spec.kind != "meter":
+        name = own[0]
         found.append((name, f"only meters have that, not a {spec.kind}"))
     for name, low, high in (("period_ms", 1, math.inf), ("gap_probability", 0, 1),
                             ("gap_length", 1, math.inf)):  # fmt: skip
