@@ -2,7 +2,8 @@
 
 ``none``: nothing. ``integrity``: signed by unit, stakeholder and service, with sender and receiver
 and the run's name in what is signed, and a number that makes it fresh. ``integrity+secrecy``:
-that, encrypted for the receiver. The bytes are on the wire; whoever is in between may do with
+that, encrypted for the receiver. ``with-privacy`` is the same for messages; what is more of it
+is within them (``aggregator``). The bytes are on the wire; whoever is in between may do with
 them as he likes.
 """
 
@@ -16,7 +17,7 @@ from controllers.security.errors import Refusal, RefusedError
 from controllers.security.freshness import Numbers, Replays
 from controllers.security.keys import Identity, Keys, PublicKeys
 
-__all__ = ["LEVELS", "Envelope", "Plain", "Sealed", "Signed", "make_envelope"]
+__all__ = ["LEVELS", "Envelope", "SECRET", "Plain", "Sealed", "Signed", "make_envelope"]
 
 _WINDOW_MS = 300_000
 
@@ -116,7 +117,8 @@ def _verified(wire: bytes, aad: bytes, known: PublicKeys) -> cose.Opened:
     return cose.verify1(wire, aad, known.signing)
 
 
-LEVELS = ("none", "integrity", "integrity+secrecy")
+LEVELS = ("none", "integrity", "integrity+secrecy", "with-privacy")
+SECRET = LEVELS[2:]
 
 
 def make_envelope(  # noqa: PLR0917 - of an envelope
@@ -132,5 +134,5 @@ def make_envelope(  # noqa: PLR0917 - of an envelope
         raise ValueError(f"there is no level {level!r}: one of {', '.join(LEVELS)}")
     if level == "none":
         return Plain()
-    secret = level == "integrity+secrecy"
+    secret = level in SECRET
     return Signed(run, keys, known, secret=secret, numbers=numbers, since_ms=since_ms)

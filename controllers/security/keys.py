@@ -6,9 +6,11 @@ never leave this module: what others get are signatures, ciphertexts and public 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import sha256, shake_256
+from itertools import count
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.signing import SigningKey, VerifyKey
 
 from controllers.security import cose
+from controllers.security.elgamal import PrivateSum
 from controllers.security.errors import Refusal, RefusedError
 
 __all__ = ["Identity", "Keys", "PublicKeys", "derive", "run_secret"]
@@ -55,11 +58,12 @@ def run_secret(seed: int) -> bytes:
 class PublicKeys:
     """What a unit knows of others' keys: from their certificates, never from a message."""
 
-    __slots__ = ("_agreement", "_signing")
+    __slots__ = ("_agreement", "_signing", "_sums")
 
     def __init__(self) -> None:
         self._signing: dict[bytes, tuple[Identity, VerifyKey]] = {}
         self._agreement: dict[str, bytes] = {}
+        self._sums: dict[str, bytes] = {}
 
     def trust(self, identity: Identity, signing: bytes) -> None:
         """Take a signing key for an identity."""
@@ -69,9 +73,21 @@ class PublicKeys:
         """Take a unit's key for agreeing on secrets."""
         self._agreement[unit] = agreement
 
+    def trust_sums(self, unit: str, point: bytes) -> None:
+        """Take a unit's key that sums are encrypted for."""
+        self._sums[unit] = point
+
+    def sums(self, unit: str) -> bytes:
+        """Return that key; raises RefusedError if it is unknown."""
+        point = self._sums.get(unit)
+        if point is None:
+            raise RefusedError(Refusal.UNKNOWN_KEY, unit)
+        return point
+
     def forget(self, unit: str) -> None:
         """Trust a unit's keys no longer: it left, or its certificate was revoked."""
         self._agreement.pop(unit, None)
+        self._sums.pop(unit, None)
         for kid in [kid for kid, (who, _) in self._signing.items() if who.unit == unit]:
             del self._signing[kid]
 
@@ -96,7 +112,7 @@ class PublicKeys:
 class Keys:
     """The private keys of one unit."""
 
-    __slots__ = ("__agreement", "__secret", "__shared", "__signing", "unit")
+    __slots__ = ("__agreement", "__secret", "__shared", "__signing", "__sums", "unit")
 
     def __init__(self, unit: str, secret: bytes) -> None:
         self.unit = unit
@@ -105,6 +121,7 @@ class Keys:
         self.__agreement = X25519PrivateKey.from_private_bytes(agreement)
         self.__signing: dict[Identity, SigningKey] = {}
         self.__shared: dict[tuple[bytes, str], bytes] = {}
+        self.__sums: PrivateSum | None = None
 
     def __repr__(self) -> str:
         """Do not show the keys."""
@@ -149,6 +166,17 @@ class Keys:
         For masks and group keys, whose modules keep it to themselves.
         """
         return self.__key_with(of, purpose)
+
+    def sums(self) -> PrivateSum:
+        """Return the key that reads sums which were encrypted for this unit."""
+        if self.__sums is None:
+            self.__sums = PrivateSum(derive(self.__secret, "sums", 64))
+        return self.__sums
+
+    def randomness(self, purpose: str) -> Callable[[int], bytes]:
+        """Return a source of bytes that nobody else can foretell; one for each purpose."""
+        secret, numbers = derive(self.__secret, f"draw/{purpose}"), count()
+        return lambda size: shake_256(secret + next(numbers).to_bytes(8, "big")).digest(size)
 
     def at_rest(self, version: int) -> bytes:
         """Return the key of that version for data at rest."""

@@ -7,7 +7,8 @@ stakeholder and service of a request are those of its key is checked too.
 
 from __future__ import annotations
 
-from controllers.security.envelope import LEVELS, Envelope, Sealed, make_envelope
+from controllers.security.aggregator import Aggregator, make_aggregator
+from controllers.security.envelope import LEVELS, SECRET, Envelope, Sealed, make_envelope
 from controllers.security.freshness import Numbers
 from controllers.security.keys import Identity, Keys, PublicKeys, run_secret
 from controllers.unit.host import Crypto
@@ -20,17 +21,24 @@ __all__ = ["LEVELS", "Security", "is_by"]
 class Security:
     """The keys of all units of one process; ``run`` is signed with every message."""
 
-    __slots__ = ("_known", "_level", "_run", "_secret")
+    __slots__ = ("_known", "_level", "_members", "_run", "_secret")
 
     def __init__(self, level: str, seed: int) -> None:
         self._level, self._run = level, str(seed)
         self._secret = run_secret(seed)
-        self._known = PublicKeys()
+        self._known, self._members = PublicKeys(), PublicKeys()
 
     @property
     def crypto(self) -> Crypto:
         """What a message costs the processors of its sender and receiver."""
-        return Crypto(signs=self._level != "none", encrypts=self._level == "integrity+secrecy")
+        return Crypto(signs=self._level != "none", encrypts=self._level in SECRET)
+
+    def aggregator(self, unit: str, scheme: str, since_ms: int = 0) -> Aggregator:
+        """Return a unit's side of sums that who adds them cannot read.
+
+        Members' keys for that are the directory's, as their certificates bind them.
+        """
+        return make_aggregator(scheme, Keys(unit, self._secret), self._members, since_ms)
 
     def at_rest(self, unit: str) -> bytes:
         """Return a unit's key for its data at rest."""
@@ -50,6 +58,9 @@ class Security:
             for service, stakeholder in sorted(speakers.items()):
                 signing = keys.public_signing(stakeholder, service)
                 self._known.trust(Identity(unit, stakeholder, service), signing)
+        if self._level == "with-privacy":
+            self._members.trust_agreement(unit, keys.public_agreement())
+            self._members.trust_sums(unit, keys.sums().public.point)
         numbers = Numbers(
             notes.items("numbers").get("last", 0),
             lambda last: notes.put("numbers", "last", last),
