@@ -1,10 +1,7 @@
 """Service ``forecast``: a unit follows the forecasts of another, and has them for those below.
 
-The provider's forecasts are the readings of its feed; whoever subscribed is notified. Each unit
-on the way down subscribes at the one above by ``event`` and writes what comes to its own
-``weather.forecast``, where the next finds it. They stay the provider's, whose policy lets the
-unit keep copies. Notifications are not acknowledged: one that is
-overdue is asked for by ``query``, and a subscription that failed is tried again.
+The provider's forecasts are the readings of its feed. They stay the provider's on every unit that
+keeps a copy, and its policy lets the unit do that.
 """
 
 from __future__ import annotations
@@ -12,15 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from controllers.unit.service import Issued, Notification, Result, UnitContext
+from controllers.signals.follower import Followed, Follower
+from controllers.unit.service import Notification, UnitContext
 
 __all__ = ["VARIABLE", "Relay"]
 
 VARIABLE = "weather.forecast"
 _SERIES = ("ghi_w_per_m2", "temperature_c")
 _TIMES = ("issued_ms", "start_ms", "step_ms")
-_AGAIN_MS = 600_000
-_TIMER = "overdue"
 
 
 class Relay:
@@ -28,57 +24,31 @@ class Relay:
 
     name = "forecast"
 
-    __slots__ = ("_context", "_every_ms", "_patience_ms", "_source", "_subscription", "newest_ms")
-
-    _context: UnitContext
+    __slots__ = ("_follower",)
 
     def __init__(self, source: str, every_ms: int, patience_ms: int) -> None:
-        self._source, self._every_ms, self._patience_ms = source, every_ms, patience_ms
-        self._subscription = ""
-        self.newest_ms = -1
+        self._follower = Follower(
+            Followed(
+                VARIABLE, source, is_forecast, every_ms, patience_ms, refusal="forecast_refused"
+            )
+        )
+
+    @property
+    def newest_ms(self) -> int:
+        """When the newest forecast here was issued, -1: none."""
+        return self._follower.newest_ms
 
     def start(self, context: UnitContext) -> None:
         """Subscribe, and look after a while whether something has come."""
-        self._context = context
-        self._follow()
-        context.set_timer(_TIMER, context.now_ms + self._patience_ms)
+        self._follower.start(context)
 
     def notify(self, notification: Notification) -> None:
         """Take a forecast, or the end of the subscription."""
-        result = notification.result
-        if result is Result.OK and notification.t_ms >= 0 and notification.variable == VARIABLE:
-            if notification.location == self._source:
-                self._take(notification)
-        elif notification.request == self._subscription and result not in {
-            Result.OK,
-            Result.REPLACED,
-        }:
-            self._subscription = ""
+        self._follower.notify(notification)
 
     def timer(self, name: str) -> None:
         """Ask for a forecast that has not come."""
-        context = self._context
-        if not self._subscription:
-            self._follow()
-        context.data.query(VARIABLE, self._source)
-        context.set_timer(name, context.now_ms + _AGAIN_MS)
-
-    def _follow(self) -> None:
-        issued: Issued = self._context.data.event(VARIABLE, self._source)
-        self._subscription = issued.id if issued.result is Result.ISSUED else ""
-
-    def _take(self, notification: Notification) -> None:
-        """Keep a forecast that is newer than the one before; wait for the next."""
-        context, value = self._context, notification.value
-        if not is_forecast(value):
-            context.decide("forecast_refused", self._source, None, (notification.id,))
-            return
-        if value["issued_ms"] <= self.newest_ms:
-            return
-        self.newest_ms = value["issued_ms"]
-        context.data.write(VARIABLE, context.unit, value, cause=notification.id)
-        next_ms = self.newest_ms + self._every_ms + self._patience_ms
-        context.set_timer(_TIMER, max(next_ms, context.now_ms + self._patience_ms))
+        self._follower.timer(name)
 
 
 def is_forecast(value: Any) -> bool:
