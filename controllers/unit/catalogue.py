@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from controllers.unit.datavariables import DATA_VARIABLES
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
+from controllers.unit.signalvariables import SIGNAL_VARIABLES
 from controllers.unit.variable import OPERATOR, WEATHER_PROVIDER, Variable
 from fernwatt.timebase import DAY_MS
 
@@ -131,6 +132,7 @@ CATALOGUE = Catalogue(
         Variable("voltage.quality", 42, "record", "1", "customer", _METERING, 8 * DAY_MS,
                  field="MHAI.ThdPhV", fields=("thd_percent", "pst", "u2_percent", "hz")),
         *DATA_VARIABLES,
+        *SIGNAL_VARIABLES,
         Variable("update.offer", 95, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
                  fields=("signed_b64",)),
         Variable("update.block", 96, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
