@@ -13,6 +13,7 @@ from controllers.forecast import copy_policies
 from controllers.unit.catalogue import WEATHER_PROVIDER
 from fernwatt.gridmodel import Area, GridModel, Terminal
 from fernwatt.timebase import SLOT_MS
+from scenarios.assembly.ders import der_name, der_plate, split_ders
 from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
 from scenarios.schema import ScenarioConfig
@@ -26,6 +27,11 @@ _TOP = "tlgmu/top"
 _UPSTREAM = "mv1"
 _HOSTS = {
     "dmu": "mcu",
+    "sensor": "mcu",
+    "dermu": "embedded",
+    "gui": "embedded",
+    "igmu": "embedded",
+    "ugmu": "server",
     "meter": "mcu",
     "cmu": "embedded",
     "lvgmu": "embedded",
@@ -39,7 +45,7 @@ Services = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The units of one customer."""
+    """The units of one customer; ``dmus`` are all that are on the home network with the CMU."""
 
     terminal: str
     meter: str
@@ -52,7 +58,8 @@ class Hierarchy:
     """All units, instruments and actuators; houses by low-voltage area; areas' parents.
 
     ``feeds`` are what data providers hand to their units, ``gauges`` read inside of devices,
-    ``plants`` are units of devices that belong to no house: unit, parent, terminal.
+    ``plants`` are units of devices that belong to no house: unit, parent, terminal. ``plates`` are
+    the name plates of devices with a DERMU, by unit.
     """
 
     units: list[Spec] = field(default_factory=list)
@@ -63,6 +70,7 @@ class Hierarchy:
     feeds: list[Spec] = field(default_factory=list)
     gauges: list[Spec] = field(default_factory=list)
     plants: list[tuple[str, str, str]] = field(default_factory=list)
+    plates: dict[str, Spec] = field(default_factory=dict)
 
 
 def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hierarchy:
@@ -98,6 +106,7 @@ class _Builder:
             if kind_of(device) in wanted and _is_added(device, fleet):
                 self._devices.setdefault(device["terminal"], []).append(device)
         metering = config.units.metering
+        self._devices, self._ders = split_ders(config, self._devices)
         self.sums = {"period_s": metering.period_s, "spread_s": metering.spread_s}
         self.made = Hierarchy()
 
@@ -152,10 +161,23 @@ class _Builder:
             for device in self._devices[place]:
                 if kind_of(device) not in PLANTS:
                     continue  # of customers without a unit of their own
-                name = unit_name(device)
+                own = self._config.units.dermu is not None
+                name = der_name(device) if own else unit_name(device)
                 self._device_unit(name, device, terminal, parent)
                 units[parent]["children"].append(name)
                 self.made.plants.append((name, parent, place))
+        for place in sorted(self._ders, key=str.encode):
+            self._visible(terminals[place], units)
+
+    def _visible(self, terminal: Terminal, units: Mapping[str, Spec]) -> None:
+        """Add the units of a customer's devices that the operator sees."""
+        names = [f"{kind}/{terminal.area}" for kind in ("lvgmu", "mvgmu")]
+        parent = next((name for name in names if name in units), _TOP)
+        for device in self._ders[terminal.id]:
+            name = der_name(device)
+            self._device_unit(name, device, terminal, parent)
+            units[parent]["children"].append(name)
+            self.made.plants.append((name, parent, terminal.id))
 
     def provider(self) -> None:
         """Add the unit of a data provider, beside the top, and what it is fed with."""
@@ -225,17 +247,25 @@ class _Builder:
         outfit, target = OUTFITS[kind], device["id"]
         instruments = [f"{name}/instrument"]
         self._instrument(instruments[0], outfit.register, target, terminal=terminal.id)
-        if kind in self._config.units.control:
+        own = self._config.units.dermu if name.startswith("dermu/") else None
+        if own is not None:
+            instruments.append(f"{name}/inverter")
+            gauge = {"id": instruments[-1], "kind": "inverter", "target": target}
+            phases = len(terminal.phases) if self._config.grid.solver == "four-wire" else 3
+            gauge |= {"terminal": terminal.id, "conductors": phases}
+            self.made.gauges.append(gauge | {"period_ms": own.period_s * 1000})
+            self.made.plates[name] = der_plate(device, self._fleet, list(outfit.variables(device)))
+        if own is not None or kind in self._config.units.control:
             actuator = f"{name}/actuator"
             actuators = dict.fromkeys(outfit.variables(device), actuator)
             instruments.append(actuator)
             self.made.actuators.append({"id": actuator, "unit": name, "target": target})
-            if outfit.gauge:
+            if outfit.gauge and not (own and outfit.gauge == "wattmeter"):
                 instruments.append(f"{name}/gauge")
                 gauge = {"id": instruments[-1], "kind": outfit.gauge}
                 self.made.gauges.append(gauge | {"target": target, "terminal": terminal.id})
         self.unit(
-            "dmu", name, terminal.area, parent, [], {}, customer=terminal.customer,
+            name.partition("/")[0], name, terminal.area, parent, [], {}, customer=terminal.customer,
             instruments=tuple(instruments), actuators=actuators,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.base import Positive, Section, Share
+from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.group import Group
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
@@ -32,6 +33,12 @@ class Metering(Section):
 Controlled = Literal[
     "ev", "battery", "pv", "heat_pump", "fridge", "boiler", "appliance", "wind", "chp"
 ]
+
+
+HostedKind = Literal[
+    "dmu", "gui", "cmu", "meter", "dermu", "sensor", "lvgmu", "igmu", "mvgmu", "tlgmu", "ugmu",
+    "provider",
+]  # fmt: skip
 
 
 class UnitFailure(Section):
@@ -79,7 +86,24 @@ class Units(Section):
         description="Group management; {} for the usual; null: all units are there, know each "
         "other's keys and are not missed.",
     )
-    hosts: dict[Literal["dmu", "cmu", "meter", "lvgmu", "mvgmu", "tlgmu", "provider"], str] = Field(
+    data: Data | None = Field(
+        default=None,
+        description="Data groups: what each kind of unit gathers, makes and passes on beyond "
+        "registers and balancing; {} for the usual; null: nothing of it.",
+    )
+    dermu: Dermu | None = Field(
+        default=None,
+        description="Generators and stores with a unit that the operator sees; {} for the usual; "
+        "null: all are under their customers' units.",
+    )
+    gui: Share = Field(default=0.0, description="Share of customers with a display of their own.")
+    sensors: Literal["housed", "own"] = Field(
+        default="housed",
+        description="Indicators and line sensors: housed in their area's unit, or units of their "
+        "own with a link of their own.",
+    )
+    levels: Levels = Field(default_factory=Levels, description="Levels beyond the usual ones.")
+    hosts: dict[HostedKind, str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
     )
     control: list[Controlled] = Field(
