@@ -28,9 +28,12 @@ class Answers:
         for number, plain in found:
             self._put(number, _from_plain(plain))
 
-    def get(self, request: str) -> Notify | None:
-        """Return the answer that a request got, None where it is new or long ago."""
-        return self._answers.get(request)
+    def __contains__(self, request: str) -> bool:
+        """Tell whether a request was answered; not if that is long ago."""
+        return request in self._answers
+
+    def __getitem__(self, request: str) -> Notify:
+        return self._answers[request]
 
     def keep(self, answer: Notify) -> None:
         """Remember an answer in place of the oldest."""

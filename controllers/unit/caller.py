@@ -11,13 +11,14 @@ from controllers.unit.requests import Outcome, check, refusal
 from controllers.unit.service import Issued, Result
 from controllers.unit.surroundings import CALL_TIMER, Surroundings
 from controllers.unit.wire import Notify, Operation, Request
-from fernwatt.messages import Delivery
 
 __all__ = ["Caller"]
 
 _FLOW_OF_SERVICE = {"metering": "metering", "aggregation": "metering", "balancing": "balancing"}
 _MAX_OPEN = 10_000
 _SUBSCRIBING = (Operation.EVENT, Operation.PERIODIC)
+# what a unit on the way may say, as the caller would otherwise hear nothing
+_OF_HOPS = (Result.UNREACHABLE, Result.DENIED, Result.RATE, Result.OVERLOADED)
 
 
 class Caller:
@@ -72,26 +73,37 @@ class Caller:
         if call.attempt >= flow.retries:
             del self._calls.open[identifier]
             notify = refusal(request, Result.TIMEOUT).notify
+            if self._around.routes.by_levels:
+                notify.hop = self._around.routes.next(self._unit, request.location)
             self._finish(request, notify, identifier, asked_ms=call.asked_ms, cause=call.cause)
             return
         call.attempt += 1
         self._transmit(call, self._post.name(), identifier)
-        at_ms = self._now + (flow.timeout_ms << call.attempt)
-        self._around.timer(at_ms, self._unit, CALL_TIMER, identifier)
+        self._wait(call, flow)
 
-    def outcome(self, notify: Notify, delivery: Delivery) -> None:
-        """Take an answer or a subscription's notification; what nobody waits for is counted."""
+    def outcome(self, notify: Notify, src: str, brought: str) -> None:
+        """Take what ``src`` answered or notified; what nobody waits for is counted.
+
+        ``brought`` is the frame that it came in.
+        """
         if notify.number:
-            self._subscribed(notify, delivery)
-        else:
-            call = self._calls.open.get(notify.request)
-            if call is None or call.request.location != delivery.src:
-                self._around.counters["unexpected"] += 1
-                return
-            del self._calls.open[notify.request]
-            self._finish(
-                call.request, notify, delivery.id, asked_ms=call.asked_ms, cause=call.cause
-            )
+            self._subscribed(notify, src, brought)
+            return
+        call = self._calls.open.get(notify.request)
+        if call is None or not self._may_answer(call.request, notify, src):
+            self._around.counters["unexpected"] += 1
+            return
+        del self._calls.open[notify.request]
+        self._finish(call.request, notify, brought, asked_ms=call.asked_ms, cause=call.cause)
+
+    def _may_answer(self, request: Request, notify: Notify, src: str) -> bool:
+        """Tell whether ``src`` holds what was asked for, or stands on the way and has failed."""
+        if request.location == src:
+            return True
+        if notify.result not in _OF_HOPS or notify.value is not None:
+            return False
+        notify.variable = request.variable  # which a unit on the way need not know
+        return src in self._around.routes.way(self._unit, request.location)
 
     def close(self) -> None:
         """Record the requests whose outcome is still open."""
@@ -119,36 +131,44 @@ class Caller:
         if request.subscription in self._calls.held:
             request.variable = self._calls.held[request.subscription].variable
         name, flow = self._flow(request)
-        payload = self._post.payload(request, request.location)
-        deadline_us = (self._now + flow.patience_ms) * 1000
-        call = Call(request, name, cause, self._now, payload, deadline_us)
+        hops = self._around.routes.hops(self._unit, request.location)
+        deadline_us = (self._now + flow.over(hops)) * 1000
+        call = Call(request, name, cause, self._now, deadline_us)
         self._calls.open[request.id] = call
         if request.operation in _SUBSCRIBING:
             self._calls.subscribe(request)
         self._transmit(call, request.id, cause)
-        self._around.timer(self._now + flow.timeout_ms, self._unit, CALL_TIMER, request.id)
+        self._wait(call, flow)
+
+    def _wait(self, call: Call, flow: Flow) -> None:
+        """Set when the request is repeated, or given up."""
+        at_ms = call.deadline_us // 1000
+        if call.attempt < flow.retries:
+            at_ms = self._now + (flow.timeout_ms << call.attempt)
+        self._around.timer(at_ms, self._unit, CALL_TIMER, call.request.id)
 
     def _transmit(self, call: Call, frame: str, cause: str) -> None:
-        self._post.send(
+        request = call.request
+        self._post.send_all(
             frame,
-            call.payload,
-            by=call.request,
+            self._post.payloads(request, request.location),
+            request,
             cause=cause,
-            dst=call.request.location,
+            dst=request.location,
             flow=call.flow,
             deadline_us=call.deadline_us,
         )
 
-    def _subscribed(self, notify: Notify, delivery: Delivery) -> None:
+    def _subscribed(self, notify: Notify, src: str, brought: str) -> None:
         held = self._calls.held.get(notify.request)
-        if held is None or held.location != delivery.src:
+        if held is None or held.location != src:
             self._around.counters["unexpected"] += 1
         elif not held.window.fresh(notify.number):
             self._around.counters["duplicate"] += 1
         else:
             if notify.result is Result.DENIED:
                 del self._calls.held[notify.request]
-            self._inbox.put(held.service, notify, delivery.id)
+            self._inbox.put(held.service, notify, brought)
 
     def _finish(
         self, request: Request, notify: Notify, brought: str, *, asked_ms: int, cause: str
@@ -163,6 +183,9 @@ class Caller:
         elif request.operation is Operation.UNSUBSCRIBE and result is Result.OK:
             self._calls.held.pop(request.subscription, None)
         self._record(request, result, asked_ms, cause)
+        if notify.hop:
+            told = {"hop": notify.hop, "location": request.location, "result": result.label}
+            self._post.tell("request_failed", request.id, told)
         self._inbox.put(request.service, notify, brought)
 
     def _record(self, request: Request, result: Result, asked_ms: int, cause: str) -> None:

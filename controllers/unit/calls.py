@@ -27,6 +27,13 @@ class Flow:
         """From the first transmission until the caller is told of a time-out."""
         return int(self.timeout_ms * ((1 << self.retries + 1) - 1))
 
+    def over(self, hops: int) -> int:
+        """The patience for a way of ``hops``: with each more, a time-out longer.
+
+        So who is further from the holder still hears of who is nearer and gave up.
+        """
+        return self.patience_ms + (hops - 1) * self.timeout_ms
+
 
 FLOWS: dict[str, Flow] = {
     "control": Flow(0, 5_000, 2),
@@ -44,7 +51,6 @@ class Call:
     flow: str
     cause: str
     asked_ms: int
-    payload: bytes
     deadline_us: int
     attempt: int = 0
 

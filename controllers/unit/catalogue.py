@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from controllers.unit.datavariables import DATA_VARIABLES
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
+from controllers.unit.privatevariables import PRIVATE_VARIABLES
 from controllers.unit.signalvariables import SIGNAL_VARIABLES
 from controllers.unit.variable import OPERATOR, WEATHER_PROVIDER, Variable
 from fernwatt.timebase import DAY_MS
@@ -131,6 +132,8 @@ CATALOGUE = Catalogue(
                  fields=("element", "on", "t_ms")),
         Variable("voltage.quality", 42, "record", "1", "customer", _METERING, 8 * DAY_MS,
                  field="MHAI.ThdPhV", fields=("thd_percent", "pst", "u2_percent", "hz")),
+        Variable("transit", 80, "any", "1", "unit", (Grant(ALL, ALL, READ_WRITE),)),
+        *PRIVATE_VARIABLES,
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,
         Variable("update.offer", 95, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
@@ -141,6 +144,6 @@ CATALOGUE = Catalogue(
                  fields=("serial", "unit", "phase", "next", "units")),
         Variable("module.order", 98, "record", "1", OPERATOR, only="update"),
         Variable("module.state", 99, "record", "1", OPERATOR,
-                 fields=("serial", "phase", "why")),
+                 fields=("serial", "phase", "why", "trial_ms")),
     )
 )  # fmt: skip

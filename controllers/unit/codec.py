@@ -29,9 +29,9 @@ __all__ = ["CODECS", "CborCodec", "Codec", "DecodeError"]
 
 _OP, _NUMBER, _VARIABLE, _LOCATION, _SERVICE, _STAKEHOLDER, _VALUE = range(7)
 _CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY = range(7, 14)
-_SUBSCRIPTION, _SERIAL = 15, 16
+_SUBSCRIPTION, _SERIAL, _HOP = 15, 16, 17
 # services that occur in every frame have a code; others go by name
-_SERVICES = ("metering", "aggregation", "balancing", "forecast")
+_SERVICES = ("metering", "aggregation", "balancing", "forecast", "signals", "control")
 _SERVICE_CODES = {name: code for code, name in enumerate(_SERVICES)}
 _FUNCTIONS = ("last", "first", "min", "max", "mean", "sum", "count", "integral")
 _FUNCTION_CODES = {name: code for code, name in enumerate(_FUNCTIONS)}
@@ -91,6 +91,8 @@ class CborCodec:
             out[_T] = message.t_ms
         if message.number:
             out[_SERIAL] = message.number
+        if message.hop:
+            out[_HOP] = message.hop
 
     @staticmethod
     def _request(out: dict[int, Any], message: Request, dst: str) -> None:
@@ -134,6 +136,7 @@ class CborCodec:
             self._value(data),
             _integer(data, _T, -1),
             _natural(data, _SERIAL, 0),
+            _text(data, _HOP, ""),
         )
 
     def _read_request(

@@ -2,7 +2,8 @@
 
 Costs are integers of microseconds: so much per message parsed or built, and per byte of it (in
 nanoseconds); where messages are signed, so much for signing and verifying one (Ed25519), where
-they are encrypted, so much per byte (AES-256-GCM). They are assumptions of order of magnitude,
+they are encrypted, so much per byte (AES-256-GCM); for sums that are hidden, so much per hash
+(HMAC-SHA-256 of a short text) and per multiplication of a point (Curve25519). They are assumptions of order of magnitude,
 see ``docs/models/unit.md``; a scenario may set its own.
 """
 
@@ -28,14 +29,16 @@ class HostClass:
     sign_us: int
     verify_us: int
     cipher_ns_per_byte: int
+    hash_us: int = 0
+    point_us: int = 0
 
 
 CLASSES: dict[str, HostClass] = {
-    "mcu": HostClass(2_000, 2_000, 10_000, 10_000, 15_000, 40_000, 1_000),
-    "embedded": HostClass(150, 150, 500, 500, 300, 800, 50),
-    "server": HostClass(20, 20, 50, 50, 25, 60, 1),
-    "edge": HostClass(30, 30, 80, 80, 40, 100, 2),
-    "cloud": HostClass(25, 25, 60, 60, 25, 60, 1),
+    "mcu": HostClass(2_000, 2_000, 10_000, 10_000, 15_000, 40_000, 1_000, 500, 20_000),
+    "embedded": HostClass(150, 150, 500, 500, 300, 800, 50, 6, 400),
+    "server": HostClass(20, 20, 50, 50, 25, 60, 1, 1, 30),
+    "edge": HostClass(30, 30, 80, 80, 40, 100, 2, 1, 50),
+    "cloud": HostClass(25, 25, 60, 60, 25, 60, 1, 1, 30),
 }
 
 
@@ -69,7 +72,7 @@ def host_class(name: str, overrides: Mapping[str, Any], path: str) -> HostClass:
 class Host:
     """One processor; units that share it wait for one another."""
 
-    __slots__ = ("_build", "_free_us", "_parse")
+    __slots__ = ("_build", "_free_us", "_own_build", "_own_parse", "_parse", "_work")
 
     def __init__(self, kind: HostClass, crypto: Crypto | None = None) -> None:
         crypto = crypto or Crypto()
@@ -82,15 +85,27 @@ class Host:
             kind.build_us + (kind.sign_us if crypto.signs else 0),
             kind.build_ns_per_byte + sealing,
         )
+        self._work = {"hash": kind.hash_us, "point": kind.point_us}
+        # a protocol of its own protection ciphers every byte, and signs none
+        ciphering = kind.cipher_ns_per_byte if crypto.signs else 0
+        self._own_parse = kind.parse_us, kind.parse_ns_per_byte + ciphering
+        self._own_build = kind.build_us, kind.build_ns_per_byte + ciphering
         self._free_us = 0
 
-    def parse(self, now_us: int, size: int) -> int:
-        """Take ``size`` bytes in; return when that is done [µs]."""
-        return self._spend(now_us, *self._parse, size)
+    def parse(self, now_us: int, size: int, *, own: bool = False) -> int:
+        """Take ``size`` bytes in; return when that is done [µs].
 
-    def build(self, now_us: int, size: int) -> int:
+        ``own``: protected by their protocol (symmetric keys alone), with no envelope around.
+        """
+        return self._spend(now_us, *(self._own_parse if own else self._parse), size)
+
+    def build(self, now_us: int, size: int, *, own: bool = False) -> int:
         """Make ``size`` bytes; return when they are ready [µs]."""
-        return self._spend(now_us, *self._build, size)
+        return self._spend(now_us, *(self._own_build if own else self._build), size)
+
+    def work(self, now_us: int, kind: str, count: int) -> int:
+        """Do ``count`` pieces of work of a kind, ``hash`` or ``point``; return when it is done."""
+        return self._spend(now_us, self._work[kind] * count, 0, 0)
 
     def _spend(self, now_us: int, cost_us: int, cost_ns_per_byte: int, size: int) -> int:
         self._free_us = max(self._free_us, now_us) + cost_us + cost_ns_per_byte * size // 1000

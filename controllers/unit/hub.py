@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from controllers.compromised import compromise
 from controllers.unit.books import Row
 from controllers.unit.calls import FLOWS, Flow
 from controllers.unit.catalogue import CATALOGUE, Catalogue
+from controllers.unit.channels import check_speaking, make_channels
 from controllers.unit.codec import CODECS
 from controllers.unit.directory import Directory
 from controllers.unit.factories import ServiceFactory, find_factory
@@ -17,6 +19,7 @@ from controllers.unit.host import Host, host_class
 from controllers.unit.maintenance import KEPT, Maintenance, Modules
 from controllers.unit.memory import MEMORIES, Memory, make_memory
 from controllers.unit.policy import Policy, PolicyBook
+from controllers.unit.routes import ROUTINGS
 from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
 from controllers.unit.surroundings import FAILURE_TIMER, RESTART_TIMER, Surroundings
@@ -48,10 +51,11 @@ class UnitsCore:
     ``spec`` is ``{units: [unit], flows: {name: {priority, timeout_ms, retries}}, hosts: {class:
     {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte, sign_us, verify_us,
     cipher_ns_per_byte}}, codec, security: none | integrity | integrity+secrecy, memory:
-    volatile | disk}``; all but
+    volatile | disk, routing: direct | levels}``; all but
     ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
     host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
-    {service: stakeholder}, policies: {variable: policy}, prefer: latest | default}``; units with
+    {service: stakeholder}, policies: {variable: policy}, prefer: latest | default, speaks: {peer:
+    protocol}}``; units with
     ``host: {class, name}`` of the same name share a processor. ``factories`` makes services that
     are given in code; others are found by name. ``memory`` is where units keep what survives
     their restart; ``failures``, in the specification, ``[{unit, at_ms, until_ms}]``: a unit is
@@ -78,6 +82,7 @@ class UnitsCore:
             directory=directory,
             codec=_named(CODECS, spec.get("codec", "cbor"), "codec")(catalogue),
             flows=_flows(spec.get("flows", {})),
+            routing=_routing(spec),
         )
         level = spec.get("security", "none")
         _named(dict.fromkeys(LEVELS), level, "security")
@@ -91,6 +96,7 @@ class UnitsCore:
         self._units: dict[str, ManagementUnit] = {}
         self._instruments: dict[str, str] = {}
         self._specs: dict[str, tuple[Mapping[str, Any], str]] = {}
+        check_speaking(units)
         for i, unit in enumerate(units):
             self._specs[unit["id"]] = (unit, f"units[{i}]")
             self._wire(unit, f"units[{i}]")
@@ -271,6 +277,8 @@ class UnitsCore:
             store, notes = self._memory.of(identifier)
             maintenance = Maintenance(notes)
         modules = maintenance.begin()
+        catalogue = self._around.catalogue
+        channels = make_channels(identifier, spec.get("speaks") or {}, catalogue, notes, path)
         services: Mapping[str, Mapping[str, Any]] = spec.get("services") or {}
         owner = self.directory[identifier].owner
         stakeholders = spec.get("stakeholders") or {}
@@ -284,7 +292,12 @@ class UnitsCore:
             notes=notes,
             maintenance=maintenance,
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
+            aggregator=lambda scheme: self._security.aggregator(
+                identifier, scheme, since_ms or 0
+            ),
             actuators=spec.get("actuators") or {},
+            channels=channels,
+            protected=self._security.protected(identifier, channels),
             report_ms=self._report_ms(identifier, services.get("metering") or {}),
             home_ms=self._draw_ms(identifier, "home", _HOME_SPREAD_MS)
             if spec.get("customer")
@@ -293,7 +306,7 @@ class UnitsCore:
         try:
             for name in sorted(services):
                 service = self._service(spec, path, name, modules)
-                unit.add(service, speakers[name])
+                unit.add(compromise(service, spec, path), speakers[name])
         except ScenarioError as error:
             if not maintenance.on_trial:
                 raise
@@ -330,6 +343,12 @@ class UnitsCore:
         if spread_ms <= 0:
             return 0
         return int(stream(self._around.seed, "units", f"{unit}\x1f{name}").integers(spread_ms))
+
+
+def _routing(spec: Mapping[str, Any]) -> str:
+    routing: str = spec.get("routing", "direct")
+    _named(dict.fromkeys(ROUTINGS), routing, "routing")
+    return routing
 
 
 def _named(registry: Mapping[str, Any], name: str, path: str) -> Any:

@@ -41,6 +41,7 @@ class Inbox:
             owner,
             notify.value,
             notify.t_ms,
+            notify.hop,
         )
         self._queue.append((service, notification))
 

@@ -14,6 +14,7 @@ from fernwatt.messages import Event
 from fernwatt.streams import stream
 
 if TYPE_CHECKING:
+    from controllers.security.aggregator import Aggregator
     from controllers.unit.policy import Policy
     from controllers.unit.unit import ManagementUnit
 
@@ -86,6 +87,14 @@ class Port:
             entity = f"{self.unit}\x1f{self._service}\x1f{name}"
             self._streams[name] = stream(self._unit.around.seed, "units", entity)
         return self._streams[name]
+
+    def aggregator(self, scheme: str) -> Aggregator:
+        """Return the unit's side of sums that who adds them cannot read."""
+        return self._unit.aggregator(scheme)
+
+    def work(self, kind: str, count: int) -> None:
+        """Keep the unit's processor busy: what is sent after waits for it."""
+        self._unit.work(kind, count)
 
     # -- DataInterface -----------------------------------------------------------------------
 

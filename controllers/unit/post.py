@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+
 from controllers.security.envelope import Envelope
 from controllers.security.errors import RefusedError
+from controllers.unit.carriage import Carriage
+from controllers.unit.channels import Channel, Protecting, Received, Reply, UnauthenticError
 from controllers.unit.codec import DecodeError
 from controllers.unit.host import Host
 from controllers.unit.security import is_by
 from controllers.unit.surroundings import Surroundings
+from controllers.unit.transit import MARK, Transit, decode_transit, encode_transit
 from controllers.unit.wire import Message, Notify, Request
 from fernwatt.identifiers import Sequencer
 from fernwatt.messages import Delivery, Event, Frame
 
 __all__ = ["Post"]
 
+_LOG = logging.getLogger("fernwatt.units")
+
 
 class Post:
-    """Encodes, seals and sends; takes frames in. ``name`` gives the unit's identifiers."""
+    """Encodes, seals and sends; takes frames in. ``name`` gives the unit's identifiers.
 
-    __slots__ = ("_around", "_envelope", "_host", "_unit", "name")
+    ``channels`` are those to peers that speak another protocol than the platform's;
+    ``protected`` those of them that protect themselves.
+    """
+
+    __slots__ = (
+        "_around",
+        "_carriage",
+        "_channels",
+        "_envelope",
+        "_host",
+        "_protected",
+        "_unit",
+        "name",
+    )
 
     def __init__(
         self,
@@ -28,73 +49,187 @@ class Post:
         host: Host,
         envelope: Envelope,
         name: Sequencer,
+        channels: Mapping[str, Channel] | None = None,
+        protected: Mapping[str, Protecting] | None = None,
     ) -> None:
         self._unit, self._around, self._host = unit, around, host
         self._envelope, self.name = envelope, name
+        self._carriage = Carriage(unit, around, host, envelope)
+        self._channels, self._protected = channels or {}, protected or {}
 
-    def take_in(self, delivery: Delivery) -> Message | None:
-        """Return the message of a frame; None, counted, where it cannot be understood.
+    def take_in(self, delivery: Delivery) -> Sequence[Message | Transit]:
+        """Return the messages of a frame; none, counted, where it cannot be understood.
 
         What is not authentic and fresh is refused: told as an event, but to nobody outside, since
-        nobody knows who sent it.
+        nobody knows who sent it. What the protocol itself has to answer is sent.
         """
-        around = self._around
-        self._host.parse(around.now_ms * 1000, len(delivery.payload))
+        around, src = self._around, delivery.src
+        own = src in self._protected and self._protected[src].is_own(delivery.payload)
+        self._host.parse(around.now_ms * 1000, len(delivery.payload), own=own)
         try:
-            sealed = self._envelope.open(delivery.payload, delivery.src, around.now_ms)
-            message = around.codec.decode(sealed.payload, delivery.src, self._unit)
-        except DecodeError:
+            if own:
+                return self._receive(delivery, delivery.payload).messages
+            sealed = self._envelope.open(delivery.payload, src, around.now_ms)
+            if sealed.payload.startswith(MARK):
+                return (decode_transit(sealed.payload, src, self._unit),)
+            if src in self._channels:
+                messages = self._receive(delivery, sealed.payload).messages
+            else:
+                messages = (around.codec.decode(sealed.payload, src, self._unit),)
+        except UnauthenticError as error:
+            self.refuse(delivery, error.why)
+            return ()
+        except DecodeError as error:
             around.counters["malformed"] += 1
-            return None
+            _LOG.info("%s: malformed frame %s of %s: %s", self._unit, delivery.id, src, error)
+            return ()
         except RefusedError as error:
-            self._refuse(delivery, str(error.why))
-            return None
-        if not is_by(message, sealed):
-            self._refuse(delivery, "identity")
-            return None
-        return message
+            self.refuse(delivery, str(error.why))
+            return ()
+        for message in messages:
+            if not is_by(message, sealed):
+                self.refuse(delivery, "identity")
+                return ()
+        return messages
 
-    def _refuse(self, delivery: Delivery, why: str) -> None:
-        around = self._around
-        around.counters[f"refused-{why}"] += 1
-        told = {"src": delivery.src, "why": why}
-        around.event(
-            Event(self.name(), delivery.id, around.now_ms * 1000, "refused", self._unit, told)
-        )
+    def _receive(self, delivery: Delivery, payload: bytes) -> Received:
+        """Hand a payload to the peer's channel, and send what its protocol answers."""
+        channel = self._channels[delivery.src]
+        received = channel.receive(payload, delivery.id, self._around.now_ms)
+        for reply in received.replies:
+            self._reply(delivery, reply)
+        return received
+
+    def _reply(self, delivery: Delivery, reply: Reply) -> None:
+        frame, about = self.name(), reply.about
+        who = ("", "")
+        if isinstance(about, Request):  # one that had to wait for what came
+            who = (about.stakeholder, about.service)
+            self._around.books.add("cause", frame, about.id)
+        self._put(frame, reply.payload, delivery.id, delivery.src, delivery.flow, -1, *who)
+
+    def unload(self, transit: Transit, delivery: Delivery) -> Message | None:
+        """Return the message of a transit for this unit; None, counted or told, where refused."""
+        found = self._carriage.unload(transit)
+        if not isinstance(found, str):
+            return found
+        if found == "malformed":
+            self._around.counters["malformed"] += 1
+        else:
+            self.refuse(delivery, found)
+        return None
+
+    def refuse(self, delivery: Delivery, why: str) -> None:
+        """Count what is not to be trusted, and tell the run of it."""
+        self._around.counters[f"refused-{why}"] += 1
+        self.tell("refused", delivery.id, {"src": delivery.src, "why": why})
+
+    def tell(self, kind: str, cause: str, value: object) -> None:
+        """Note something that happened at this unit."""
+        t_us = self._around.now_ms * 1000
+        self._around.event(Event(self.name(), cause, t_us, kind, self._unit, value))
+
+    def work(self, kind: str, count: int) -> None:
+        """Have the processor do a service's work, before all that is sent after."""
+        self._host.work(self._around.now_ms * 1000, kind, count)
 
     def payload(self, message: Message, dst: str) -> bytes:
-        """Return the encoded message."""
+        """Return a message in the platform's own protocol."""
         return self._around.codec.encode(message, self._unit, dst)
 
+    def payloads(self, message: Message, dst: str) -> Sequence[bytes]:
+        """Return what goes out of a message now; nothing where its protocol has to wait."""
+        channel = self._channels.get(dst)
+        if channel is None:
+            return (self.payload(message, dst),)
+        return channel.send(message, self._around.now_ms)
+
     def notify(self, notify: Notify, *, cause: str, dst: str, flow: str) -> str:
-        """Send a notification in a frame of its own; return the frame's name."""
+        """Send a notification in a frame of its own; return that frame's name."""
         if notify.owner == self._around.directory.owner(notify.location, notify.variable):
             notify.owner = ""  # the receiver knows as much
-        payload = self.payload(notify, dst)
+        payloads = self.payloads(notify, dst)
         frame = self.name()
-        self.send(frame, payload, cause=cause, dst=dst, flow=flow)
+        self.send_all(frame, payloads, notify, cause=cause, dst=dst, flow=flow)
         return frame
 
-    def send(
+    def content(self, notify: Notify, dst: str) -> bytes:
+        """Return a notification as only the unit that it is for will open it."""
+        return self._envelope.seal(self.payload(notify, dst), dst, self._around.now_ms)
+
+    def carry(
+        self, transit: Transit, *, cause: str, dst: str, flow: str, deadline_us: int = -1
+    ) -> None:
+        """Send a transit to a neighbour."""
+        payload = encode_transit(transit, self._unit, dst)
+        self._put(self.name(), payload, cause, dst, flow, deadline_us)
+
+    def send_all(
         self,
         identifier: str,
-        payload: bytes,
+        payloads: Sequence[bytes],
+        message: Message,
         *,
-        by: Request | None = None,
         cause: str,
         dst: str,
         flow: str,
         deadline_us: int = -1,
     ) -> None:
-        """Hand a frame out, sealed by the unit or ``by`` a request's service, when it is ready.
+        """Hand out the frames of one message; the first has the name ``identifier``."""
+        for number, payload in enumerate(payloads):
+            self.send(
+                self.name() if number else identifier,
+                payload,
+                message,
+                cause=cause,
+                dst=dst,
+                flow=flow,
+                deadline_us=deadline_us,
+            )
 
-        A frame that is sent again is sealed again: it is another one.
+    def send(
+        self,
+        identifier: str,
+        payload: bytes,
+        message: Message,
+        *,
+        cause: str,
+        dst: str,
+        flow: str,
+        deadline_us: int = -1,
+    ) -> None:
+        """Hand a frame with an encoded message out, when it is ready.
+
+        A request is sealed by its service, all else by the unit; where it has to pass others, for
+        its reader, and then by the unit for the next one. A frame that is sent again is sealed
+        again: it is another one.
         """
+        if (hop := self._around.routes.next(self._unit, dst)) != dst:
+            payload = self._carriage.load(message, payload, dst, hop, flow, deadline_us)
+            self._put(identifier, payload, cause, hop, flow, deadline_us)
+        elif isinstance(message, Request):
+            who = (message.stakeholder, message.service)
+            self._put(identifier, payload, cause, dst, flow, deadline_us, *who)
+        else:
+            self._put(identifier, payload, cause, dst, flow, deadline_us)
+
+    def _put(  # noqa: PLR0917 - a frame has that many parts
+        self,
+        identifier: str,
+        payload: bytes,
+        cause: str,
+        dst: str,
+        flow: str,
+        deadline_us: int,
+        stakeholder: str = "",
+        service: str = "",
+    ) -> None:
         around = self._around
-        speaker = ("", "") if by is None else (by.stakeholder, by.service)
-        payload = self._envelope.seal(payload, dst, around.now_ms, *speaker)
+        own = dst in self._protected and self._protected[dst].is_own(payload)
+        if not own:
+            payload = self._envelope.seal(payload, dst, around.now_ms, stakeholder, service)
         settings = around.flows.get(flow) or around.flows["management"]
-        ready_us = self._host.build(around.now_ms * 1000, len(payload))
+        ready_us = self._host.build(around.now_ms * 1000, len(payload), own=own)
         around.frames.append(
             Frame(
                 identifier,

@@ -19,10 +19,12 @@ from controllers.unit.policy import READ, WRITE, AccessControl, Policy, PolicyBo
 from controllers.unit.service import Result
 from controllers.unit.store import Instance, Store
 from controllers.unit.subscriptions import Subscription, Subscriptions
+from controllers.unit.transit import Transit
 from controllers.unit.wire import Notify, Operation, Request
 
 __all__ = ["Outcome", "RequestProcessor", "check", "refusal"]
 
+_TRANSIT = "transit"
 _MAX_PERIOD_MS = 1 << 40
 
 
@@ -94,6 +96,21 @@ class RequestProcessor:
         outcome = self._execute(request, flow, t_ms)
         self.audit[request.operation, outcome.notify.result] += 1
         return outcome
+
+    def pass_on(self, transit: Transit, t_ms: int) -> Result:
+        """Decide whether somebody else's request may pass this unit: OK, DENIED or RATE.
+
+        The unit's owner says so in the policy of ``transit``; a write passes by the right to write.
+        """
+        variable = self._catalogue.get(_TRANSIT)
+        if variable is None:
+            return Result.DENIED
+        owner = self._directory.owner(self._unit, _TRANSIT)
+        policy = self._policies.current(_TRANSIT, owner, variable.policy)
+        right = WRITE if transit.operation is Operation.WRITE else READ
+        result = self._access.decide((policy,), right, _TRANSIT, owner, by=transit, t_ms=t_ms)
+        self.audit[transit.operation, result] += 1
+        return result
 
     def record(self, identifier: str, variable: Variable, value: object, t_ms: int) -> Instance:
         """Write a reading of the unit's own instrument; it is the owner's by nature."""

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from controllers.security.aggregator import Aggregator
 
 __all__ = ["DataInterface", "Issued", "Notification", "Result", "Service", "UnitContext"]
 
@@ -58,7 +61,8 @@ class Notification:
 
     ``id`` identifies what brought it (frame or instance) and is what a service names as the
     cause of what it does next. ``t_ms`` is the time stamp of the instance (the clock of whoever
-    wrote it), -1 where there is none.
+    wrote it), -1 where there is none. ``hop`` names the unit on the way that a request did not
+    pass, where that is known.
     """
 
     id: str
@@ -69,6 +73,7 @@ class Notification:
     owner: str
     value: Any
     t_ms: int
+    hop: str = ""
 
 
 class DataInterface(Protocol):
@@ -135,6 +140,12 @@ class UnitContext(Protocol):
 
     def stream(self, name: str) -> np.random.Generator:
         """Return this service's random stream of that name."""
+
+    def aggregator(self, scheme: str) -> Aggregator:
+        """Return the unit's side of sums that who adds them cannot read (``masking``, …)."""
+
+    def work(self, kind: str, count: int) -> None:
+        """Keep the unit's processor busy (``hash``, ``point``): what is sent after waits for it."""
 
 
 class Service(Protocol):

@@ -12,6 +12,7 @@ from controllers.unit.calls import Flow
 from controllers.unit.catalogue import Catalogue
 from controllers.unit.codec import Codec
 from controllers.unit.directory import Directory
+from controllers.unit.routes import Routes
 from fernwatt.messages import Command, Event, Frame
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "REPORT_TIMER",
     "RESTART_TIMER",
     "SERVICE_TIMER",
+    "TRANSIT_TIMER",
     "Surroundings",
     "Timer",
 ]
 
 SERVICE_TIMER, CALL_TIMER, PERIOD_TIMER, REPORT_TIMER, FAILURE_TIMER, RESTART_TIMER = range(6)
+TRANSIT_TIMER = 6
 # when it is due in ms, its serial number, its unit, its kind, and what it is about
 Timer = tuple[int, int, str, int, str]
 
@@ -41,9 +44,11 @@ class Surroundings:
         directory: Directory,
         codec: Codec,
         flows: Mapping[str, Flow],
+        routing: str = "direct",
     ) -> None:
         self.seed, self.catalogue, self.directory = seed, catalogue, directory
         self.codec, self.flows = codec, flows
+        self.routes = Routes(directory, routing)
         self.now_ms = 0
         self.frames: list[Frame] = []
         self.commands: list[Command] = []

@@ -11,11 +11,14 @@ never while it is itself calling.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from controllers.security.aggregator import Aggregator
 from controllers.security.envelope import Envelope
 from controllers.unit.answers import Answers
 from controllers.unit.caller import Caller
+from controllers.unit.channels import Channel, Protecting
+from controllers.unit.forwarding import Forwarder
 from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
 from controllers.unit.maintenance import ORDER, STATE, Maintenance, is_order
@@ -32,9 +35,11 @@ from controllers.unit.surroundings import (
     PERIOD_TIMER,
     RESTART_TIMER,
     SERVICE_TIMER,
+    TRANSIT_TIMER,
     Surroundings,
 )
-from controllers.unit.wire import Request, ValueRefusedError, clean_value
+from controllers.unit.transit import Kind, Transit
+from controllers.unit.wire import Message, Request, ValueRefusedError, clean_value
 from fernwatt.messages import Command, Delivery, Event, NodeUp, Reading
 
 __all__ = ["ManagementUnit"]
@@ -46,6 +51,7 @@ class ManagementUnit:
     __slots__ = (
         "_actuators",
         "_answers",
+        "_forwarder",
         "_inbox",
         "_maintenance",
         "_notes",
@@ -53,6 +59,7 @@ class ManagementUnit:
         "_post",
         "_publisher",
         "_services",
+        "aggregator",
         "around",
         "caller",
         "id",
@@ -72,16 +79,27 @@ class ManagementUnit:
         notes: Notebook,
         maintenance: Maintenance,
         policies: PolicyBook,
+        aggregator: Callable[[str], Aggregator],
         actuators: Mapping[str, str],
+        channels: Mapping[str, Channel] | None = None,
+        protected: Mapping[str, Protecting] | None = None,
         report_ms: int = 0,
         home_ms: int = 0,
     ) -> None:
         self.id, self.around, self.node_up = identifier, around, True
-        self.store = store
+        self.store, self.aggregator = store, aggregator
         self._actuators = actuators
         self._notes = notes
         name = lasting_sequencer(identifier, notes)
-        self._post = Post(identifier, around, host=host, envelope=envelope, name=name)
+        self._post = Post(
+            identifier,
+            around,
+            host=host,
+            envelope=envelope,
+            name=name,
+            channels=channels,
+            protected=protected,
+        )
         self._maintenance = maintenance
         self._inbox = Inbox(identifier, around, self._rescue)
         self.processor = RequestProcessor(
@@ -92,6 +110,7 @@ class ManagementUnit:
             policies=policies,
             notes=notes,
         )
+        self._forwarder = Forwarder(identifier, around, post=self._post, processor=self.processor)
         self.caller = Caller(
             identifier, around, post=self._post, inbox=self._inbox, execute=self._execute
         )
@@ -111,6 +130,10 @@ class ManagementUnit:
     def name(self) -> str:
         """Return the next identifier of what this unit makes."""
         return self._post.name()
+
+    def work(self, kind: str, count: int) -> None:
+        """Keep the unit's processor busy with a service's work."""
+        self._post.work(kind, count)
 
     def service(self, name: str) -> Service:
         """Return the service of that name; raises KeyError."""
@@ -151,12 +174,30 @@ class ManagementUnit:
 
     def delivery(self, delivery: Delivery) -> None:
         """Take a frame that arrived."""
-        message = self._post.take_in(delivery)
-        if isinstance(message, Request):
-            self._serve(message, delivery)
-        elif message is not None:
-            self.caller.outcome(message, delivery)
+        for message in self._post.take_in(delivery):
+            if isinstance(message, Transit):
+                self._transit(message, delivery)
+            else:
+                self._take(message, delivery.src, delivery)
         self.drain()
+
+    def _transit(self, transit: Transit, delivery: Delivery) -> None:
+        """Take what came over other units, or carry it on."""
+        if not self._forwarder.on_way(transit, delivery.src):
+            self._post.refuse(delivery, "way")
+        elif transit.target != self.id:
+            self._forwarder.take(transit, delivery)
+        elif transit.kind is Kind.REQUEST and transit.request in self._answers:
+            # who is on the way repeats the content as it was: it is not fresh any more
+            self._again(transit.request, transit.origin, delivery.flow)
+        elif (message := self._post.unload(transit, delivery)) is not None:
+            self._take(message, transit.origin, delivery)
+
+    def _take(self, message: Message, src: str, delivery: Delivery) -> None:
+        if isinstance(message, Request):
+            self._serve(message, delivery.flow)
+        else:
+            self.caller.outcome(message, src, delivery.id)
 
     def due(self, kind: int, key: str, serial: int) -> None:
         """Take a timer that is due."""
@@ -166,6 +207,8 @@ class ManagementUnit:
                 self._inbox.guard(service, self._services[service].timer, name)
         elif kind == CALL_TIMER:
             self.caller.due(key)
+        elif kind == TRANSIT_TIMER:
+            self._forwarder.due(key)
         elif kind == PERIOD_TIMER:
             self._publisher.period_due(key)
         else:
@@ -187,20 +230,22 @@ class ManagementUnit:
 
     # -- serving -----------------------------------------------------------------------------
 
-    def _serve(self, request: Request, delivery: Delivery) -> None:
+    def _serve(self, request: Request, flow: str) -> None:
         """Answer a remote request; one that was answered before gets the same answer."""
-        answer, origin = self._answers.get(request.id), ""
-        if answer is not None:
-            self.around.counters["repeated-request"] += 1
-        else:
-            outcome = self._execute(request, delivery.flow)
-            answer = outcome.notify
-            self._answers.keep(answer)
-            if outcome.instance is not None and not outcome.written:
-                origin = outcome.instance.id
-        frame = self._post.notify(answer, cause=request.id, dst=delivery.src, flow=delivery.flow)
-        if origin:  # the value that was read has a history of its own
-            self.around.books.add("cause", frame, origin)
+        if request.id in self._answers:
+            self._again(request.id, request.source, flow)
+            return
+        outcome = self._execute(request, flow)
+        self._answers.keep(outcome.notify)
+        frame = self._post.notify(outcome.notify, cause=request.id, dst=request.source, flow=flow)
+        if outcome.instance is not None and not outcome.written:
+            # the value that was read has a history of its own
+            self.around.books.add("cause", frame, outcome.instance.id)
+
+    def _again(self, request: str, source: str, flow: str) -> None:
+        """Give an answer once more."""
+        self.around.counters["repeated-request"] += 1
+        self._post.notify(self._answers[request], cause=request, dst=source, flow=flow)
 
     def _execute(self, request: Request, flow: str) -> Outcome:
         """Execute a request and do what follows from it; nothing of that calls a service."""

@@ -67,7 +67,8 @@ class Request:
 class Notify:
     """An outcome (``number`` 0), or the ``number``-th notification of a subscription.
 
-    ``owner`` is empty where it is the variable's default owner at ``location``.
+    ``owner`` is empty where it is the variable's default owner at ``location``. ``hop`` names the
+    unit on the way that a request did not pass.
     """
 
     request: str
@@ -78,6 +79,7 @@ class Notify:
     value: Any
     t_ms: int
     number: int = 0
+    hop: str = ""
 
 
 Message = Request | Notify

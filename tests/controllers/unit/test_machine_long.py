@@ -106,7 +106,7 @@ def latest_policy_for_old_instances(patch: pytest.MonkeyPatch) -> None:
 
 
 def repeated_requests_are_executed_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Answers, "get", lambda *_: None)
+    patch.setattr(Answers, "__contains__", lambda *_: False)
 
 
 def conditions_are_ignored(patch: pytest.MonkeyPatch) -> None:
