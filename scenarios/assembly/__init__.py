@@ -9,6 +9,7 @@ from typing import Any
 import simbench
 
 from fernwatt.gridmodel import GridModel, load_grid
+from scenarios.assembly.attacks import make_attacks
 from scenarios.assembly.connection import connect_customers
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
@@ -39,10 +40,12 @@ def assemble(scenario: Scenario) -> RunPlan:
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     failures = unit_failures(config, hierarchy.units)
     network = with_dead_nodes(make_network(config, model, hierarchy), failures)
+    attacks = make_attacks(config, hierarchy, network)
+    network = attacks.network(network)
     seed, interval_ms = config.seed, config.record.interval_s * 1000
     network_params = {"spec": network, "seed": seed}
     units_spec = {
-        "units": hierarchy.units,
+        "units": attacks.units(hierarchy.units),
         "security": config.units.security,
         "memory": config.units.memory,
         "failures": failures,
@@ -66,6 +69,7 @@ def assemble(scenario: Scenario) -> RunPlan:
             config, _field(model, fleet, hierarchy, seed, config.time.start)
         )
         | hung.field
+        | attacks.field_params
         | (air_params(scenario, model) if config.field.sensors else {}),
         "network": network_params,
         "units": units_params,

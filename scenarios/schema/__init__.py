@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from scenarios.schema.attacks import Attack
 from scenarios.schema.base import Name, Section
 from scenarios.schema.devices import Devices
 from scenarios.schema.extras import Simulator
@@ -58,10 +59,27 @@ class ScenarioConfig(Section):
     operations: list[Operation] = Field(
         default_factory=list, description="Switches that somebody operates by plan."
     )
+    attacks: list[Attack] = Field(
+        default_factory=list, description="What adversaries do, where and when."
+    )
+    acting: Name = Field(
+        default="all", description="Which of the attacks take place: all, none, or one by its name."
+    )
     simulators: dict[Name, Simulator] = Field(
         default_factory=dict, description="Third-party mosaik simulators, by name."
     )
     record: Record = Field(default_factory=Record, description="What the run folder keeps.")
+
+    @model_validator(mode="after")
+    def _attacks_are_told_apart(self) -> Self:
+        names = [attack.name for attack in self.attacks]
+        for name in names:
+            if names.count(name) > 1 or name in ("all", "none"):
+                raise ValueError(f"attacks: {name} is taken; give each a name of its own")
+        if self.acting not in ("all", "none", *names):
+            known = ", ".join(["all", "none", *names])
+            raise ValueError(f"acting: there is no attack {self.acting}; one of {known}")
+        return self
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:

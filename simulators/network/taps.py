@@ -82,10 +82,20 @@ class ScriptedHook:
         if spec.does == "delay":
             return ((frame, spec.delay_us),)
         if spec.does == "copy":
-            return ((frame, 0), *((frame, spec.delay_us * (n + 1)) for n in range(spec.copies)))
+            copy = replace(frame, src=spec.under) if spec.under else frame
+            return ((frame, 0), *((copy, spec.delay_us * (n + 1)) for n in range(spec.copies)))
         if spec.does == "alter":
-            return ((replace(frame, payload=spec.altered(frame.payload)), 0),)
+            payload = self._turned(frame.payload) if spec.bits else spec.altered(frame.payload)
+            return ((replace(frame, payload=payload), 0),)
         return ((frame, 0),)
+
+    def _turned(self, payload: bytes) -> bytes:
+        """Return a payload with drawn bits turned over."""
+        changed = bytearray(payload)
+        for _ in range(self._spec.bits if payload else 0):
+            place = int(self._draws.uniform() * 8 * len(payload))
+            changed[place >> 3] ^= 1 << (place & 7)
+        return bytes(changed)
 
 
 class Taps:

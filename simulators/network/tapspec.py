@@ -37,6 +37,7 @@ class TapSpec:
 
     ``src``, ``dst``, ``flows`` empty: all. ``value`` goes into the payload from byte ``offset``
     on (negative: from its end), instead of what is there or, ``flips``, by exclusive or.
+    ``bits`` drawn bits of each payload are turned over. Copies go ``under`` another address.
     """
 
     id: str
@@ -53,6 +54,8 @@ class TapSpec:
     offset: int = 0
     value: bytes = b""
     flips: bool = False
+    bits: int = 0
+    under: str = ""
     injection: Injection | None = None
 
     def means(self, frame: Frame, t_us: int) -> bool:
@@ -82,8 +85,9 @@ def parse_taps(
 
     Each is ``{id, element, does: delay | drop | copy | alter | inject | record, from_ms,
     until_ms, share, src: [], dst: [], flows: []}`` and, as it needs them, ``delay_ms``,
-    ``copies``, ``offset``, ``value`` (hexadecimal), ``mode: set | xor``; of an injection ``src``
-    and ``dst`` are one name each, with ``flow``, ``priority``, ``payload`` (hexadecimal),
+    ``copies``, ``under`` (a node whose address copies have), ``offset``, ``value``
+    (hexadecimal), ``mode: set | xor``, ``bits`` (drawn, instead of a value); of an injection
+    ``src`` and ``dst`` are one name each, with ``flow``, ``priority``, ``payload`` (hexadecimal),
     ``count``, ``every_ms``.
     """
     reader = _Reader(nodes, carriers)
@@ -106,6 +110,7 @@ class _Reader:
             self._fault(f"{path}.id", f"a second tap is named {identifier}")
         self._seen.add(identifier)
         self._place(does, element, path)
+        self._under(item, path)
         numbers = self._numbers(item, path)
         value = self._bytes(item, "value", path)
         injection = self._injection(item, numbers, path) if does == "inject" else None
@@ -122,7 +127,8 @@ class _Reader:
             else round(numbers["until_ms"] * 1000),
             share=numbers["share"], **names, delay_us=round(numbers["delay_ms"] * 1000),
             copies=int(numbers["copies"]), offset=int(item.get("offset") or 0), value=value,
-            flips=item.get("mode") == "xor", injection=injection,
+            flips=item.get("mode") == "xor", bits=int(numbers["bits"]),
+            under=str(item.get("under") or ""), injection=injection,
         )  # fmt: skip
 
     def _place(self, does: str, element: str, path: str) -> None:
@@ -134,12 +140,18 @@ class _Reader:
             hint = nearest(element, sorted(known))
             self._fault(f"{path}.element", f"no {what} {element}", hint)
 
+    def _under(self, item: Mapping[str, Any], path: str) -> None:
+        under = item.get("under")
+        if under and under not in self._nodes:
+            self._fault(f"{path}.under", f"no node {under}", nearest(under, sorted(self._nodes)))
+
     def _numbers(self, item: Mapping[str, Any], path: str) -> dict[str, float]:
         usual = {
             "from_ms": 0.0, "until_ms": 0.0, "share": 1.0, "delay_ms": 0.0, "copies": 1,
-            "count": 1, "every_ms": 0.0, "priority": PRIORITIES - 1,
+            "count": 1, "every_ms": 0.0, "priority": PRIORITIES - 1, "bits": 0,
         }  # fmt: skip
-        most = {"share": 1.0, "priority": PRIORITIES - 1, "copies": 1000, "count": 1_000_000}
+        most = {"share": 1.0, "priority": PRIORITIES - 1, "copies": 1000, "count": 1_000_000,
+                "bits": 64}  # fmt: skip
         numbers = {}
         for key, default in usual.items():
             value = item.get(key)
@@ -149,7 +161,7 @@ class _Reader:
                 self._fault(f"{path}.{key}", f"0 to {most.get(key, 1e15):g}, not {value!r}")
                 numbers[key] = default
         for key in _NEEDS.get(str(item.get("does")), ()):
-            if not item.get(key):
+            if not item.get(key) and not (key == "value" and numbers["bits"]):
                 self._fault(f"{path}.{key}", f"{item['does']} needs it")
         return numbers
 
