@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from controllers.compromised import compromise
-from controllers.compromised import compromise
 from controllers.unit.books import Row
 from controllers.unit.calls import FLOWS, Flow
 from controllers.unit.catalogue import CATALOGUE, Catalogue
