@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from controllers.security.envelope import Envelope
 from controllers.security.errors import RefusedError
 from controllers.unit.carriage import Carriage
-from controllers.unit.channels import Channel, Protecting, Received, Reply, UnauthenticError
+from controllers.unit.channels import Channel, Protecting, Reply, UnauthenticError
 from controllers.unit.codec import DecodeError
 from controllers.unit.host import Host
 from controllers.unit.security import is_by
@@ -68,14 +68,15 @@ class Post:
         self._host.parse(around.now_ms * 1000, len(delivery.payload), own=own)
         try:
             if own:
-                return self._receive(delivery, delivery.payload).messages
+                return self._receive(delivery, delivery.payload)
             sealed = self._envelope.open(delivery.payload, src, around.now_ms)
             if sealed.payload.startswith(MARK):
                 return (decode_transit(sealed.payload, src, self._unit),)
-            if src in self._channels:
-                messages = self._receive(delivery, sealed.payload).messages
-            else:
-                messages = (around.codec.decode(sealed.payload, src, self._unit),)
+            messages = (
+                self._receive(delivery, sealed.payload)
+                if src in self._channels
+                else (around.codec.decode(sealed.payload, src, self._unit),)
+            )
         except UnauthenticError as error:
             self.refuse(delivery, error.why)
             return ()
@@ -86,19 +87,18 @@ class Post:
         except RefusedError as error:
             self.refuse(delivery, str(error.why))
             return ()
-        for message in messages:
-            if not is_by(message, sealed):
-                self.refuse(delivery, "identity")
-                return ()
-        return messages
+        if all(is_by(message, sealed) for message in messages):
+            return messages
+        self.refuse(delivery, "identity")
+        return ()
 
-    def _receive(self, delivery: Delivery, payload: bytes) -> Received:
+    def _receive(self, delivery: Delivery, payload: bytes) -> Sequence[Message]:
         """Hand a payload to the peer's channel, and send what its protocol answers."""
         channel = self._channels[delivery.src]
         received = channel.receive(payload, delivery.id, self._around.now_ms)
         for reply in received.replies:
             self._reply(delivery, reply)
-        return received
+        return received.messages
 
     def _reply(self, delivery: Delivery, reply: Reply) -> None:
         frame, about = self.name(), reply.about

@@ -7,10 +7,13 @@ stakeholder and service of a request are those of its key is checked too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from controllers.security.aggregator import Aggregator, make_aggregator
 from controllers.security.envelope import LEVELS, SECRET, Envelope, Sealed, make_envelope
 from controllers.security.freshness import Numbers
 from controllers.security.keys import Identity, Keys, PublicKeys, run_secret
+from controllers.unit.channels import Channel, Protecting
 from controllers.unit.host import Crypto
 from controllers.unit.notes import Notebook
 from controllers.unit.wire import Message, Request
@@ -66,6 +69,20 @@ class Security:
             lambda last: notes.put("numbers", "last", last),
         )
         return make_envelope(self._level, self._run, keys, self._known, numbers, since_ms)
+
+    def protected(self, unit: str, channels: Mapping[str, Channel]) -> dict[str, Protecting]:
+        """Return those of a unit's channels, by peer, that protect themselves at this level."""
+        own: dict[str, Protecting] = {}
+        if self._level == "none":
+            return own
+        for peer, channel in channels.items():
+            if isinstance(channel, Protecting):
+                public = Keys(peer, self._secret).public_agreement()
+                purpose = "channel/" + "/".join(sorted((unit, peer)))
+                secret = Keys(unit, self._secret).shared(public, purpose)
+                if channel.protect(self._level, secret):
+                    own[peer] = channel
+        return own
 
 
 def is_by(message: Message, sealed: Sealed) -> bool:

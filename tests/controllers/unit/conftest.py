@@ -44,11 +44,11 @@ def pair() -> Make:
 
     def make(services: Sequence[str] = ("metering", "probe"), **options: Any) -> Loopback:
         kinds: dict[str, dict[str, Any]] = {name: {} for name in services}
-        extra = options.pop("meter", {})
+        extra, more = options.pop("meter", {}), options.pop("top", {})
         spec = {
             "units": [
                 {"id": "lvgmu/a", "kind": "lvgmu", "children": ["meter/a/x"], "owner": OPERATOR,
-                 "services": kinds},
+                 "services": kinds} | more,
                 {"id": "meter/a/x", "kind": "meter", "parent": "lvgmu/a", "customer": CUSTOMER,
                  "owner": CUSTOMER, "instruments": ["i/x"],
                  "actuators": {"set_point": "actuator/x"}, "services": kinds} | extra,
