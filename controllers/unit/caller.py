@@ -86,15 +86,30 @@ class Caller:
 
         ``brought`` is the frame that it came in.
         """
+        if not self._is_sound(notify):
+            self._around.counters["malformed"] += 1
+            self._around.noted("malformed", self._unit, src, brought, "value")
+            return
         if notify.number:
             self._subscribed(notify, src, brought)
             return
         call = self._calls.open.get(notify.request)
         if call is None or not self._may_answer(call.request, notify, src):
             self._around.counters["unexpected"] += 1
+            self._around.noted("unexpected", self._unit, src, brought)
             return
         del self._calls.open[notify.request]
         self._finish(call.request, notify, brought, asked_ms=call.asked_ms, cause=call.cause)
+
+    def _is_sound(self, notify: Notify) -> bool:
+        """Tell whether a value is of its variable's kind; an outcome without an instance has none.
+
+        What reduces a series may be of another kind, so of those only numbers are held to it.
+        """
+        declared = self._around.catalogue.get(notify.variable)
+        if declared is None or notify.result is not Result.OK or notify.t_ms == -1:
+            return True
+        return declared.takes(notify.value) or (declared.kind != "number" and not notify.number)
 
     def _may_answer(self, request: Request, notify: Notify, src: str) -> bool:
         """Tell whether ``src`` holds what was asked for, or stands on the way and has failed."""
@@ -131,6 +146,7 @@ class Caller:
         if request.subscription in self._calls.held:
             request.variable = self._calls.held[request.subscription].variable
         name, flow = self._flow(request)
+        self._watch_order(request)
         hops = self._around.routes.hops(self._unit, request.location)
         deadline_us = (self._now + flow.over(hops)) * 1000
         call = Call(request, name, cause, self._now, deadline_us)
@@ -139,6 +155,14 @@ class Caller:
             self._calls.subscribe(request)
         self._transmit(call, request.id, cause)
         self._wait(call, flow)
+
+    def _watch_order(self, request: Request) -> None:
+        """Have the unit's watch, if it keeps one, note an order that goes to another unit."""
+        watch = self._around.watches.get(self._unit)
+        declared = self._around.catalogue.get(request.variable)
+        critical = declared is not None and declared.critical
+        if watch is not None and critical and request.operation is Operation.WRITE:
+            watch.ordered(request.location, request.variable, request.value, request.id)
 
     def _wait(self, call: Call, flow: Flow) -> None:
         """Set when the request is repeated, or given up."""
@@ -163,8 +187,10 @@ class Caller:
         held = self._calls.held.get(notify.request)
         if held is None or held.location != src:
             self._around.counters["unexpected"] += 1
+            self._around.noted("unexpected", self._unit, src, brought)
         elif not held.window.fresh(notify.number):
             self._around.counters["duplicate"] += 1
+            self._around.noted("duplicate", self._unit, src, brought)
         else:
             if notify.result is Result.DENIED:
                 del self._calls.held[notify.request]

@@ -82,6 +82,7 @@ class Post:
             return ()
         except DecodeError as error:
             around.counters["malformed"] += 1
+            around.noted("malformed", self._unit, src, delivery.id)
             _LOG.info("%s: malformed frame %s of %s: %s", self._unit, delivery.id, src, error)
             return ()
         except RefusedError as error:
@@ -115,6 +116,7 @@ class Post:
             return found
         if found == "malformed":
             self._around.counters["malformed"] += 1
+            self._around.noted("malformed", self._unit, delivery.src, delivery.id)
         else:
             self.refuse(delivery, found)
         return None
@@ -123,6 +125,7 @@ class Post:
         """Count what is not to be trusted, and tell the run of it."""
         self._around.counters[f"refused-{why}"] += 1
         self.tell("refused", delivery.id, {"src": delivery.src, "why": why})
+        self._around.noted("refused", self._unit, delivery.src, delivery.id, why)
 
     def tell(self, kind: str, cause: str, value: object) -> None:
         """Note something that happened at this unit."""

@@ -13,6 +13,7 @@ from controllers.unit.catalogue import Catalogue
 from controllers.unit.codec import Codec
 from controllers.unit.directory import Directory
 from controllers.unit.routes import Routes
+from controllers.unit.watch import Watch
 from fernwatt.messages import Command, Event, Frame
 
 __all__ = [
@@ -55,6 +56,7 @@ class Surroundings:
         self.events: list[Event] = []
         self.books = Books()
         self.counters: Counter[str] = Counter()
+        self.watches: dict[str, Watch] = {}
         self._heap: list[Timer] = []
         self._serial = 0
 
@@ -78,6 +80,11 @@ class Surroundings:
     def next_ms(self) -> int | None:
         """Return when the next timer is due."""
         return self._heap[0][0] if self._heap else None
+
+    def noted(self, what: str, unit: str, src: str, cause: str, why: str = "") -> None:
+        """Tell a unit's watch, if it keeps one, what happened to a frame."""
+        if (watch := self.watches.get(unit)) is not None:
+            watch.noted(what, src, cause, self.now_ms, why)
 
     def event(self, event: Event) -> None:
         """Note something that happened, for the outputs and as a row."""

@@ -39,6 +39,7 @@ from controllers.unit.surroundings import (
     Surroundings,
 )
 from controllers.unit.transit import Kind, Transit
+from controllers.unit.watch import WATCHER, Watch
 from controllers.unit.wire import Message, Request, ValueRefusedError, clean_value
 from fernwatt.messages import Command, Delivery, Event, NodeUp, Reading
 
@@ -147,6 +148,8 @@ class ManagementUnit:
         """Take a service, which acts for ``stakeholder``."""
         self._services[service.name] = service
         self._ports[service.name] = Port(self, service.name, stakeholder)
+        if service.name == WATCHER:
+            self.around.watches[self.id] = Watch(self._note)
 
     # -- stimuli -----------------------------------------------------------------------------
 
@@ -174,6 +177,7 @@ class ManagementUnit:
 
     def delivery(self, delivery: Delivery) -> None:
         """Take a frame that arrived."""
+        self.around.noted("frame", self.id, delivery.src, delivery.id)
         for message in self._post.take_in(delivery):
             if isinstance(message, Transit):
                 self._transit(message, delivery)
@@ -245,6 +249,7 @@ class ManagementUnit:
     def _again(self, request: str, source: str, flow: str) -> None:
         """Give an answer once more."""
         self.around.counters["repeated-request"] += 1
+        self.around.noted("repeated-request", self.id, source, request)
         self._post.notify(self._answers[request], cause=request, dst=source, flow=flow)
 
     def _execute(self, request: Request, flow: str) -> Outcome:
@@ -258,6 +263,7 @@ class ManagementUnit:
                 "stakeholder": request.stakeholder,
             }
             self._event("access_denied", request.id, detail)
+            self.around.noted("denied", self.id, request.source, request.id)
         if outcome.subscription is not None and outcome.subscription.period_ms:
             self._publisher.next_period(outcome.subscription)
         if outcome.written and outcome.instance is not None:
@@ -321,6 +327,15 @@ class ManagementUnit:
         told = {"action": command.action, "value": command.value}
         t_us = command.at_ms * 1000
         self.around.event(Event(command.id, command.cause, t_us, "commanded", actuator, told))
+
+    def _note(self, variable: str, value: object, cause: str) -> None:
+        """Write what the unit noticed of its own traffic."""
+        declared = self.around.catalogue.get(variable)
+        if declared is not None:
+            now_ms = self.around.now_ms
+            instance = self.processor.record(self.name(), declared, clean_value(value), now_ms)
+            self.around.books.add("cause", instance.id, cause)
+            self._publisher.publish(instance)
 
     def _event(self, kind: str, cause: str, value: object) -> None:
         t_us = self.around.now_ms * 1000
