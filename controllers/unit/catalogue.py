@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from controllers.unit.datavariables import DATA_VARIABLES
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
 from controllers.unit.privatevariables import PRIVATE_VARIABLES
+from controllers.unit.securityvariables import SECURITY_VARIABLES
 from controllers.unit.signalvariables import SIGNAL_VARIABLES
 from controllers.unit.variable import OPERATOR, WEATHER_PROVIDER, Variable
 from fernwatt.timebase import DAY_MS
@@ -136,6 +137,7 @@ CATALOGUE = Catalogue(
         *PRIVATE_VARIABLES,
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,
+        *SECURITY_VARIABLES,
         Variable("update.offer", 95, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
                  fields=("signed_b64",)),
         Variable("update.block", 96, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
