@@ -10,6 +10,7 @@ Keys and signatures are deterministic (RFC 6979), so that a run has the same byt
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,7 +51,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What a unit's certificate says of it."""
+    """What a unit's certificate says of it; for ``stakeholders`` its services may speak."""
 
     name: str
     role: Role
@@ -58,6 +59,7 @@ class Member:
     agreement: bytes
     serial: int
     expires: datetime
+    stakeholders: tuple[str, ...] = ()
 
 
 def dns_name(unit: str) -> str:
@@ -76,7 +78,7 @@ def dns_name(unit: str) -> str:
 class Authority:
     """One certification authority; its private key never leaves it."""
 
-    __slots__ = ("__key", "_revoked", "_secret", "_serial", "certificate", "name")
+    __slots__ = ("__key", "_issued", "_lists", "_revoked", "_secret", "certificate", "name")
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class Authority:
     ) -> None:
         self.name, self._secret = name, secret
         self.__key = _private_key(secret, f"authority/{name}")
-        self._serial, self._revoked = 0, dict[int, datetime]()
+        self._issued, self._revoked, self._lists = Counter[str](), dict[int, datetime](), 0
         builder = _builder(name, self.__key.public_key(), valid, issuer)
         builder = builder.add_extension(x509.BasicConstraints(True, depth), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
@@ -99,7 +101,7 @@ class Authority:
             builder = builder.add_extension(x509.NameConstraints(permitted, None), critical=True)
         signer = issuer or self
         self.certificate: x509.Certificate = signer._sign(
-            builder, None if issuer is None else issuer.certificate
+            builder, name, None if issuer is None else issuer.certificate
         )
 
     def issue(
@@ -111,9 +113,11 @@ class Authority:
         *,
         signing: bytes,
         agreement: bytes,
+        stakeholders: Sequence[str] = (),
     ) -> x509.Certificate:
         """Return a unit's certificate; its holder must have shown that it has the private key."""
-        binding = cbor2.dumps([str(role), signing, agreement], canonical=True)
+        bound = [str(role), signing, agreement, *([list(stakeholders)] if stakeholders else [])]
+        binding = cbor2.dumps(bound, canonical=True)
         builder = _builder(unit, public_key, valid, self)
         for extension, critical in (
             (x509.BasicConstraints(False, None), True),
@@ -123,26 +127,32 @@ class Authority:
             (x509.UnrecognizedExtension(_BINDING, binding), False),
         ):
             builder = builder.add_extension(extension, critical=critical)
-        return self._sign(builder, self.certificate)
+        return self._sign(builder, unit, self.certificate)
 
     def revoke(self, certificate: x509.Certificate, at: datetime) -> None:
         """Revoke a certificate of this authority from ``at`` on."""
         self._revoked.setdefault(certificate.serial_number, at)
 
     def revocation_list(self, at: datetime, valid_for: timedelta) -> x509.CertificateRevocationList:
-        """Return the list of what is revoked, to be used until it is ``valid_for`` old."""
+        """Return the list of what is revoked, to be used until it is ``valid_for`` old.
+
+        Each has a number, one more than the one before.
+        """
+        self._lists += 1
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
         builder = builder.last_update(at).next_update(at + valid_for)
+        builder = builder.add_extension(x509.CRLNumber(self._lists), critical=False)
         for serial, since in sorted(self._revoked.items()):
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.__key, SHA256(), ecdsa_deterministic=True)
 
     def _sign(
-        self, builder: x509.CertificateBuilder, issuer: x509.Certificate | None
+        self, builder: x509.CertificateBuilder, subject: str, issuer: x509.Certificate | None
     ) -> x509.Certificate:
-        self._serial += 1
-        serial = derive(self._secret, f"serial/{self.name}/{self._serial}", 16)
+        self._issued[subject] += 1  # a serial does not depend on who else was there first
+        number = f"{subject}/{self._issued[subject]}"
+        serial = derive(self._secret, f"serial/{self.name}/{number}", 16)
         builder = builder.serial_number(int.from_bytes(serial, "big") >> 1)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.__key.public_key())
         if issuer is not None:
@@ -204,10 +214,11 @@ def _read_member(leaf: x509.Certificate) -> Member:
     try:
         _same_name(leaf, str(name))
         binding: Any = leaf.extensions.get_extension_for_oid(_BINDING).value
-        role, signing, agreement = cbor2.loads(binding.value)
+        role, signing, agreement, *rest = cbor2.loads(binding.value)
+        (stakeholders,) = rest or ([],)
         return Member(
             str(name), Role(role), bytes(signing), bytes(agreement), leaf.serial_number,
-            leaf.not_valid_after_utc,
+            leaf.not_valid_after_utc, tuple(str(one) for one in stakeholders),
         )  # fmt: skip
     except (x509.ExtensionNotFound, ValueError, TypeError) as error:
         raise RefusedError(Refusal.FORGED, "binding of keys") from error

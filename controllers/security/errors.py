@@ -22,6 +22,7 @@ class Refusal(StrEnum):
     REVOKED = "revoked"
     NO_CRL = "no-revocation-list"
     ROLE = "role"
+    AREA = "area"
     RANGE = "range"
 
 

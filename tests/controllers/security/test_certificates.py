@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_substation_may_make_no_further_authority(operator: Operator) -> None:
 def test_a_unit_may_issue_nothing(operator: Operator) -> None:
     leaf, key = operator.issue(), certificates.unit_key(SECRET, UNIT)
     fake = object.__new__(Authority)
-    fake.name, fake._secret, fake._serial, fake._revoked = UNIT, SECRET, 0, {}
+    fake.name, fake._secret, fake._issued, fake._revoked = UNIT, SECRET, Counter(), {}
     fake._Authority__key, fake.certificate = key, leaf  # type: ignore[attr-defined]
     forged = operator.issue("meter/lv4.101/load-9", by=fake)
     chain = [leaf, operator.station.certificate, operator.operator.certificate]
