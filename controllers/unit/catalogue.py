@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from controllers.unit.datavariables import DATA_VARIABLES
+from controllers.unit.gatewayvariables import GATEWAY_VARIABLES
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
 from controllers.unit.privatevariables import PRIVATE_VARIABLES
 from controllers.unit.securityvariables import SECURITY_VARIABLES
@@ -137,13 +138,14 @@ CATALOGUE = Catalogue(
         *PRIVATE_VARIABLES,
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,
+        *GATEWAY_VARIABLES,
         *SECURITY_VARIABLES,
         Variable("update.offer", 95, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
                  fields=("signed_b64",)),
         Variable("update.block", 96, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
                  fields=("serial", "index", "bytes_b64")),
         Variable("update.answer", 97, "record", "1", OPERATOR,
-                 fields=("serial", "unit", "phase", "next", "units")),
+                 fields=("serial", "unit", "t_ms", "next", "units")),
         Variable("module.order", 98, "record", "1", OPERATOR, only="update"),
         Variable("module.state", 99, "record", "1", OPERATOR,
                  fields=("serial", "phase", "why", "trial_ms")),

@@ -296,6 +296,7 @@ class UnitsCore:
                 identifier, scheme, since_ms or 0
             ),
             actuators=spec.get("actuators") or {},
+            links=spec.get("links") or {},
             channels=channels,
             protected=self._security.protected(identifier, channels),
             report_ms=self._report_ms(identifier, services.get("metering") or {}),

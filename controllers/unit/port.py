@@ -96,6 +96,26 @@ class Port:
         """Keep the unit's processor busy: what is sent after waits for it."""
         self._unit.work(kind, count)
 
+    # -- LinkContext -------------------------------------------------------------------------
+
+    def transmit(
+        self, peer: str, payload: bytes, *, flow: str = "metering", cause: str = ""
+    ) -> str:
+        """Send bytes of a foreign protocol to a peer; return the frame's name."""
+        return self._unit.links.transmit(peer, payload, flow, cause)
+
+    def keep(self, key: str, value: Any) -> None:
+        """Note what is to survive the unit's restart; None: forget it."""
+        collection = f"service/{self._service}"
+        if value is None:
+            self._unit.notes.drop(collection, key)
+        else:
+            self._unit.notes.put(collection, key, value)
+
+    def kept(self) -> dict[str, Any]:
+        """Return what was noted, by key."""
+        return self._unit.notes.items(f"service/{self._service}")
+
     # -- DataInterface -----------------------------------------------------------------------
 
     def write(

@@ -21,6 +21,7 @@ from controllers.unit.channels import Channel, Protecting
 from controllers.unit.forwarding import Forwarder
 from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
+from controllers.unit.links import Links
 from controllers.unit.maintenance import ORDER, STATE, Maintenance, is_order
 from controllers.unit.notes import Notebook, lasting_sequencer
 from controllers.unit.policy import PolicyBook
@@ -64,6 +65,7 @@ class ManagementUnit:
         "around",
         "caller",
         "id",
+        "links",
         "node_up",
         "processor",
         "store",
@@ -82,6 +84,7 @@ class ManagementUnit:
         policies: PolicyBook,
         aggregator: Callable[[str], Aggregator],
         actuators: Mapping[str, str],
+        links: Mapping[str, str] | None = None,
         channels: Mapping[str, Channel] | None = None,
         protected: Mapping[str, Protecting] | None = None,
         report_ms: int = 0,
@@ -101,6 +104,7 @@ class ManagementUnit:
             channels=channels,
             protected=protected,
         )
+        self.links = Links(identifier, links or {}, around, host, envelope, name)
         self._maintenance = maintenance
         self._inbox = Inbox(identifier, around, self._rescue)
         self.processor = RequestProcessor(
@@ -144,9 +148,15 @@ class ManagementUnit:
         """Return what the service of that name sees of the unit; raises KeyError."""
         return self._ports[name]
 
+    @property
+    def notes(self) -> Notebook:
+        """What the unit remembers beside its data."""
+        return self._notes
+
     def add(self, service: Service, stakeholder: str) -> None:
         """Take a service, which acts for ``stakeholder``."""
         self._services[service.name] = service
+        self.links.add(service)
         self._ports[service.name] = Port(self, service.name, stakeholder)
         if service.name == WATCHER:
             self.around.watches[self.id] = Watch(self._note)
@@ -177,6 +187,10 @@ class ManagementUnit:
 
     def delivery(self, delivery: Delivery) -> None:
         """Take a frame that arrived."""
+        if (service := self.links.service(delivery.src)) is not None:
+            self.links.take(service, delivery, self._inbox)
+            self.drain()
+            return
         self.around.noted("frame", self.id, delivery.src, delivery.id)
         for message in self._post.take_in(delivery):
             if isinstance(message, Transit):
