@@ -53,7 +53,7 @@ def is_order(value: Any) -> bool:
     return (
         type(boot_ms) is int
         and 0 <= boot_ms <= _MAX_BOOT_MS
-        and type(value.get("serial", 0)) is int
+        and all(type(value.get(key, 0)) is int for key in ("serial", "trial_ms"))
         and type(modules) is dict
         and all(type(change) is dict for change in modules.values())
         and all(_is_check(check) for check in value.get("checks", []))
@@ -91,7 +91,7 @@ class Maintenance:
         self._notes.put(_NOTES, "trial", trial | {"begun": True})
         self._on_trial = True
         self._open = [(variable, condition) for variable, condition in trial["checks"]]
-        self._state(trial["serial"], "trial")
+        self._state(trial["serial"], "trial", trial_ms=trial["ms"])
         return _modules(trial)
 
     def saw(self, instance: Instance) -> None:
@@ -122,7 +122,7 @@ class Maintenance:
         if do == "install":
             changes = self._merged(order.get("modules") or {})
             trial = {"serial": serial, "changes": changes, "begun": False}
-            trial["checks"] = order.get("checks", [])
+            trial |= {"checks": order.get("checks", []), "ms": order.get("trial_ms", 0)}
             self._notes.put(_NOTES, "trial", trial)
         elif do == "reset":
             for slot in ("trial", "confirmed"):
@@ -151,7 +151,7 @@ class Maintenance:
     @property
     def state(self) -> dict[str, Any]:
         """The value of ``module.state``: the newest package and what became of it."""
-        first = {"serial": 0, "phase": "first", "why": ""}
+        first = {"serial": 0, "phase": "first", "why": "", "trial_ms": 0}
         return dict(self._notes.items(_NOTES).get("state") or first)
 
     def _confirm(self) -> None:
@@ -173,8 +173,9 @@ class Maintenance:
                 one["version"] = change["version"]
         return out
 
-    def _state(self, serial: int, phase: str, why: str = "") -> None:
-        self._notes.put(_NOTES, "state", {"serial": serial, "phase": phase, "why": why})
+    def _state(self, serial: int, phase: str, why: str = "", trial_ms: int = 0) -> None:
+        state = {"serial": serial, "phase": phase, "why": why, "trial_ms": trial_ms}
+        self._notes.put(_NOTES, "state", state)
 
 
 def _holds(text: str, instance: Instance) -> bool:

@@ -7,7 +7,7 @@ their commissioning. The private keys are the operator's, away from the grid.
 
 from __future__ import annotations
 
-from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -124,7 +124,7 @@ def read_body(body: bytes, manifest: Manifest) -> dict[str, Any]:
     return modules
 
 
-def open_manifest(signed: bytes, run: str, keys: dict[str, str]) -> Manifest:
+def open_manifest(signed: bytes, run: str, keys: Mapping[str, str]) -> Manifest:
     """Return what the right one of ``keys`` (as ``public`` gives them) signed.
 
     Raises RefusedError.
@@ -140,11 +140,6 @@ def open_manifest(signed: bytes, run: str, keys: dict[str, str]) -> Manifest:
     if identities[opened.kid] != str(manifest.kind.role):
         raise RefusedError(Refusal.ROLE, f"{manifest.kind} is not for {identities[opened.kid]}")
     return manifest
-
-
-def as_offer(signed: bytes) -> dict[str, Any]:
-    """Return the value of ``update.offer``."""
-    return {"signed_b64": b64encode(signed).decode()}
 
 
 def _aad(run: str) -> bytes:
