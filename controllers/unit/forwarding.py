@@ -1,8 +1,9 @@
 """A unit between two others: carries their messages one hop further, and answers for who is gone.
 
 A request stays open here until its answer has passed or its time is over. Until then it is
-repeated like one of the unit's own; its caller's repetitions only bring newer content. When the
-time is over, which it is before it is for the unit that handed it on, the caller is told which
+repeated like one of the unit's own. What its caller sealed anew goes on at once, since the holder
+may have begun anew and take nothing that is older; other repetitions end here. When the time is
+over, which it is before it is for the unit that handed it on, the caller is told which
 unit did not answer. Answers are kept for a while, as its caller may not have got them.
 """
 
@@ -95,7 +96,9 @@ class Forwarder:
             self._pass(kept, cause=delivery.id, flow=delivery.flow)
         elif found is not None:
             around.counters["repeated-request"] += 1
-            found.transit = transit  # sealed anew, so it stays fresh
+            if transit.content != found.transit.content:  # sealed anew by its caller
+                found.transit = transit
+                self._transmit(found)
         else:
             flow = delivery.flow if delivery.flow in around.flows else "management"
             hops = around.routes.hops(self._unit, transit.target)

@@ -48,6 +48,7 @@ def assemble(scenario: Scenario) -> RunPlan:
         "units": attacks.units(hierarchy.units),
         "security": config.units.security,
         "memory": config.units.memory,
+        "routing": config.units.routing,
         "failures": failures,
     }
     units_params = {"spec": units_spec, "seed": seed}

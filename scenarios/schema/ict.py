@@ -103,6 +103,12 @@ class Units(Section):
         "own with a link of their own.",
     )
     levels: Levels = Field(default_factory=Levels, description="Levels beyond the usual ones.")
+    routing: Literal["direct", "levels"] = Field(
+        default="direct",
+        description="How requests reach units that are not neighbours: straight through the "
+        "network, or from unit to unit along the tree, each of which decides, repeats and answers "
+        "for the one after it.",
+    )
     hosts: dict[HostedKind, str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
     )

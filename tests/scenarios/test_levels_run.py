@@ -1,0 +1,90 @@
+"""Requests over several levels in real networks: a district's top asks a charging point."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from controllers.unit import Result
+from fernwatt.messages import Reading
+from scenarios import load
+from scenarios.assembly import assemble
+from tests.controllers.unit.conftest import Probe
+from tests.scenarios.support.cyber import Cyber
+
+TOP = "tlgmu/top"
+OPEN = {"policies": {"device.energy": [["operator", "probe", 1, 0]]}}
+
+
+def cut(*changes: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what a district's cyber part is made of, and a way from the top to a device."""
+    wanted = ["units.routing=levels", "units.history_days=0", "services.balancing.mode=local"]
+    plan = assemble(load("district", [*wanted, *changes]))
+    parents = {unit["id"]: unit["parent"] for unit in plan.params["units"]["spec"]["units"]}
+    way = [next(unit for unit in parents if unit.startswith("dmu/") and unit.endswith("/ev"))]
+    while parents[way[-1]]:
+        way.append(parents[way[-1]])
+    return plan.params, way[::-1]
+
+
+def begin(params: dict[str, Any], way: list[str]) -> tuple[Cyber, Any]:
+    dmu = way[-1]
+    more = {TOP: {"services": {"probe": {}}}, dmu: OPEN}
+    cyber = Cyber(params, {"probe": lambda *_: Probe("probe")}, more)
+    cyber.run(400_000)
+    instrument = next(u for u in params["units"]["spec"]["units"] if u["id"] == dmu)["instruments"][
+        0
+    ]
+    cyber.run(401_000, (Reading("f#1", "", instrument, "device.energy", 0, 0, 42.0, "Wh"),))
+    probe: Any = cyber.units.service(TOP, "probe")
+    return cyber, probe
+
+
+def ask(cyber: Cyber, probe: Any, location: str) -> Any:
+    issued = probe.context.data.query("device.energy", location)
+    cyber.run(cyber.now_ms + 600_000)
+    [outcome] = probe.outcomes(issued.id)
+    return outcome
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("DI-02")
+@pytest.mark.parametrize("level", ["none", "integrity"])
+def test_the_top_asks_a_device_through_five_units_and_networks(level: str) -> None:
+    params, way = cut(f"units.security={level}")
+    assert [name.partition("/")[0] for name in way] == [
+        "tlgmu", "mvgmu", "lvgmu", "meter", "cmu", "dmu",
+    ]  # fmt: skip
+    cyber, probe = begin(params, way)
+    outcome = ask(cyber, probe, way[-1])
+    assert (outcome.result, outcome.value) == (Result.OK, 42.0)
+    named = [(frame.src, frame.dst) for frame in cyber.frames if frame.cause.startswith(TOP + "#")]
+    assert (way[0], way[1]) in [(f.src, f.dst) for f in cyber.frames]
+    assert all(pair[0] != TOP or pair[1] == way[1] for pair in named)  # nothing goes straight down
+    down = [(f.src, f.dst) for f in cyber.frames]
+    for src, dst in pairwise(way):
+        assert (src, dst) in down
+        assert (dst, src) in down
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("DI-05")
+@pytest.mark.parametrize("dead", [2, 3, 5])
+def test_it_is_told_which_unit_is_gone(dead: int) -> None:
+    params, way = cut()
+    cyber, probe = begin(params, way)
+    cyber.units.kill(way[dead])
+    outcome = ask(cyber, probe, way[-1])
+    assert (outcome.result, outcome.hop) == (Result.UNREACHABLE, way[dead])
+
+
+@pytest.mark.slow
+def test_a_link_that_is_out_is_told_as_the_unit_behind_it() -> None:
+    _, way = cut()
+    area = way[2].partition("/")[2]
+    params, _ = cut(f"network.outages=[{{element: 'wan/{area}', at_h: 0.105, lasts_h: 1}}]")
+    cyber, probe = begin(params, way)
+    outcome = ask(cyber, probe, way[-1])
+    assert (outcome.result, outcome.hop) == (Result.UNREACHABLE, way[2])
