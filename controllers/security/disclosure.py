@@ -10,7 +10,7 @@ Transactions on Software Engineering 8(6), 1982).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +40,12 @@ class Rule:
         if self.min_customers < 1 or not 0 < self.max_share <= 1 or self.min_span_ms < 0:
             raise ValueError("min_customers from 1, max_share in (0, 1], min_span_ms from 0")
 
+    def admits(self, customers: int, largest: float, total: float) -> Verdict:
+        """Return whether a sum of which this much is known may go: how many, and whose is most."""
+        if customers < self.min_customers:
+            return Verdict.TOO_FEW
+        return Verdict.SHARE if largest > self.max_share * total else Verdict.RELEASED
+
 
 @dataclass(frozen=True, slots=True)
 class _Given:
@@ -62,7 +68,13 @@ class Disclosure:
 
     def decide(self, values: Mapping[str, float], start_ms: int, end_ms: int) -> Verdict:
         """Return whether the sum of customers' values over a time may go; if so, it has gone."""
-        verdict = self._verdict(values, start_ms, end_ms)
+        return self.decide_all((values,), start_ms, end_ms)
+
+    def decide_all(
+        self, columns: Sequence[Mapping[str, float]], start_ms: int, end_ms: int
+    ) -> Verdict:
+        """Return whether several sums over the same customers may go together."""
+        verdict = self._verdict(columns, start_ms, end_ms)
         self.counts[verdict] += 1
         return verdict
 
@@ -70,15 +82,17 @@ class Disclosure:
         """Forget what ended before an instant of which nothing is asked any more."""
         self._given = [one for one in self._given if one.end_ms > before_ms]
 
-    def _verdict(self, values: Mapping[str, float], start_ms: int, end_ms: int) -> Verdict:
-        rule, members = self._rule, frozenset(values)
+    def _verdict(
+        self, columns: Sequence[Mapping[str, float]], start_ms: int, end_ms: int
+    ) -> Verdict:
+        rule, members = self._rule, frozenset(columns[0])
         if rule.min_span_ms and end_ms - start_ms >= rule.min_span_ms and members:
             return Verdict.RELEASED  # so long a sum of one may be known, however it is found
-        if len(members) < rule.min_customers:
-            return Verdict.TOO_FEW
-        total = sum(abs(value) for value in values.values())
-        if any(abs(value) > rule.max_share * total for value in values.values()):
-            return Verdict.SHARE
+        for values in columns:
+            sizes = [abs(value) for value in values.values()]
+            verdict = rule.admits(len(sizes), max(sizes, default=0.0), sum(sizes))
+            if verdict is not Verdict.RELEASED:
+                return verdict
         return self._release(members, start_ms, end_ms)
 
     def _release(self, members: frozenset[str], start_ms: int, end_ms: int) -> Verdict:

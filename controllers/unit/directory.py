@@ -71,6 +71,8 @@ class Directory:
             return ""
         if declared.owner == "operator":
             return OPERATOR
+        if declared.owner == "customers":
+            return f"customers/{entry.area or unit}"
         if declared.owner not in {"customer", "unit"}:
             return declared.owner
         return (entry.customer if declared.owner == "customer" else "") or entry.owner

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from controllers.unit.aggregation import Aggregation
 from controllers.unit.directory import Directory
 from controllers.unit.metering import Metering
 from controllers.unit.service import Service
@@ -17,7 +16,7 @@ __all__ = ["ServiceFactory", "find_factory"]
 # unit specification, the service's parameters in it, directory
 ServiceFactory = Callable[[Mapping[str, Any], Mapping[str, Any], Directory], Service]
 
-_OWN: dict[str, ServiceFactory] = {"metering": Metering.make, "aggregation": Aggregation.make}
+_OWN: dict[str, ServiceFactory] = {"metering": Metering.make}
 
 
 def find_factory(name: str, path: str, version: str = "") -> ServiceFactory:

@@ -1,0 +1,103 @@
+"""Energies of meters whose registers may be read: what each has grown by in a slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controllers.aggregation.desk import Desk, Joining, Part, Question
+from controllers.aggregation.settings import AggregationSettings
+from controllers.unit.service import Notification, Result
+from fernwatt.timebase import SLOT_MS
+
+__all__ = ["REGISTERS", "Meters", "boundary_of"]
+
+REGISTERS = ("energy.import", "energy.export")
+_CLOCK_TOLERANCE_MS = 60_000
+
+
+def boundary_of(t_ms: int) -> int | None:
+    """Return at which slot's begin a register was read, None where it was in between."""
+    boundary = round(t_ms / SLOT_MS)
+    return boundary if abs(t_ms - boundary * SLOT_MS) <= _CLOCK_TOLERANCE_MS else None
+
+
+class Meters:
+    """Subscribes to registers by ``event``; the first value is asked for by ``query``."""
+
+    __slots__ = ("_desk", "_edges", "_first_slot", "_meters", "joining")
+
+    def __init__(self, meters: Sequence[str], settings: AggregationSettings) -> None:
+        self._meters = tuple(meters)
+        self.joining = Joining(
+            self._meters, self._follow, join_ms=settings.join_ms, check=settings.check
+        )
+        # (meter, register) -> slot boundary -> (value [Wh], what brought it)
+        self._edges: dict[tuple[str, str], dict[int, tuple[float, str]]] = {
+            (meter, register): {} for meter in meters for register in REGISTERS
+        }
+        self._first_slot = 0
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._meters)
+
+    def start(self, desk: Desk) -> None:
+        """Have the meters join."""
+        self._desk = desk
+        self._first_slot = desk.context.now_ms // SLOT_MS
+        self.joining.start(desk)
+
+    def _follow(self, meter: str) -> None:
+        data, desk = self._desk.context.data, self._desk
+        for register in REGISTERS:
+            desk.expect(data.event(register, meter), self, "register", meter, register)
+            desk.expect(data.query(register, meter), self, "value", meter, register, once=True)
+
+    def take(self, question: Question, notification: Notification) -> None:
+        """Take a register's value."""
+        meter, register = question.child, question.variable
+        if question.purpose == "register" and self._desk.failed(question, notification):
+            if notification.result is not Result.DENIED:
+                self.joining.again(meter)
+            return
+        if notification.result is not Result.OK or notification.t_ms == -1:
+            return
+        boundary, value = boundary_of(notification.t_ms), notification.value
+        if boundary is None or boundary < self._first_slot:
+            return
+        if not isinstance(value, bool | dict | list | str):
+            edges = self._edges[meter, register]
+            edges.setdefault(boundary, (float(value), notification.id))
+
+    def ask_late(self, slot: int) -> None:
+        """Ask for what has not come of a slot: reports are not acknowledged, one may be lost."""
+        data = self._desk.context.data
+        for (meter, register), edges in self._edges.items():
+            if slot + 1 not in edges:
+                issued = data.query(register, meter)
+                self._desk.expect(issued, self, "value", meter, register, once=True)
+
+    def close(self, slot: int, part: Part) -> dict[str, tuple[float, float]]:
+        """Add to ``part`` what the meters' registers grew by; return it by meter, too."""
+        found: dict[str, tuple[float, float]] = {}
+        self._first_slot = slot + 1
+        for meter in self._meters:
+            taken, given = (self._growth(meter, one, slot, part.causes) for one in REGISTERS)
+            if taken is None or given is None:
+                part.missing += 1
+                continue
+            part.meters += 1
+            part.imports.append(taken)
+            part.exports.append(given)
+            found[meter] = (taken, given)
+        return found
+
+    def _growth(self, meter: str, register: str, slot: int, causes: list[str]) -> float | None:
+        """Return a register's growth over a slot; None where a boundary is missing."""
+        edges = self._edges[meter, register]
+        begin = edges.pop(slot, None)
+        end = edges.get(slot + 1)
+        if begin is None or end is None:
+            return None
+        causes.append(end[1])
+        return end[0] - begin[0]
