@@ -19,6 +19,7 @@ from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.instruments import hang_instruments
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
+from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
 from scenarios.assembly.third_party import make_third_party
 from scenarios.loader import Scenario
@@ -37,6 +38,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)
+    hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     failures = unit_failures(config, hierarchy.units)
     network = with_dead_nodes(make_network(config, model, hierarchy), failures)

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from scenarios.schema.base import Positive, Section, Share
 from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.group import Group
+from scenarios.schema.privacy import Privacy
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
 
@@ -69,9 +70,13 @@ class Units(Section):
     accuracy_class: Annotated[float, Field(json_schema_extra={"enum": [0.5, 1, 2]})] = Field(
         default=1.0, description="Accuracy class of the meters (IEC 62053): 0.5, 1 or 2."
     )
-    security: Literal["none", "integrity", "integrity+secrecy"] = Field(
+    security: Literal["none", "integrity", "integrity+secrecy", "with-privacy"] = Field(
         default="none",
-        description="Protection of messages between units: none, signed, or signed and encrypted.",
+        description="Protection of messages between units: none, signed, or signed and encrypted; "
+        "with-privacy: that, and meters hide what they measure in sums.",
+    )
+    privacy: Privacy = Field(
+        default_factory=Privacy, description="What of customers' data may be known, and how."
     )
     memory: Literal["volatile", "disk"] = Field(
         default="volatile",
