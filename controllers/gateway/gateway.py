@@ -15,19 +15,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from controllers.gateway.collecting import Collector, Gathered
-from controllers.gateway.settings import GatewaySettings, read_settings
+from controllers.gateway.settings import GatewaySettings
 from controllers.gateway.topics import CommandError, packed, read_command
 from controllers.mqtt.client import Happening, What
 from controllers.mqtt.session import Session
-from controllers.unit.directory import Directory
 from controllers.unit.links import linked
 from controllers.unit.service import Notification, Result, UnitContext
 
-__all__ = ["Gateway", "make_service"]
+__all__ = ["Gateway"]
 
 _PERIOD, _JOIN = "period", "join"
 _AGAIN_MS = 600_000
 _REMEMBERED = 256
+_CAUGHT_UP = 8
 
 
 class Gateway:
@@ -39,7 +39,7 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.collector = Collector(settings.sources, settings.period_ms)
-        self._number = 0
+        self._number, self._patience_ms = 0, -1
         self._to_join: list[tuple[str, str]] = []
         self._joining: dict[str, tuple[str, str]] = {}
         self._refused: dict[tuple[str, str], str] = {}
@@ -56,7 +56,7 @@ class Gateway:
         self._took(self.session.begin(), "")
         self._to_join = self.collector.wanted
         self._join()
-        self.collector.closed = self.collector.period_of(context.now_ms) - 1
+        self._resume(kept.get("closed"))
         self._expect()
 
     # -- stimuli -----------------------------------------------------------------------------
@@ -66,6 +66,7 @@ class Gateway:
         if name == _PERIOD:
             number = self.collector.closed + 1
             late_ms = self.collector.end_ms(number) + self.settings.timeout_ms
+            late_ms = max(late_ms, self._patience_ms)
             if self.collector.complete(number) or self._context.now_ms >= late_ms:
                 self._publish(self.collector.close(number))
                 self._expect()
@@ -92,6 +93,17 @@ class Gateway:
             self._read(notification)
 
     # -- gathering ---------------------------------------------------------------------------
+
+    def _resume(self, closed: int | None) -> None:
+        """Begin with this period; after a restart with those that are not published yet."""
+        now_ms = self._context.now_ms
+        current = self.collector.period_of(now_ms)
+        self.collector.closed = current
+        if closed is not None and closed < current:
+            self.collector.closed = max(closed, current - _CAUGHT_UP)
+            self._patience_ms = now_ms + self.settings.timeout_ms
+            for location, variable in self.collector.wanted:
+                self._context.data.query(variable, location)
 
     def _join(self) -> None:
         """Follow one source after the other, lest all answer at once."""
@@ -144,6 +156,7 @@ class Gateway:
 
     def _publish(self, gathered: Gathered) -> None:
         """Publish a period: by unit or all together, and what is missing."""
+        self._context.keep("closed", gathered.number)
         topics, end_ms = self.settings.topics, self.collector.end_ms(gathered.number)
         values = {
             name: {variable: [value, t_ms] for variable, (value, t_ms, _) in sorted(of.items())}
@@ -219,11 +232,3 @@ class Gateway:
 
     def _reply(self, order: str, result: str, cause: str) -> None:
         self._say(self.settings.topics.reply, {"id": order, "result": result}, cause)
-
-
-def make_service(
-    spec: Mapping[str, Any], params: Mapping[str, Any], directory: Directory
-) -> Gateway:
-    """Return the gateway of a unit's specification; raises ScenarioError."""
-    del directory
-    return Gateway(read_settings(spec["id"], params))
