@@ -1,0 +1,77 @@
+"""Checks of orders: what devices were told, against what their house's unit told them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controllers.detection.finding import Finding, Source
+from controllers.detection.limits import Limits
+from controllers.unit.securityvariables import ORDERED
+from controllers.unit.service import Notification
+from fernwatt.timebase import HOUR_MS
+
+__all__ = ["Numbers", "Orders"]
+
+_SET_POINT, _REQUEST = "set_point", "balancing.request"
+
+
+class Orders:
+    """Set points that a device took without this unit having given them (class ``order``).
+
+    A device's unit tells each set point that it took; each must be one that this unit gave and
+    that was not told before, so copies and altered ones are found as well as forged ones.
+    """
+
+    def __init__(self, unit: str, devices: Sequence[str]) -> None:
+        self._unit, self._devices = unit, tuple(devices)
+        self._given: dict[str, list[tuple[int, Any]]] = {device: [] for device in devices}
+
+    def wants(self) -> Sequence[Source]:
+        """Return the unit's own orders, and the set points that devices took."""
+        return [(ORDERED, self._unit), *((_SET_POINT, device) for device in self._devices)]
+
+    def take(self, notification: Notification, now_ms: int) -> Sequence[Finding]:
+        """Remember an order, or look for the one that a set point came from."""
+        value = notification.value
+        if notification.variable == ORDERED:
+            given = self._given.get(value["location"])
+            if given is not None and value["variable"] == _SET_POINT:
+                given[:] = [item for item in given if item[0] > now_ms - HOUR_MS]
+                given.append((now_ms, value["value"]))
+            return ()
+        given = self._given[notification.location]
+        for place, (_, known) in enumerate(given):
+            if known == value:
+                del given[place]
+                return ()
+        return (Finding("order", notification.location, {"taken": value}, (notification.id,)),)
+
+    def slot(self, now_ms: int) -> Sequence[Finding]:  # noqa: ARG002 - of the protocol
+        """Find nothing."""
+        return ()
+
+
+class Numbers:
+    """Negotiations whose number is far from the clock that numbers are taken from (``request``)."""
+
+    def __init__(self, unit: str, parent: str, limits: Limits) -> None:
+        self._unit, self._parent, self._limits = unit, parent, limits
+
+    def wants(self) -> Sequence[Source]:
+        """Return the unit's own requests."""
+        return [(_REQUEST, self._unit)]
+
+    def take(self, notification: Notification, now_ms: int) -> Sequence[Finding]:
+        """Judge a request."""
+        value = notification.value
+        number = value.get("negotiation") if isinstance(value, dict) else None
+        now_s = now_ms // 1000
+        if type(number) is int and abs(number - now_s) <= self._limits.number_s:
+            return ()
+        detail = {"number": number if type(number) is int else None, "now_s": now_s}
+        return (Finding("request", self._parent, detail, (notification.id,)),)
+
+    def slot(self, now_ms: int) -> Sequence[Finding]:  # noqa: ARG002
+        """Find nothing."""
+        return ()
