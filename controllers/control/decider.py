@@ -144,13 +144,12 @@ class Decider:
         self._answer(command, cause)
 
     def _answer(self, command: Command, cause: str) -> None:
-        """Say who of the customers whose devices are meant follows a command."""
+        """Say who of the customers whose devices are known here follows a command."""
         who: dict[str, bool] = {}
         for known in self._known.values():
-            if known.capability.kind in command.kinds:
-                name = known.capability.customer
-                follows = not (known.refused or self._refused[command.id])
-                who[name] = who.get(name, False) or follows
+            name = known.capability.customer
+            follows = not (known.refused or self._refused[command.id])
+            who[name] = who.get(name, False) or follows
         names = sorted(who, key=str.encode)
         opted_in = tuple(name for name in names if who[name])
         opted_out = tuple(name for name in names if not who[name])

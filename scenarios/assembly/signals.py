@@ -258,9 +258,8 @@ class _Builder:
                 }
                 if plates:
                     drawn = stream(self._config.seed, "contracts", house.cmu).random()
-                    homes.append(
-                        _Home(house, customer, f"lvgmu/{area}", plates, bool(drawn < share))
-                    )
+                    contract = bool(drawn < share)
+                    homes.append(_Home(house, customer, f"lvgmu/{area}", plates, contract))
         return homes
 
     def _plate(self, device: Spec, customer: str) -> Spec | None:
