@@ -11,6 +11,7 @@ import simbench
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.attacks import make_attacks
 from scenarios.assembly.connection import connect_customers
+from scenarios.assembly.detection import with_detection
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
@@ -42,6 +43,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     failures = unit_failures(config, hierarchy.units)
     network = with_dead_nodes(make_network(config, model, hierarchy), failures)
+    with_detection(config, hierarchy, fleet)
     attacks = make_attacks(config, hierarchy, network)
     network = attacks.network(network)
     seed, interval_ms = config.seed, config.record.interval_s * 1000

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.base import Positive, Section, Share
 from scenarios.schema.data import Data, Dermu, Levels
+from scenarios.schema.detection import Detection
 from scenarios.schema.group import Group
 from scenarios.schema.privacy import Privacy
 
@@ -220,4 +221,9 @@ class Services(Section):
         default=None,
         description="Weather forecasts, of a provider's unit beside the top; {} for the usual; "
         "null: none.",
+    )
+    detection: Detection | None = Field(
+        default=None,
+        description="Detection of attacks in every unit; {} for the usual; null: none, and units "
+        "take no notes of their traffic.",
     )
