@@ -22,6 +22,7 @@ from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
 from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
+from scenarios.assembly.signals import with_signals
 from scenarios.assembly.third_party import make_third_party
 from scenarios.loader import Scenario
 from scenarios.manifest import file_hash
@@ -38,7 +39,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     config = scenario.config
     model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
-    hierarchy = make_hierarchy(config, model, fleet)
+    hierarchy = with_signals(scenario, make_hierarchy(config, model, fleet), fleet)
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     failures = unit_failures(config, hierarchy.units)

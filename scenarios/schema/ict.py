@@ -11,6 +11,7 @@ from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
 from scenarios.schema.group import Group
 from scenarios.schema.privacy import Privacy
+from scenarios.schema.signals import Control, OpenAdr, Signals
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
 
@@ -222,6 +223,28 @@ class Services(Section):
         description="Weather forecasts, of a provider's unit beside the top; {} for the usual; "
         "null: none.",
     )
+    signals: Signals | None = Field(
+        default=None,
+        description="Signals of suppliers, aggregators and the operator; null: none.",
+    )
+    control: Control | None = Field(
+        default=None, description="Device control by signals; null: devices follow none."
+    )
+    openadr: OpenAdr | None = Field(
+        default=None, description="Gateway for OpenADR beside the top; null: none."
+    )
+
+    @model_validator(mode="after")
+    def _one_master(self) -> Self:
+        if self.control is not None and self.balancing.mode == "steering":
+            raise ValueError(
+                "control: balancing moves the same devices; write balancing.mode: local, or leave "
+                "control out"
+            )
+        heard = self.openadr is not None or (self.signals is not None and self.signals.commands)
+        if heard and self.control is None:
+            raise ValueError("control: is missing, nobody would follow commands or events")
+        return self
     detection: Detection | None = Field(
         default=None,
         description="Detection of attacks in every unit; {} for the usual; null: none, and units "
