@@ -60,6 +60,8 @@ def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
         ("devices", "household", "profiles", "file"),
         ("weather", "file"),
         ("grid", "frequency", "file"),
+        ("services", "signals", "tariff", "file"),
+        *_documents(tree),
     ):
         name = _get(tree, *path)
         if isinstance(name, str):
@@ -70,6 +72,12 @@ def _named_files(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, str]]:
         for key, value in params.items() if isinstance(params, dict) else ():
             if isinstance(value, str) and value.startswith(FILE):
                 yield ("simulators", simulator, "params", key), value.removeprefix(FILE)
+
+
+def _documents(tree: Mapping[str, Any]) -> list[PathKey]:
+    events = _get(tree, "services", "openadr", "events")
+    count = len(events) if isinstance(events, list) else 0
+    return [("services", "openadr", "events", number, "file") for number in range(count)]
 
 
 def _inputs(name: str, path: Path) -> dict[str, Path]:
