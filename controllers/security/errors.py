@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     ROLE = "role"
     AREA = "area"
     RANGE = "range"
+    GREETING = "greeting"
 
 
 class RefusedError(Exception):

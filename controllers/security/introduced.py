@@ -11,14 +11,12 @@ key is not known waits until he has introduced himself (``ready``), for which he
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import cbor2
 
 from controllers.security.envelope import Sealed, Signed
 from controllers.security.errors import Refusal, RefusedError
-from controllers.security.introduction import CHECKS
 from controllers.security.trust import Trust
 
 __all__ = ["Greeting", "Introduced"]
@@ -27,23 +25,24 @@ _ARRAY_OF_3 = 0x83
 _ASK_AGAIN_MS, _ANSWER_AGAIN_MS = 10_000, 10_000
 
 
-class Greeting(Exception):  # noqa: N818 - no error: a frame without a message
+class Greeting(RefusedError):  # noqa: N818 - no error: a frame without a message
     """A frame that only introduced its sender or asked who somebody is; ``answer`` goes back."""
 
     def __init__(self, answer: bytes) -> None:
-        super().__init__("greeting")
+        super().__init__(Refusal.GREETING)
         self.answer = answer
 
 
 class Introduced:
-    """Seals and opens by another envelope, with introductions; ``charge(n)`` takes the time of
-    checking n signatures.
+    """Seals and opens by another envelope, with introductions.
+
+    What cannot be encrypted yet, and is sealed all the same, becomes a question who its receiver
+    is: it is lost.
     """
 
     __slots__ = (
         "_answered_ms",
         "_asked_ms",
-        "_charge",
         "_given",
         "_known_to",
         "_secret",
@@ -51,10 +50,8 @@ class Introduced:
         "_trust",
     )
 
-    def __init__(
-        self, signed: Signed, trust: Trust, *, secret: bool, charge: Callable[[int], None]
-    ) -> None:
-        self._signed, self._trust, self._secret, self._charge = signed, trust, secret, charge
+    def __init__(self, signed: Signed, trust: Trust, *, secret: bool) -> None:
+        self._signed, self._trust, self._secret = signed, trust, secret
         self._given: set[str] = set()
         self._known_to: set[str] = set()
         self._asked_ms: dict[str, int] = {}
@@ -67,7 +64,10 @@ class Introduced:
     def seal(
         self, payload: bytes, dst: str, t_ms: int, stakeholder: str = "", service: str = ""
     ) -> bytes:
-        """Return the message as it goes to ``dst``; raises RefusedError."""
+        """Return the message as it goes to ``dst``."""
+        if not self.ready(dst):
+            self._given.add(dst)
+            return _frame(self._trust.introduction(), b"", asks=True)
         sealed = self._signed.seal(payload, dst, t_ms, stakeholder, service)
         if dst in self._known_to:
             return sealed
@@ -80,7 +80,7 @@ class Introduced:
             return self._opened(wire, src, t_ms)
         introduction, asks, sealed = _parts(wire)
         if introduction:
-            self._charge(CHECKS if self._trust.meet(src, introduction, t_ms) else 0)
+            self._trust.meet(src, introduction, t_ms)
         if sealed:
             return self._opened(sealed, src, t_ms)
         if introduction and src in self._given:

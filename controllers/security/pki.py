@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from controllers.security.certificates import Authority, Role, to_der, unit_key
 from controllers.security.keys import Keys, derive
 
-__all__ = ["FAULTS", "Applicant", "Credential", "Pki", "role_of"]
+__all__ = ["FAULTS", "Applicant", "Credential", "Pki", "area_of", "role_of"]
 
 FAULTS = ("forged", "expired", "revoked", "role", "area")
 _OF_NO_AREA = ("tlgmu", "provider")
@@ -115,7 +115,7 @@ class Pki:
         """Return the lists that a unit is given with its certificate: those of its issuers."""
         office = self._office
         issuers = {office.root.name: office.root, office.operator.name: office.operator}
-        own = office.of(_area(unit))
+        own = office.of(area_of(unit))
         return [self._list(one, t_ms) for one in (issuers | {own.name: own}).values()]
 
     def lists(self, t_ms: int) -> list[bytes]:
@@ -143,7 +143,7 @@ class Pki:
         self, unit: str, applicant: Applicant
     ) -> tuple[x509.Certificate, Authority, Credential]:
         fault = self._faults.get(unit, "")
-        office, area = self._office, _area(unit)
+        office, area = self._office, area_of(unit)
         if fault == "forged":
             if self._impostor is None:
                 self._impostor = _Office(derive(self._secret, "impostor"), self.start)
@@ -171,7 +171,7 @@ def role_of(unit: str) -> Role:
     return Role.VIEWER if unit.startswith("provider/") else Role.OPERATOR
 
 
-def _area(unit: str) -> str:
+def area_of(unit: str) -> str:
     """Return the area whose authority is a unit's, by the unit's name; empty: the operator's."""
     kind, _, rest = unit.partition("/")
     return "" if kind in _OF_NO_AREA else rest.partition("/")[0]

@@ -6,7 +6,7 @@ is taken in place of an older one of the same issuer, and ends the trust in all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from controllers.security.errors import RefusedError
-from controllers.security.introduction import Introductions, Known, Speaker, introduce
+from controllers.security.introduction import CHECKS, Introductions, Known, Speaker, introduce
 from controllers.security.keys import PublicKeys
 from controllers.security.pki import Credential, Pki
 
@@ -42,10 +42,12 @@ class Notes(Protocol):
 class Trust:
     """What one unit knows of others' keys; ``keys`` is what its envelope looks at.
 
+    ``charge(n)`` takes the unit's time for checking n signatures.
     Raises RefusedError where somebody's introduction does not hold; then nothing has changed.
     """
 
     __slots__ = (
+        "_charge",
         "_checker",
         "_credential",
         "_introduced",
@@ -54,7 +56,6 @@ class Trust:
         "_pki",
         "_run",
         "_speakers",
-        "_t_ms",
         "keys",
     )
 
@@ -68,10 +69,11 @@ class Trust:
         run: str,
         notes: Notes,
         t_ms: int,
+        charge: Callable[[int], object] | None = None,
     ) -> None:
+        self._charge = charge or (lambda _count: None)
         self._credential, self._speakers, self._run = credential, tuple(speakers), run
         self._pki, self._checker, self._notes = pki, checker, notes
-        self._t_ms = t_ms
         self.keys = PublicKeys()
         self._introduced: dict[str, Known] = {}
         self._lists: dict[x509.Name, x509.CertificateRevocationList] = {}
@@ -107,14 +109,14 @@ class Trust:
         """Return the number of a known unit's certificate; raises KeyError."""
         return self._introduced[unit].member.serial
 
-    def meet(self, src: str, wire: bytes, t_ms: int) -> bool:
-        """Take an introduction; return whether it was checked. Raises RefusedError."""
+    def meet(self, src: str, wire: bytes, t_ms: int) -> None:
+        """Take an introduction; raises RefusedError. One that is known is not checked again."""
         known = self._introduced.get(src)
         if known is not None and known.wire == wire:
-            return False
+            return
+        self._charge(CHECKS)
         self._take(src, wire, t_ms)
         self._notes.put("introductions", src, wire)
-        return True
 
     def _take(self, src: str, wire: bytes, t_ms: int) -> None:
         at = self._pki.at(t_ms)

@@ -85,7 +85,7 @@ class Host:
             kind.build_us + (kind.sign_us if crypto.signs else 0),
             kind.build_ns_per_byte + sealing,
         )
-        self._work = {"hash": kind.hash_us, "point": kind.point_us}
+        self._work = {"hash": kind.hash_us, "point": kind.point_us, "verify": kind.verify_us}
         # a protocol of its own protection ciphers every byte, and signs none
         ciphering = kind.cipher_ns_per_byte if crypto.signs else 0
         self._own_parse = kind.parse_us, kind.parse_ns_per_byte + ciphering
@@ -104,7 +104,7 @@ class Host:
         return self._spend(now_us, *(self._own_build if own else self._build), size)
 
     def work(self, now_us: int, kind: str, count: int) -> int:
-        """Do ``count`` pieces of work of a kind, ``hash`` or ``point``; return when it is done."""
+        """Do ``count`` pieces of work of a kind (``hash``, …); return when it is done."""
         return self._spend(now_us, self._work[kind] * count, 0, 0)
 
     def _spend(self, now_us: int, cost_us: int, cost_ns_per_byte: int, size: int) -> int:

@@ -19,7 +19,9 @@ from controllers.unit.host import Host, host_class
 from controllers.unit.maintenance import KEPT, Maintenance, Modules
 from controllers.unit.memory import MEMORIES, Memory, make_memory
 from controllers.unit.policy import Policy, PolicyBook
+from controllers.unit.membership import Membership, Memberships
 from controllers.unit.routes import ROUTINGS
+from controllers.unit.notes import Notebook
 from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
 from controllers.unit.surroundings import FAILURE_TIMER, RESTART_TIMER, Surroundings
@@ -95,6 +97,10 @@ class UnitsCore:
         self._hosts: dict[str, Host] = {}
         self._units: dict[str, ManagementUnit] = {}
         self._instruments: dict[str, str] = {}
+        self._memberships: Memberships | None = None
+        if (group := spec.get("group")) is not None:
+            speakers = {unit["id"]: self._speakers(unit) for unit in units}
+            self._memberships = Memberships(group, level, seed, directory, speakers)
         self._specs: dict[str, tuple[Mapping[str, Any], str]] = {}
         check_speaking(units)
         for i, unit in enumerate(units):
@@ -280,26 +286,26 @@ class UnitsCore:
         catalogue = self._around.catalogue
         channels = make_channels(identifier, spec.get("speaks") or {}, catalogue, notes, path)
         services: Mapping[str, Mapping[str, Any]] = spec.get("services") or {}
-        owner = self.directory[identifier].owner
-        stakeholders = spec.get("stakeholders") or {}
-        speakers = {name: stakeholders.get(name, owner) for name in services}
+        speakers, host = self._speakers(spec), self._host(spec, path)
+        membership, envelope = self._enrol(identifier, speakers, notes, host, since_ms)
         unit = ManagementUnit(
             identifier,
             self._around,
-            host=self._host(spec, path),
-            envelope=self._security.enrol(identifier, speakers, notes, since_ms),
+            host=host,
+            envelope=envelope,
+            membership=membership,
             store=store,
             notes=notes,
             maintenance=maintenance,
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
-            aggregator=lambda scheme: self._security.aggregator(
-                identifier, scheme, since_ms or 0
-            ),
+            aggregator=lambda scheme: self._security.aggregator(identifier, scheme, since_ms or 0),
             actuators=spec.get("actuators") or {},
             links=spec.get("links") or {},
             channels=channels,
             protected=self._security.protected(identifier, channels),
-            report_ms=self._report_ms(identifier, services.get("metering") or {}),
+            report_ms=self._report_ms(
+                identifier, modules.params("metering", services.get("metering") or {})
+            ),
             home_ms=self._draw_ms(identifier, "home", _HOME_SPREAD_MS)
             if spec.get("customer")
             else 0,
@@ -320,6 +326,33 @@ class UnitsCore:
         version, where = modules.version(name), f"{path}.services.{name}"
         factory = self._factories.get(f"{name}@{version}" if version else name)
         factory = factory or find_factory(name, where, version)
+    def _speakers(self, spec: Mapping[str, Any]) -> dict[str, str]:
+        """Return for whom each service of a unit speaks."""
+        owner, stakeholders = self.directory[spec["id"]].owner, spec.get("stakeholders") or {}
+        return {name: stakeholders.get(name, owner) for name in spec.get("services") or {}}
+
+    def _enrol(
+        self,
+        unit: str,
+        speakers: dict[str, str],
+        notes: Notebook,
+        host: Host,
+        since_ms: int | None,
+    ) -> tuple[Membership | None, Envelope]:
+        """Return a unit's part in group management, if there is one, and its envelope."""
+        around, enrol = self._around, self._security.enrol
+        if self._memberships is None:
+            return None, enrol(unit, speakers, notes, since_ms)
+        membership = self._memberships.of(
+            unit,
+            notes,
+            lambda: around.now_ms,
+            lambda count: host.work(around.now_ms * 1000, "verify", count),
+        )
+        known = None if membership.trust is None else membership.trust.keys
+        envelope = enrol(unit, speakers, notes, since_ms, known)
+        return membership, self._memberships.envelope(membership, envelope)
+
         params = modules.params(name, (spec.get("services") or {})[name] or {})
         return factory(spec, params, self.directory)
 

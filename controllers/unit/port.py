@@ -15,6 +15,7 @@ from fernwatt.streams import stream
 
 if TYPE_CHECKING:
     from controllers.security.aggregator import Aggregator
+    from controllers.unit.membership import Membership
     from controllers.unit.policy import Policy
     from controllers.unit.unit import ManagementUnit
 
@@ -87,6 +88,11 @@ class Port:
             entity = f"{self.unit}\x1f{self._service}\x1f{name}"
             self._streams[name] = stream(self._unit.around.seed, "units", entity)
         return self._streams[name]
+
+    @property
+    def membership(self) -> Membership | None:
+        """The platform's part in group management, None where there is none."""
+        return self._unit.membership
 
     def aggregator(self, scheme: str) -> Aggregator:
         """Return the unit's side of sums that who adds them cannot read."""

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from controllers.security.envelope import Envelope
 from controllers.security.errors import RefusedError
+from controllers.security.introduced import Introduced
 from controllers.unit.carriage import Carriage
 from controllers.unit.channels import Channel, Protecting, Reply, UnauthenticError
 from controllers.unit.codec import DecodeError
+from controllers.unit.door import Door
 from controllers.unit.host import Host
 from controllers.unit.security import is_by
 from controllers.unit.surroundings import Surroundings
@@ -27,13 +29,14 @@ class Post:
     """Encodes, seals and sends; takes frames in. ``name`` gives the unit's identifiers.
 
     ``channels`` are those to peers that speak another protocol than the platform's;
-    ``protected`` those of them that protect themselves.
+    ``protected`` those of them that protect themselves. ``door`` introduces the unit to others.
     """
 
     __slots__ = (
         "_around",
         "_carriage",
         "_channels",
+        "_door",
         "_envelope",
         "_host",
         "_protected",
@@ -51,8 +54,10 @@ class Post:
         name: Sequencer,
         channels: Mapping[str, Channel] | None = None,
         protected: Mapping[str, Protecting] | None = None,
+        door: Introduced | None = None,
     ) -> None:
         self._unit, self._around, self._host = unit, around, host
+        self._door = None if door is None else Door(door, around, self._put, self._hand, name)
         self._envelope, self.name = envelope, name
         self._carriage = Carriage(unit, around, host, envelope)
         self._channels, self._protected = channels or {}, protected or {}
@@ -70,6 +75,8 @@ class Post:
             if own:
                 return self._receive(delivery, delivery.payload)
             sealed = self._envelope.open(delivery.payload, src, around.now_ms)
+            if self._door is not None:
+                self._door.met(src)
             if sealed.payload.startswith(MARK):
                 return (decode_transit(sealed.payload, src, self._unit),)
             messages = (
@@ -86,12 +93,13 @@ class Post:
             _LOG.info("%s: malformed frame %s of %s: %s", self._unit, delivery.id, src, error)
             return ()
         except RefusedError as error:
-            self.refuse(delivery, str(error.why))
+            if self._door is None or not self._door.answered(delivery, error):
+                self.refuse(delivery, str(error.why))
             return ()
-        if all(is_by(message, sealed) for message in messages):
-            return messages
-        self.refuse(delivery, "identity")
-        return ()
+        if not all(is_by(message, sealed) for message in messages):
+            self.refuse(delivery, "identity")
+            messages = ()
+        return messages
 
     def _receive(self, delivery: Delivery, payload: bytes) -> Sequence[Message]:
         """Hand a payload to the peer's channel, and send what its protocol answers."""
@@ -230,7 +238,26 @@ class Post:
         around = self._around
         own = dst in self._protected and self._protected[dst].is_own(payload)
         if not own:
+            if self._door is not None and not self._door.ready(dst):
+                parcel = identifier, payload, cause, dst, flow, deadline_us, stakeholder, service
+                self._door.hold(parcel)
+                return
             payload = self._envelope.seal(payload, dst, around.now_ms, stakeholder, service)
+        self._hand(identifier, payload, cause, dst, flow, deadline_us, own=own)
+
+    def _hand(  # noqa: PLR0917
+        self,
+        identifier: str,
+        payload: bytes,
+        cause: str,
+        dst: str,
+        flow: str,
+        deadline_us: int = -1,
+        *,
+        own: bool = False,
+    ) -> None:
+        """Hand out a frame as it is, when it is ready."""
+        around = self._around
         settings = around.flows.get(flow) or around.flows["management"]
         ready_us = self._host.build(around.now_ms * 1000, len(payload), own=own)
         around.frames.append(

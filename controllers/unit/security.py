@@ -48,11 +48,17 @@ class Security:
         return Keys(unit, self._secret).at_rest(0)
 
     def enrol(
-        self, unit: str, speakers: dict[str, str], notes: Notebook, since_ms: int | None = None
+        self,
+        unit: str,
+        speakers: dict[str, str],
+        notes: Notebook,
+        since_ms: int | None = None,
+        known: PublicKeys | None = None,
     ) -> Envelope:
         """Return the envelope of a unit whose services (by name) speak for stakeholders.
 
-        ``since_ms`` is when it began anew, None at first.
+        ``since_ms`` is when it began anew, None at first; ``known`` are the keys that the unit
+        itself has learned, None where all know all.
         """
         keys = Keys(unit, self._secret)
         if self._level != "none":
@@ -68,7 +74,8 @@ class Security:
             notes.items("numbers").get("last", 0),
             lambda last: notes.put("numbers", "last", last),
         )
-        return make_envelope(self._level, self._run, keys, self._known, numbers, since_ms)
+        known = self._known if known is None else known
+        return make_envelope(self._level, self._run, keys, known, numbers, since_ms)
 
     def protected(self, unit: str, channels: Mapping[str, Channel]) -> dict[str, Protecting]:
         """Return those of a unit's channels, by peer, that protect themselves at this level."""

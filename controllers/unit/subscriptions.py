@@ -124,6 +124,13 @@ class Subscriptions:
             del self._events[subscription.variable, subscription.owner][subscription.id]
         self._notes.drop("subscriptions", subscription.id)
 
+    def end(self, unit: str) -> int:
+        """Forget all subscriptions of a unit; return how many there were."""
+        held = [one for one in self if one.unit == unit]
+        for subscription in held:
+            self.remove(subscription)
+        return len(held)
+
     def number(self, subscription: Subscription) -> int:
         """Return the number of the next notification of a subscription."""
         subscription.serial += 1

@@ -20,10 +20,12 @@ from controllers.unit.caller import Caller
 from controllers.unit.channels import Channel, Protecting
 from controllers.unit.forwarding import Forwarder
 from controllers.unit.host import Host
+from controllers.unit.groupvariables import REFUSED as INTRODUCTION_REFUSED
 from controllers.unit.inbox import Inbox
 from controllers.unit.links import Links
 from controllers.unit.maintenance import ORDER, STATE, Maintenance, is_order
 from controllers.unit.notes import Notebook, lasting_sequencer
+from controllers.unit.membership import Membership
 from controllers.unit.policy import PolicyBook
 from controllers.unit.port import Port
 from controllers.unit.post import Post
@@ -67,6 +69,7 @@ class ManagementUnit:
         "id",
         "links",
         "node_up",
+        "membership",
         "processor",
         "store",
     )
@@ -89,6 +92,7 @@ class ManagementUnit:
         protected: Mapping[str, Protecting] | None = None,
         report_ms: int = 0,
         home_ms: int = 0,
+        membership: Membership | None = None,
     ) -> None:
         self.id, self.around, self.node_up = identifier, around, True
         self.store, self.aggregator = store, aggregator
@@ -105,7 +109,9 @@ class ManagementUnit:
             protected=protected,
         )
         self.links = Links(identifier, links or {}, around, host, envelope, name)
+            door=None if membership is None else membership.door,
         self._maintenance = maintenance
+        self.membership = membership
         self._inbox = Inbox(identifier, around, self._rescue)
         self.processor = RequestProcessor(
             identifier,
@@ -131,6 +137,8 @@ class ManagementUnit:
         self._answers = Answers(notes)
         self._services: dict[str, Service] = {}
         self._ports: dict[str, Port] = {}
+        if membership is not None:
+            membership.end = self.processor.subscriptions.end
 
     def name(self) -> str:
         """Return the next identifier of what this unit makes."""
@@ -179,6 +187,8 @@ class ManagementUnit:
             value = clean_value(reading.value)
         except ValueRefusedError:
             variable = None
+        if self.membership is not None:
+            self.membership.contacts.read[reading.instrument] = self.around.now_ms
         if variable is None or not variable.takes(value):
             self.around.counters["reading-refused"] += 1
             return
@@ -202,6 +212,9 @@ class ManagementUnit:
     def _transit(self, transit: Transit, delivery: Delivery) -> None:
         """Take what came over other units, or carry it on."""
         if not self._forwarder.on_way(transit, delivery.src):
+        if self.membership is not None:
+            for src, why in self.membership.contacts.take_refused():
+                self._note(INTRODUCTION_REFUSED, {"src": src, "why": why}, delivery.id)
             self._post.refuse(delivery, "way")
         elif transit.target != self.id:
             self._forwarder.take(transit, delivery)

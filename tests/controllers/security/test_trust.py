@@ -46,15 +46,15 @@ class World:
         notes = self.notes.setdefault(unit, MemoryNotebook())
         return Trust(
             credential, speakers, pki=self.pki, checker=self.checker, run=run, notes=notes,
-            t_ms=t_ms,
+            t_ms=t_ms, charge=self.charge,
         )  # fmt: skip
 
     def envelope(self, trust: Trust, unit: str, *, secret: bool = False) -> Introduced:
-        def charge(count: int) -> None:
-            self.charged += count
-
         signed = Signed("1", Keys(unit, SECRET), trust.keys, secret=secret)
-        return Introduced(signed, trust, secret=secret, charge=charge)
+        return Introduced(signed, trust, secret=secret)
+
+    def charge(self, count: int) -> None:
+        self.charged += count
 
 
 def test_two_who_never_met_introduce_themselves_once() -> None:
