@@ -7,15 +7,18 @@ a write made are returned, and the unit sends and hands on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from controllers.security.audit import Entry
+from controllers.unit.auditing import AuditLog
 from controllers.unit.catalogue import Catalogue, Variable
 from controllers.unit.condition import ConditionError, parse
 from controllers.unit.directory import Directory
 from controllers.unit.functions import FunctionError, is_function, reduce_values
+from controllers.unit.kernelvariables import AUDIT_LOG, TRANSIT
 from controllers.unit.notes import Notebook
-from controllers.unit.policy import READ, WRITE, AccessControl, Policy, PolicyBook
+from controllers.unit.policy import READ, WRITE, AccessControl, Accessor, Policy, PolicyBook
 from controllers.unit.service import Result
 from controllers.unit.store import Instance, Store
 from controllers.unit.subscriptions import Subscription, Subscriptions
@@ -24,7 +27,6 @@ from controllers.unit.wire import Notify, Operation, Request
 
 __all__ = ["Outcome", "RequestProcessor", "check", "refusal"]
 
-_TRANSIT = "transit"
 _MAX_PERIOD_MS = 1 << 40
 
 
@@ -66,6 +68,7 @@ class RequestProcessor:
         "_store",
         "_unit",
         "audit",
+        "log",
         "subscriptions",
     )
 
@@ -78,7 +81,9 @@ class RequestProcessor:
         store: Store,
         policies: PolicyBook,
         notes: Notebook,
+        log: AuditLog,
     ) -> None:
+        self.log = log
         self._unit, self._catalogue, self._directory = unit, catalogue, directory
         self._store, self._policies = store, policies
         self._access = AccessControl(notes)
@@ -94,22 +99,47 @@ class RequestProcessor:
     def execute(self, request: Request, flow: str, t_ms: int) -> Outcome:
         """Return the outcome of ``request`` at the unit's time ``t_ms``."""
         outcome = self._execute(request, flow, t_ms)
-        self.audit[request.operation, outcome.notify.result] += 1
+        result = outcome.notify.result
+        self.audit[request.operation, result] += 1
+        if self.log.wants(result):
+            owner = self._directory.owner(self._unit, request.variable)
+            self._note(request.operation.label, request.id, request.variable, owner,
+                       by=request, result=result, t_ms=t_ms)  # fmt: skip
         return outcome
+
+    def _note(
+        self,
+        operation: str,
+        request: str,
+        variable: str,
+        owner: str,
+        *,
+        by: Accessor,
+        result: Result,
+        t_ms: int,
+    ) -> None:
+        self.log.add(
+            Entry(
+                t_ms, request, by.stakeholder, by.service, operation, variable, owner, result.label
+            )
+        )
 
     def pass_on(self, transit: Transit, t_ms: int) -> Result:
         """Decide whether somebody else's request may pass this unit: OK, DENIED or RATE.
 
         The unit's owner says so in the policy of ``transit``; a write passes by the right to write.
         """
-        variable = self._catalogue.get(_TRANSIT)
+        variable = self._catalogue.get(TRANSIT)
         if variable is None:
             return Result.DENIED
-        owner = self._directory.owner(self._unit, _TRANSIT)
-        policy = self._policies.current(_TRANSIT, owner, variable.policy)
+        owner = self._directory.owner(self._unit, TRANSIT)
+        policy = self._policies.current(TRANSIT, owner, variable.policy)
         right = WRITE if transit.operation is Operation.WRITE else READ
-        result = self._access.decide((policy,), right, _TRANSIT, owner, by=transit, t_ms=t_ms)
+        result = self._access.decide((policy,), right, TRANSIT, owner, by=transit, t_ms=t_ms)
         self.audit[transit.operation, result] += 1
+        if self.log.wants(result):
+            self._note(f"pass {transit.operation.label}", transit.request, TRANSIT, owner,
+                       by=transit, result=result, t_ms=t_ms)  # fmt: skip
         return result
 
     def record(self, identifier: str, variable: Variable, value: object, t_ms: int) -> Instance:
@@ -122,14 +152,21 @@ class RequestProcessor:
 
     def release(self, subscription: Subscription, instance: Instance, t_ms: int) -> Result:
         """Decide whether ``instance`` may go to a subscriber now: OK, DENIED or RATE."""
-        return self._access.decide(
-            (instance.policy,),
-            READ,
-            instance.variable,
-            instance.owner,
-            by=subscription,
-            t_ms=t_ms,
+        variable, owner = instance.variable, instance.owner
+        result = self._access.decide(
+            (instance.policy,), READ, variable, owner, by=subscription, t_ms=t_ms
         )
+        if self.log.wants(result):
+            self._note(
+                "notify",
+                subscription.id,
+                variable,
+                owner,
+                by=subscription,
+                result=result,
+                t_ms=t_ms,
+            )
+        return result
 
     def newest(self, variable: str, owner: str) -> Instance | None:
         """Return the newest instance of a series, None where there is none."""
@@ -174,11 +211,11 @@ class RequestProcessor:
         self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int
     ) -> Outcome:
         if request.function == "last" and not request.condition:
-            newest = self._store.newest(variable.name, owner, self._unit)
+            newest = self._newest(variable, owner)
             chosen = [newest] if newest is not None else []
         else:
             holds = parse(request.condition)
-            kept = self._store.series(variable.name, owner, self._unit)
+            kept = self._series(variable, owner)
             chosen = [one for one in kept if holds is None or holds(one)]
         # every instance that takes part must be open to the caller: a sum is no way round
         policies = {id(one.policy): one.policy for one in chosen} or {
@@ -192,6 +229,26 @@ class RequestProcessor:
         if len(chosen) == 1 and request.function in {"last", "first"}:
             return Outcome(_of_instance(request, chosen[0]), chosen[0])
         return self._reduce(request, chosen, owner)
+
+    def _newest(self, variable: Variable, owner: str) -> Instance | None:
+        if variable.name == AUDIT_LOG:
+            return next(reversed(list(self._series(variable, owner))), None)
+        return self._store.newest(variable.name, owner, self._unit)
+
+    def _series(self, variable: Variable, owner: str) -> Iterable[Instance]:
+        if variable.name == AUDIT_LOG:
+            return self._logged(variable, owner)
+        return self._store.series(variable.name, owner, self._unit)
+
+    def _logged(self, variable: Variable, owner: str) -> Iterable[Instance]:
+        """Return the audit log as instances: it is the one variable that nobody writes."""
+        policy = self._policies.current(variable.name, owner, variable.policy)
+
+        def like(value: dict[str, object], t_ms: int) -> Instance:
+            name = f"{self._unit}/{variable.name}/{value['first']}"
+            return Instance(name, variable.name, value, t_ms, self._unit, owner, policy)
+
+        return self.log.instances(like)
 
     @staticmethod
     def _reduce(request: Request, chosen: list[Instance], owner: str) -> Outcome:

@@ -54,6 +54,7 @@ def assemble(scenario: Scenario) -> RunPlan:
         "security": config.units.security,
         "memory": config.units.memory,
         "routing": config.units.routing,
+        "audit": config.units.audit,
         "failures": failures,
     }
     units_params = {"spec": units_spec, "seed": seed}

@@ -116,6 +116,11 @@ class Units(Section):
         "network, or from unit to unit along the tree, each of which decides, repeats and answers "
         "for the one after it.",
     )
+    audit: Literal["off", "denied", "all"] = Field(
+        default="denied",
+        description="Which accesses to their data units note in their audit logs: none, denied ones, "
+        "or all.",
+    )
     hosts: dict[HostedKind, str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
     )
