@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 
 from controllers.unit.datavariables import DATA_VARIABLES
 from controllers.unit.gatewayvariables import GATEWAY_VARIABLES
-from controllers.unit.kernelvariables import KERNEL_VARIABLES
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
 from controllers.unit.privatevariables import PRIVATE_VARIABLES
 from controllers.unit.securityvariables import SECURITY_VARIABLES
@@ -136,7 +135,7 @@ CATALOGUE = Catalogue(
                  fields=("element", "on", "t_ms")),
         Variable("voltage.quality", 42, "record", "1", "customer", _METERING, 8 * DAY_MS,
                  field="MHAI.ThdPhV", fields=("thd_percent", "pst", "u2_percent", "hz")),
-        *KERNEL_VARIABLES,
+        Variable("transit", 80, "any", "1", "unit", (Grant(ALL, ALL, READ_WRITE),)),
         *PRIVATE_VARIABLES,
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,

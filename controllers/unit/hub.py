@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from controllers.compromised import compromise
-from controllers.unit.auditing import AUDITS, AuditLog
 from controllers.unit.books import Row
 from controllers.unit.calls import FLOWS, Flow
 from controllers.unit.catalogue import CATALOGUE, Catalogue
@@ -18,11 +17,11 @@ from controllers.unit.factories import ServiceFactory, find_factory
 from controllers.unit.failures import parse_failures
 from controllers.unit.host import Host, host_class
 from controllers.unit.maintenance import KEPT, Maintenance, Modules
-from controllers.unit.memory import MEMORIES, Memory, make_memory
-from controllers.unit.policy import Policy, PolicyBook
 from controllers.unit.membership import Membership, Memberships
-from controllers.unit.routes import ROUTINGS
+from controllers.unit.memory import MEMORIES, Memory, make_memory
 from controllers.unit.notes import Notebook
+from controllers.unit.policy import Policy, PolicyBook
+from controllers.unit.routes import ROUTINGS
 from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
 from controllers.unit.surroundings import FAILURE_TIMER, RESTART_TIMER, Surroundings
@@ -54,7 +53,7 @@ class UnitsCore:
     ``spec`` is ``{units: [unit], flows: {name: {priority, timeout_ms, retries}}, hosts: {class:
     {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte, sign_us, verify_us,
     cipher_ns_per_byte}}, codec, security: none | integrity | integrity+secrecy, memory:
-    volatile | disk, routing: direct | levels, audit: off | denied | all}``; all but
+    volatile | disk, routing: direct | levels}``; all but
     ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
     host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
     {service: stakeholder}, policies: {variable: policy}, prefer: latest | default, speaks: {peer:
@@ -91,19 +90,17 @@ class UnitsCore:
         _named(dict.fromkeys(LEVELS), level, "security")
         self._security = Security(level, seed)
         self._factories = dict(factories or {})
-        self._audit: str = spec.get("audit", "denied")
-        _named(dict.fromkeys(AUDITS), self._audit, "audit")
         kind = spec.get("memory", "volatile")
         _named(dict.fromkeys(MEMORIES), kind, "memory")
         self._memory = memory or make_memory(kind, self._security.at_rest)
-        self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
-        self._hosts: dict[str, Host] = {}
-        self._units: dict[str, ManagementUnit] = {}
-        self._instruments: dict[str, str] = {}
         self._memberships: Memberships | None = None
         if (group := spec.get("group")) is not None:
             speakers = {unit["id"]: self._speakers(unit) for unit in units}
             self._memberships = Memberships(group, level, seed, directory, speakers)
+        self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
+        self._hosts: dict[str, Host] = {}
+        self._units: dict[str, ManagementUnit] = {}
+        self._instruments: dict[str, str] = {}
         self._specs: dict[str, tuple[Mapping[str, Any], str]] = {}
         check_speaking(units)
         for i, unit in enumerate(units):
@@ -299,7 +296,6 @@ class UnitsCore:
             membership=membership,
             store=store,
             notes=notes,
-            audit=AuditLog(notes, self._security.auditing(identifier), self._audit),
             maintenance=maintenance,
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
             aggregator=lambda scheme: self._security.aggregator(identifier, scheme, since_ms or 0),
@@ -325,11 +321,6 @@ class UnitsCore:
             return self._build(identifier, since_ms)
         return unit
 
-    def _service(self, spec: Mapping[str, Any], path: str, name: str, modules: Modules) -> Service:
-        """Return one service of a unit, in the version and with the parameters it has now."""
-        version, where = modules.version(name), f"{path}.services.{name}"
-        factory = self._factories.get(f"{name}@{version}" if version else name)
-        factory = factory or find_factory(name, where, version)
     def _speakers(self, spec: Mapping[str, Any]) -> dict[str, str]:
         """Return for whom each service of a unit speaks."""
         owner, stakeholders = self.directory[spec["id"]].owner, spec.get("stakeholders") or {}
@@ -357,6 +348,11 @@ class UnitsCore:
         envelope = enrol(unit, speakers, notes, since_ms, known)
         return membership, self._memberships.envelope(membership, envelope)
 
+    def _service(self, spec: Mapping[str, Any], path: str, name: str, modules: Modules) -> Service:
+        """Return one service of a unit, in the version and with the parameters it has now."""
+        version, where = modules.version(name), f"{path}.services.{name}"
+        factory = self._factories.get(f"{name}@{version}" if version else name)
+        factory = factory or find_factory(name, where, version)
         params = modules.params(name, (spec.get("services") or {})[name] or {})
         return factory(spec, params, self.directory)
 

@@ -16,17 +16,16 @@ from collections.abc import Callable, Mapping
 from controllers.security.aggregator import Aggregator
 from controllers.security.envelope import Envelope
 from controllers.unit.answers import Answers
-from controllers.unit.auditing import AuditLog
 from controllers.unit.caller import Caller
 from controllers.unit.channels import Channel, Protecting
 from controllers.unit.forwarding import Forwarder
-from controllers.unit.host import Host
 from controllers.unit.groupvariables import REFUSED as INTRODUCTION_REFUSED
+from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
 from controllers.unit.links import Links
 from controllers.unit.maintenance import ORDER, STATE, Maintenance, is_order
-from controllers.unit.notes import Notebook, lasting_sequencer
 from controllers.unit.membership import Membership
+from controllers.unit.notes import Notebook, lasting_sequencer
 from controllers.unit.policy import PolicyBook
 from controllers.unit.port import Port
 from controllers.unit.post import Post
@@ -69,8 +68,8 @@ class ManagementUnit:
         "caller",
         "id",
         "links",
-        "node_up",
         "membership",
+        "node_up",
         "processor",
         "store",
     )
@@ -84,7 +83,6 @@ class ManagementUnit:
         envelope: Envelope,
         store: Store,
         notes: Notebook,
-        audit: AuditLog,
         maintenance: Maintenance,
         policies: PolicyBook,
         aggregator: Callable[[str], Aggregator],
@@ -92,9 +90,9 @@ class ManagementUnit:
         links: Mapping[str, str] | None = None,
         channels: Mapping[str, Channel] | None = None,
         protected: Mapping[str, Protecting] | None = None,
+        membership: Membership | None = None,
         report_ms: int = 0,
         home_ms: int = 0,
-        membership: Membership | None = None,
     ) -> None:
         self.id, self.around, self.node_up = identifier, around, True
         self.store, self.aggregator = store, aggregator
@@ -109,11 +107,11 @@ class ManagementUnit:
             name=name,
             channels=channels,
             protected=protected,
-        )
-        self.links = Links(identifier, links or {}, around, host, envelope, name)
             door=None if membership is None else membership.door,
-        self._maintenance = maintenance
+        )
         self.membership = membership
+        self.links = Links(identifier, links or {}, around, host, envelope, name)
+        self._maintenance = maintenance
         self._inbox = Inbox(identifier, around, self._rescue)
         self.processor = RequestProcessor(
             identifier,
@@ -122,7 +120,6 @@ class ManagementUnit:
             store=store,
             policies=policies,
             notes=notes,
-            log=audit,
         )
         self._forwarder = Forwarder(identifier, around, post=self._post, processor=self.processor)
         self.caller = Caller(
@@ -137,11 +134,11 @@ class ManagementUnit:
             report_ms=report_ms,
             home_ms=home_ms,
         )
+        if membership is not None:
+            membership.end = self.processor.subscriptions.end
         self._answers = Answers(notes)
         self._services: dict[str, Service] = {}
         self._ports: dict[str, Port] = {}
-        if membership is not None:
-            membership.end = self.processor.subscriptions.end
 
     def name(self) -> str:
         """Return the next identifier of what this unit makes."""
@@ -177,8 +174,6 @@ class ManagementUnit:
     def start(self) -> None:
         """Begin all services, in the order of their names."""
         self._publisher.resume()
-        if self.processor.log.broken is not None:
-            self._event("audit_broken", "", {"entry": self.processor.log.broken})
         if self._maintenance.state["serial"]:
             self._tell_modules("")
         for name in sorted(self._services):
@@ -187,13 +182,13 @@ class ManagementUnit:
 
     def reading(self, reading: Reading) -> None:
         """Write a value of the unit's own instrument."""
+        if self.membership is not None:
+            self.membership.contacts.read[reading.instrument] = self.around.now_ms
         variable = self.around.catalogue.get(reading.variable)
         try:
             value = clean_value(reading.value)
         except ValueRefusedError:
             variable = None
-        if self.membership is not None:
-            self.membership.contacts.read[reading.instrument] = self.around.now_ms
         if variable is None or not variable.takes(value):
             self.around.counters["reading-refused"] += 1
             return
@@ -212,14 +207,14 @@ class ManagementUnit:
                 self._transit(message, delivery)
             else:
                 self._take(message, delivery.src, delivery)
+        if self.membership is not None:
+            for src, why in self.membership.contacts.take_refused():
+                self._note(INTRODUCTION_REFUSED, {"src": src, "why": why}, delivery.id)
         self.drain()
 
     def _transit(self, transit: Transit, delivery: Delivery) -> None:
         """Take what came over other units, or carry it on."""
         if not self._forwarder.on_way(transit, delivery.src):
-        if self.membership is not None:
-            for src, why in self.membership.contacts.take_refused():
-                self._note(INTRODUCTION_REFUSED, {"src": src, "why": why}, delivery.id)
             self._post.refuse(delivery, "way")
         elif transit.target != self.id:
             self._forwarder.take(transit, delivery)
