@@ -15,6 +15,7 @@ from analysis.kpis import (
     energy,
     grid,
     lighting,
+    maintenance,
     media,
     mesh,
     messages,
@@ -49,6 +50,7 @@ _FAMILIES = (
     mesh,
     sleepers,
     services,
+    maintenance,
 )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from controllers.compromised import compromise
+from controllers.security.envelope import Envelope
+from controllers.unit.auditing import AUDITS, AuditLog
 from controllers.unit.books import Row
 from controllers.unit.calls import FLOWS, Flow
 from controllers.unit.catalogue import CATALOGUE, Catalogue
@@ -53,8 +55,8 @@ class UnitsCore:
     ``spec`` is ``{units: [unit], flows: {name: {priority, timeout_ms, retries}}, hosts: {class:
     {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte, sign_us, verify_us,
     cipher_ns_per_byte}}, codec, security: none | integrity | integrity+secrecy, memory:
-    volatile | disk, routing: direct | levels}``; all but
-    ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
+    volatile | disk, routing: direct | levels, audit: off | denied | all, group: {start, …}}``
+    (see ``Memberships``); all but ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
     host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
     {service: stakeholder}, policies: {variable: policy}, prefer: latest | default, speaks: {peer:
     protocol}}``; units with
@@ -90,6 +92,8 @@ class UnitsCore:
         _named(dict.fromkeys(LEVELS), level, "security")
         self._security = Security(level, seed)
         self._factories = dict(factories or {})
+        self._audit: str = spec.get("audit", "denied")
+        _named(dict.fromkeys(AUDITS), self._audit, "audit")
         kind = spec.get("memory", "volatile")
         _named(dict.fromkeys(MEMORIES), kind, "memory")
         self._memory = memory or make_memory(kind, self._security.at_rest)
@@ -296,6 +300,7 @@ class UnitsCore:
             membership=membership,
             store=store,
             notes=notes,
+            audit=AuditLog(notes, self._security.auditing(identifier), self._audit),
             maintenance=maintenance,
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
             aggregator=lambda scheme: self._security.aggregator(identifier, scheme, since_ms or 0),

@@ -21,7 +21,7 @@ from nacl.signing import VerifyKey
 from controllers.security import cose
 from controllers.security.certificates import Role
 from controllers.security.errors import Refusal, RefusedError
-from controllers.security.keys import Identity, Keys, run_secret
+from controllers.security.keys import Identity, Keys, derive, run_secret
 from controllers.unit.condition import ConditionError, parse
 
 __all__ = ["Check", "Kind", "Manifest", "Publisher", "make_body", "open_manifest", "read_body"]
@@ -86,8 +86,9 @@ class Publisher:
 
     __slots__ = ("_context", "_keys")
 
-    def __init__(self, seed: int) -> None:
-        self._keys = Keys(_SIGNERS, run_secret(seed))
+    def __init__(self, seed: int, who: str = "") -> None:
+        """``who`` else than the operator signs in his name, with other keys."""
+        self._keys = Keys(_SIGNERS, derive(run_secret(seed), f"maintenance/{who}"))
         self._context = _aad(str(seed))
 
     def public(self) -> dict[str, str]:

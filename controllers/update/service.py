@@ -97,7 +97,7 @@ class Update:
         for variable in (OFFER, BLOCK, ANSWER, STATE):
             context.data.event(variable, context.unit)
         context.data.query(STATE, context.unit)
-        context.data.query(OFFER, context.unit)
+        self._recall(-1)
         for number, package in enumerate(self._settings.packages):
             context.set_timer(f"publish {number}", max(context.now_ms, package["at_ms"]))
 
@@ -122,6 +122,9 @@ class Update:
             self._pushed(serial, step, fine)
         elif purpose == "remember":
             self._remembered(serial, notification)
+        elif purpose == "recall" and fine and notification.t_ms >= 0:
+            self._recall(notification.t_ms)
+            self._offered(notification)
         elif purpose == "told":
             self._reached = self._reached or fine
             if not fine:
@@ -193,6 +196,13 @@ class Update:
         self._context.decide("update_refused", self._context.unit, told, (cause,))
         if serial in self._packages and self._packages[serial].tally.own == OPEN:
             self._packages[serial].tally.is_now("refused")
+
+    def _recall(self, after_ms: int) -> None:
+        """Ask the unit's own store for the next offer that came before it began anew."""
+        unit = self._context.unit
+        condition = f"t > {after_ms}"
+        issued = self._context.data.query(OFFER, unit, condition=condition, function="first")
+        self._requests[issued.id] = ("recall", 0, Step("", 0))
 
     def _remember(self, package: _Package) -> None:
         """Ask the unit's own store for the next block: it may have come before a restart."""
@@ -284,7 +294,9 @@ class Update:
         before = package.tally.counts
         if not package.tally.told(child, read_counts(value.get("units")), t_ms):
             return
-        if lacking >= 0:
+        if not package.passing_on:
+            pass  # it has to wait until all is here
+        elif lacking >= 0:
             self._send(package, package.push.lacks(child, lacking))
         else:
             self._send(package, package.push.has_all(child))

@@ -24,6 +24,7 @@ from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
 from scenarios.assembly.signals import with_signals
 from scenarios.assembly.third_party import make_third_party
+from scenarios.assembly.upkeep import with_maintenance
 from scenarios.loader import Scenario
 from scenarios.manifest import file_hash
 from scenarios.plan import RunPlan
@@ -50,7 +51,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     seed, interval_ms = config.seed, config.record.interval_s * 1000
     network_params = {"spec": network, "seed": seed}
     units_spec = {
-        "units": attacks.units(hierarchy.units),
+        "units": attacks.units(with_maintenance(config, hierarchy.units)),
         "security": config.units.security,
         "memory": config.units.memory,
         "routing": config.units.routing,

@@ -11,6 +11,7 @@ from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
 from scenarios.schema.group import Group
 from scenarios.schema.privacy import Privacy
+from scenarios.schema.maintenance import Maintenance
 from scenarios.schema.signals import Control, OpenAdr, Signals
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
@@ -92,6 +93,10 @@ class Units(Section):
         default=None,
         description="Group management; {} for the usual; null: all units are there, know each "
         "other's keys and are not missed.",
+    )
+    maintenance: Maintenance | None = Field(
+        default=None,
+        description="Packages that change what units run; null: units cannot be changed.",
     )
     data: Data | None = Field(
         default=None,
@@ -228,6 +233,11 @@ class Services(Section):
         description="Weather forecasts, of a provider's unit beside the top; {} for the usual; "
         "null: none.",
     )
+    detection: Detection | None = Field(
+        default=None,
+        description="Detection of attacks in every unit; {} for the usual; null: none, and units "
+        "take no notes of their traffic.",
+    )
     signals: Signals | None = Field(
         default=None,
         description="Signals of suppliers, aggregators and the operator; null: none.",
@@ -250,8 +260,3 @@ class Services(Section):
         if heard and self.control is None:
             raise ValueError("control: is missing, nobody would follow commands or events")
         return self
-    detection: Detection | None = Field(
-        default=None,
-        description="Detection of attacks in every unit; {} for the usual; null: none, and units "
-        "take no notes of their traffic.",
-    )
