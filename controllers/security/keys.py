@@ -6,6 +6,7 @@ never leave this module: what others get are signatures, ciphertexts and public 
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -112,7 +113,7 @@ class PublicKeys:
 class Keys:
     """The private keys of one unit."""
 
-    __slots__ = ("__agreement", "__secret", "__shared", "__signing", "__sums", "unit")
+    __slots__ = ("__agreement", "__secret", "__shared", "__signing", "__sums", "__tags", "unit")
 
     def __init__(self, unit: str, secret: bytes) -> None:
         self.unit = unit
@@ -121,6 +122,7 @@ class Keys:
         self.__agreement = X25519PrivateKey.from_private_bytes(agreement)
         self.__signing: dict[Identity, SigningKey] = {}
         self.__shared: dict[tuple[bytes, str], bytes] = {}
+        self.__tags: dict[str, bytes] = {}
         self.__sums: PrivateSum | None = None
 
     def __repr__(self) -> str:
@@ -177,6 +179,17 @@ class Keys:
         """Return a source of bytes that nobody else can foretell; one for each purpose."""
         secret, numbers = derive(self.__secret, f"draw/{purpose}"), count()
         return lambda size: shake_256(secret + next(numbers).to_bytes(8, "big")).digest(size)
+
+    def group(self, generation: int) -> bytes:
+        """Return the first key of a generation of the group that this unit heads."""
+        return derive(self.__secret, f"group/{generation}")
+
+    def tag(self, data: bytes, purpose: str) -> bytes:
+        """Return what only this unit can put to ``data`` and check (HMAC-SHA-256)."""
+        key = self.__tags.get(purpose)
+        if key is None:
+            key = self.__tags[purpose] = derive(self.__secret, f"tag/{purpose}")
+        return hmac.digest(key, data, "sha256")
 
     def at_rest(self, version: int) -> bytes:
         """Return the key of that version for data at rest."""

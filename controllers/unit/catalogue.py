@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 
 from controllers.unit.datavariables import DATA_VARIABLES
 from controllers.unit.gatewayvariables import GATEWAY_VARIABLES
+from controllers.unit.groupvariables import GROUP_VARIABLES
+from controllers.unit.kernelvariables import KERNEL_VARIABLES
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
 from controllers.unit.privatevariables import PRIVATE_VARIABLES
 from controllers.unit.securityvariables import SECURITY_VARIABLES
@@ -135,7 +137,8 @@ CATALOGUE = Catalogue(
                  fields=("element", "on", "t_ms")),
         Variable("voltage.quality", 42, "record", "1", "customer", _METERING, 8 * DAY_MS,
                  field="MHAI.ThdPhV", fields=("thd_percent", "pst", "u2_percent", "hz")),
-        Variable("transit", 80, "any", "1", "unit", (Grant(ALL, ALL, READ_WRITE),)),
+        *KERNEL_VARIABLES,
+        *GROUP_VARIABLES,
         *PRIVATE_VARIABLES,
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,

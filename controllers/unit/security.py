@@ -7,7 +7,8 @@ stakeholder and service of a request are those of its key is checked too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
 from controllers.security.aggregator import Aggregator, make_aggregator
 from controllers.security.envelope import LEVELS, SECRET, Envelope, Sealed, make_envelope
@@ -42,6 +43,15 @@ class Security:
         Members' keys for that are the directory's, as their certificates bind them.
         """
         return make_aggregator(scheme, Keys(unit, self._secret), self._members, since_ms)
+
+    def auditing(self, unit: str) -> Callable[[bytes], bytes]:
+        """Return what puts a unit's tag to the head of its audit log."""
+
+        @cache
+        def keys() -> Keys:
+            return Keys(unit, self._secret)
+
+        return lambda data: keys().tag(data, "audit")
 
     def at_rest(self, unit: str) -> bytes:
         """Return a unit's key for its data at rest."""

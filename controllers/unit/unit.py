@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from controllers.security.aggregator import Aggregator
 from controllers.security.envelope import Envelope
 from controllers.unit.answers import Answers
+from controllers.unit.auditing import AuditLog
 from controllers.unit.caller import Caller
 from controllers.unit.channels import Channel, Protecting
 from controllers.unit.forwarding import Forwarder
@@ -83,6 +84,7 @@ class ManagementUnit:
         envelope: Envelope,
         store: Store,
         notes: Notebook,
+        audit: AuditLog,
         maintenance: Maintenance,
         policies: PolicyBook,
         aggregator: Callable[[str], Aggregator],
@@ -120,6 +122,7 @@ class ManagementUnit:
             store=store,
             policies=policies,
             notes=notes,
+            log=audit,
         )
         self._forwarder = Forwarder(identifier, around, post=self._post, processor=self.processor)
         self.caller = Caller(
@@ -174,6 +177,8 @@ class ManagementUnit:
     def start(self) -> None:
         """Begin all services, in the order of their names."""
         self._publisher.resume()
+        if self.processor.log.broken is not None:
+            self._event("audit_broken", "", {"entry": self.processor.log.broken})
         if self._maintenance.state["serial"]:
             self._tell_modules("")
         for name in sorted(self._services):
