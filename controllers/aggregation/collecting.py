@@ -14,7 +14,7 @@ from typing import Any
 
 from controllers.aggregation.desk import Desk, Joining, Question
 from controllers.aggregation.settings import AggregationSettings, Hiding
-from controllers.security.aggregator import Aggregator, Group
+from controllers.security.aggregator import Aggregator, Group, as_fields, from_fields
 from controllers.security.errors import RefusedError
 from controllers.unit.service import Notification, Result
 from fernwatt.timebase import SLOT_MS
@@ -78,8 +78,8 @@ class Collector:
         value = notification.value
         if notification.result is not Result.OK or type(value) is not dict:
             return
-        slot, v = self._slots.get(value.get("slot", -1)), value.get("v")
-        if slot is None or type(v) is not list:
+        slot, v = self._slots.get(value.get("slot", -1)), from_fields(value)
+        if slot is None or v is None:
             return
         if question.variable == SHARE:
             if slot.round == 0 and meter not in slot.shares:
@@ -216,7 +216,8 @@ class Collector:
             decision = desk.decide("sum_suppressed", {**told, "why": why}, causes)
         else:
             decision = desk.decide("hidden_sum", told, causes)
-        value = {"t_ms": start_ms, "v": total, "missing": self._places(state)}
+        value = {"t_ms": start_ms, "missing": self._places(state)}
+        value |= {} if total is None else as_fields(total)
         desk.context.data.write(HIDDEN_SUM, desk.context.unit, value, cause=decision)
 
     def _work(self, what: str) -> None:

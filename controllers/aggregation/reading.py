@@ -8,7 +8,7 @@ from typing import Any
 from controllers.aggregation.collecting import HIDDEN_SUM
 from controllers.aggregation.desk import Desk, Part, Question
 from controllers.aggregation.settings import Hiding
-from controllers.security.aggregator import Aggregator, Group
+from controllers.security.aggregator import Aggregator, Group, from_fields
 from controllers.security.errors import RefusedError
 from controllers.unit.service import Notification, Result
 from fernwatt.timebase import SLOT_MS
@@ -78,7 +78,7 @@ class HiddenAreas:
     def _read(
         self, area: str, group: Group, slot: int, value: Mapping[str, Any], part: Part
     ) -> None:
-        places, total = value.get("missing"), value.get("v")
+        places, total = value.get("missing"), from_fields(value)
         size = len(group.members)
         if type(places) is not list or not all(type(n) is int and 0 <= n < size for n in places):
             part.missing += size
@@ -102,12 +102,12 @@ class HiddenAreas:
         part.exports.append(energies[1])
 
     def _reveal(
-        self, area: str, group: Group, slot: int, members: list[str], total: Any
+        self, area: str, group: Group, slot: int, members: list[str], total: list[Any]
     ) -> tuple[float, float] | None:
         """Return the energies [Wh] of a hidden sum; None, noted, where it may not be read."""
         desk, reader = self._desk, self._reader
         why = "too-few"
-        if len(members) >= group.minimum and type(total) is list and len(total) == 2:
+        if len(members) >= group.minimum and len(total) == 2:
             kind, count = reader.work(group)["reveal"]
             desk.context.work(kind, count)
             try:

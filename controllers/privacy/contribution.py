@@ -14,7 +14,7 @@ from typing import Any
 
 from controllers.aggregation.meters import REGISTERS, boundary_of
 from controllers.aggregation.settings import Hiding, make_hiding
-from controllers.security.aggregator import Aggregator, Group
+from controllers.security.aggregator import Aggregator, Group, as_fields
 from controllers.security.errors import RefusedError
 from controllers.unit.directory import Directory
 from controllers.unit.service import Notification, Result, UnitContext
@@ -118,7 +118,7 @@ class Contribution:
             return
         kind, count = self._hider.work(self._group)["hide"]
         self._context.work(kind, count)
-        value = {"slot": slot, "v": hidden}
+        value = {"slot": slot, **as_fields(hidden)}
         self._context.data.write(SHARE, self._context.unit, value, cause=cause)
 
     def _told(self, notification: Notification) -> None:

@@ -24,7 +24,17 @@ from controllers.security.errors import Refusal, RefusedError
 from controllers.security.keys import Keys, PublicKeys
 from controllers.security.masking import MODULUS, Masker, masks_of
 
-__all__ = ["SCHEMES", "Aggregator", "Encrypting", "Group", "Masking", "Work", "make_aggregator"]
+__all__ = [
+    "SCHEMES",
+    "Aggregator",
+    "Encrypting",
+    "Group",
+    "Masking",
+    "Work",
+    "as_fields",
+    "from_fields",
+    "make_aggregator",
+]
 
 Work = tuple[str, int]
 """What it costs a processor: a kind of work (``hash``, ``point``) and how often."""
@@ -268,6 +278,28 @@ def make_aggregator(scheme: str, keys: Keys, known: PublicKeys, since_ms: int = 
     if scheme == "elgamal":
         return Encrypting(keys, known, since_ms)
     raise ValueError(f"there is no scheme {scheme!r}: one of {', '.join(SCHEMES)}")
+
+
+def as_fields(hidden: Sequence[Any]) -> dict[str, Any]:
+    """Return hidden values as fields of a record: ``v``, or ``v_b64``, which goes as bytes."""
+    if all(type(one) is int for one in hidden):
+        return {"v": list(hidden)}
+    return {"v_b64": _text(b"".join(_cipher(one) for one in hidden))}
+
+
+def from_fields(record: Mapping[str, Any]) -> list[Any] | None:
+    """Return the hidden values of a record, None where there are none."""
+    if type(record.get("v")) is list:
+        return list(record["v"])
+    text = record.get("v_b64")
+    try:
+        data = base64.b64decode(text, validate=True) if type(text) is str else b""
+    except (binascii.Error, ValueError):
+        return None
+    if not data or len(data) % CIPHERTEXT_BYTES:
+        return None
+    places = range(0, len(data), CIPHERTEXT_BYTES)
+    return [_text(data[place : place + CIPHERTEXT_BYTES]) for place in places]
 
 
 def _signed(number: int) -> int:

@@ -17,7 +17,7 @@ from controllers.security.errors import Refusal, RefusedError
 from controllers.security.freshness import Numbers, Replays
 from controllers.security.keys import Identity, Keys, PublicKeys
 
-__all__ = ["LEVELS", "Envelope", "SECRET", "Plain", "Sealed", "Signed", "make_envelope"]
+__all__ = ["LEVELS", "SECRET", "Envelope", "Plain", "Sealed", "Signed", "make_envelope"]
 
 _WINDOW_MS = 300_000
 

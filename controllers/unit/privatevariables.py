@@ -16,12 +16,12 @@ _ASKED = (Grant(OPERATOR, "aggregation", WRITE),)
 _HELD = (Grant(OPERATOR, "aggregation", READ_WRITE),)
 
 PRIVATE_VARIABLES = (
-    Variable("energy.hidden", 70, "record", "1", "customer", _SUMMED, fields=("slot", "v")),
+    Variable("energy.hidden", 70, "record", "1", "customer", _SUMMED, fields=("slot", "v", "v_b64")),
     Variable("energy.missing", 71, "record", "1", "customer", _ASKED, fields=("slot", "missing")),
     Variable("energy.unmask", 72, "record", "1", "customer", _SUMMED,
              fields=("slot", "missing", "v")),
     Variable("area.hidden", 73, "record", "1", "customers", _HELD,
-             fields=("t_ms", "v", "missing")),
+             fields=("t_ms", "v", "missing", "v_b64")),
     Variable("area.held", 74, "record", "1", "customers", _HELD,
              fields=("t_ms", "import_wh", "export_wh", "meters", "missing", "top_import_wh",
                      "top_export_wh")),
