@@ -29,7 +29,7 @@ _KINDS = {
 }
 """Device classes of OpenADR 2.0b that are devices here."""
 _SCALES = {"none": 1.0, "k": 1e3, "M": 1e6, "c": 1e-2, "m": 1e-3}
-_PER_MWH = {"KWh": 1000.0, "Kwh": 1000.0, "MWh": 1.0, "": 1000.0}
+_KWH_PER_MWH = 1000.0
 
 
 class RefusalError(ValueError):
@@ -132,14 +132,16 @@ def _price(event: DrEvent, signal: Signal, gateway: Gateway, now_ms: int) -> dic
     """Return the record of prices of a signal: its intervals in one step."""
     if signal.type != "price" or event.status == "cancelled":
         raise RefusalError(_NOT_SUPPORTED, f"{signal.type}, {event.status}: not followed here")
-    if signal.units not in ("", "EUR") or signal.per not in _PER_MWH:
-        raise RefusalError(_NOT_SUPPORTED, f"{signal.units} per {signal.per} is not known here")
+    if (signal.units, signal.per) != ("EUR", "KWh"):
+        raise RefusalError(
+            _NOT_SUPPORTED, f"price in {signal.units} per {signal.per}, not EUR per KWh"
+        )
     if signal.scale not in _SCALES:
         raise RefusalError(_NOT_SUPPORTED, f"scale {signal.scale} is not known here")
     steps = [round(one.lasts.total_seconds() * 1000) for one in signal.intervals]
     if len(set(steps)) > 1:
         raise RefusalError(_INVALID, "prices in steps of unequal length")
-    factor = 100 * _PER_MWH[signal.per] * _SCALES[signal.scale]
+    factor = 100 * _KWH_PER_MWH * _SCALES[signal.scale]
     return {
         "issued_ms": now_ms,
         "start_ms": _begin_ms(event, gateway),
