@@ -332,6 +332,20 @@ _ALL = (
         """,
     ),
     _table(
+        "export",
+        "what the top unit was told for the tools of the control centre",
+        """
+        t_ms:i  when it was there
+        id:s  what brought it
+        interface:s  scada, dms, oms, mdm, market, tso
+        variable:s  variable
+        unit:s  unit that has it
+        owner:s  whose it is
+        value_ms:i  its time stamp, by the clock of who made it
+        value:s  the value as JSON
+        """,
+    ),
+    _table(
         "negotiation",
         "each round of an energy-balancing negotiation",
         """

@@ -11,6 +11,7 @@ import simbench
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.attacks import make_attacks
 from scenarios.assembly.connection import connect_customers
+from scenarios.assembly.data import with_data
 from scenarios.assembly.detection import with_detection
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
@@ -18,6 +19,7 @@ from scenarios.assembly.fleet import Fleet, make_fleet
 from scenarios.assembly.grid import grid_params, grid_source, with_solver
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.instruments import hang_instruments
+from scenarios.assembly.levels import complete
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
 from scenarios.assembly.privacy import hang_privacy
@@ -40,9 +42,11 @@ def assemble(scenario: Scenario) -> RunPlan:
     config = scenario.config
     model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
-    hierarchy = with_signals(scenario, make_hierarchy(config, model, fleet), fleet)
+    hierarchy = make_hierarchy(config, model, fleet)
+    hierarchy = with_signals(scenario, complete(config, hierarchy), fleet)
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
+    with_data(config, model, fleet, hierarchy)
     failures = unit_failures(config, hierarchy.units)
     network = with_dead_nodes(make_network(config, model, hierarchy), failures)
     with_detection(config, hierarchy, fleet)

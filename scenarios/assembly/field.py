@@ -31,6 +31,8 @@ def with_imperfections(config: ScenarioConfig, params: dict[str, Any]) -> dict[s
         "clock_sd_ms": meters.clock_sd_s * 1000,
         "drift_sd_ppm": meters.drift_sd_ppm,
     }
+    if config.units.data is not None:
+        common |= {"by_phase": True, "outages": True}
     if meters.by_phase:
         common["by_phase"] = True
     if meters.window_s:
@@ -54,7 +56,12 @@ def meter_params(config: ScenarioConfig, model: GridModel) -> dict[str, Any]:
     """Return what the grid has to do for the meters: be wired as it is, integrate squares."""
     wiring = true_wiring(config, model)
     params: dict[str, Any] = {"wiring": wiring} if wiring else {}
-    return params | ({"squares": True} if config.field.meters.window_s else {})
+    return params | ({"squares": True} if _integrates(config) else {})
+
+
+def _integrates(config: ScenarioConfig) -> bool:
+    """Tell whether meters need integrals of the grid: voltages' squares, time with supply."""
+    return bool(config.field.meters.window_s) or config.units.data is not None
 
 
 def air_params(scenario: Scenario, model: GridModel) -> dict[str, Any]:

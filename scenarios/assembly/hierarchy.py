@@ -18,7 +18,7 @@ from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
 from scenarios.schema import ScenarioConfig
 
-__all__ = ["Hierarchy", "House", "make_hierarchy"]
+__all__ = ["Hierarchy", "House", "make_hierarchy", "plain_unit"]
 
 OPERATOR = "operator"
 PROVIDER = "provider/weather"
@@ -97,6 +97,40 @@ def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hi
     return builder.made
 
 
+def plain_unit(  # noqa: PLR0917 - a unit has that many parts
+    config: ScenarioConfig,
+    kind: str,
+    name: str,
+    area: str,
+    parent: str,
+    children: list[str],
+    services: Mapping[str, Any],
+    *,
+    customer: str = "",
+    instruments: tuple[str, ...] = (),
+    actuators: Mapping[str, str] | None = None,
+    owner: str = "",
+) -> Spec:
+    """Return one unit, of its customer, of another ``owner`` or of the operator."""
+    hosted = config.network.hosting
+    hosts = _HOSTS | {str(unit): host for unit, host in hosted.items() if host != "in-place"}
+    hosts |= {str(kind): host for kind, host in config.units.hosts.items()}
+    owner = owner or customer or OPERATOR
+    return {
+        "id": name,
+        "kind": kind,
+        "area": area,
+        "parent": parent,
+        "children": children,
+        "customer": customer,
+        "owner": owner,
+        "host": hosts[kind],
+        "instruments": list(instruments),
+        "actuators": dict(actuators or {}),
+        "services": dict(services),
+    } | ({"policies": copy_policies(owner)} if "forecast" in services else {})
+
+
 class _Builder:
     def __init__(self, config: ScenarioConfig, fleet: Fleet) -> None:
         self._config, self._fleet = config, fleet
@@ -125,30 +159,11 @@ class _Builder:
         owner: str = "",
     ) -> None:
         """Add one unit, of its customer, of another ``owner`` or of the operator."""
-        hosted = self._config.network.hosting
-        hosts = _HOSTS | {str(unit): host for unit, host in hosted.items() if host != "in-place"}
-        hosts |= {str(kind): host for kind, host in self._config.units.hosts.items()}
-        self.made.units.append(
-            {
-                "id": name,
-                "kind": kind,
-                "area": area,
-                "parent": parent,
-                "children": children,
-                "customer": customer,
-                "owner": owner or customer or OPERATOR,
-                "host": hosts[kind],
-                "instruments": list(instruments),
-                "actuators": dict(actuators or {}),
-                "services": dict(services),
-            }
-            | self._policies(services, owner or customer or OPERATOR)
-        )
-
-    @staticmethod
-    def _policies(services: Mapping[str, Any], owner: str) -> Spec:
-        """Return the policies of a unit that are not the catalogue's."""
-        return {"policies": copy_policies(owner)} if "forecast" in services else {}
+        unit = plain_unit(
+            self._config, kind, name, area, parent, children, services, customer=customer,
+            instruments=instruments, actuators=actuators, owner=owner,
+        )  # fmt: skip
+        self.made.units.append(unit)
 
     def plants(self, terminals: Mapping[str, Terminal]) -> None:
         """Add the units of generators that stand in no house, below their area's unit."""

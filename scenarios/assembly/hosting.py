@@ -17,6 +17,8 @@ from scenarios.schema.network import Network
 
 __all__ = ["Hosting"]
 
+_SUBSTATIONS = ("lvgmu", "igmu")
+
 Spec = dict[str, Any]
 
 
@@ -90,5 +92,6 @@ class Hosting:
         kind, _, area = unit.partition("/")
         if kind == "lvgmu":
             return [area]
-        below = [it["id"] for it in self._units if it["parent"] == unit and it["kind"] == "lvgmu"]
-        return [child.partition("/")[2] for child in sorted(below, key=str.encode)]
+        below = [it for it in self._units if it["parent"] == unit and it["kind"] in _SUBSTATIONS]
+        below.sort(key=lambda it: str(it["id"]).encode())
+        return [area for it in below for area in self._areas(it["id"])]

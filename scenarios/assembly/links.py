@@ -90,9 +90,9 @@ class _Wiring:
         site, backbone = self._hosting.site, self._wanted.backbone
         units = self._hierarchy.units
         for unit in units:
-            if unit["kind"] == "mvgmu":
+            if unit["kind"] in ("mvgmu", "igmu") or (unit["kind"] == "tlgmu" and unit["parent"]):
                 ends = site(unit["id"]), site(unit["parent"])
-                self._connect(f"backbone/{unit['area']}", backbone, *ends)
+                self._connect(f"backbone/{unit['area'] or unit['kind']}", backbone, *ends)
         for dmu, parent, _ in self._hierarchy.plants:
             wan = _technologies(self._wanted, dmu.split("/")[1]).wan
             self._connect(f"wan/{dmu.partition('/')[2]}", wan, dmu, site(parent))
@@ -172,7 +172,7 @@ def _nodes(hierarchy: Hierarchy, model: GridModel, wanted: Network) -> list[Spec
     battery_ms = dict.fromkeys(at, round(wanted.battery_s * 1000))
     busbar = {area.id: area.bus for area in model.areas}
     for unit in hierarchy.units:
-        if unit["kind"] in ("lvgmu", "mvgmu"):
+        if unit["kind"] in ("lvgmu", "igmu", "mvgmu"):
             at[unit["id"]] = busbar.get(unit["area"], "")
             battery_ms[unit["id"]] = round(wanted.substation_battery_s * 1000)
     return [

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from scenarios.schema.attacks import Attack
 from scenarios.schema.base import Name, Section
+from scenarios.schema.data import Interface
 from scenarios.schema.devices import Devices
 from scenarios.schema.extras import Simulator
 from scenarios.schema.faults import FaultRates, GridFault, Operation
@@ -65,6 +66,12 @@ class ScenarioConfig(Section):
     acting: Name = Field(
         default="all", description="Which of the attacks take place: all, none, or one by its name."
     )
+    exports: list[Interface] = Field(
+        default_factory=list,
+        description="Files for the control centre's tools, of what the top unit was told: "
+        "measurements (scada), switch states (dms), interruptions (oms), meter readings (mdm), "
+        "tariffs and load diagrams (market), the sum of all (tso). They need units.data.",
+    )
     simulators: dict[Name, Simulator] = Field(
         default_factory=dict, description="Third-party mosaik simulators, by name."
     )
@@ -79,6 +86,12 @@ class ScenarioConfig(Section):
         if self.acting not in ("all", "none", *names):
             known = ", ".join(["all", "none", *names])
             raise ValueError(f"acting: there is no attack {self.acting}; one of {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _exports_have_data(self) -> Self:
+        if self.exports and self.units.data is None:
+            raise ValueError("exports: units gather nothing for them; write units.data: {}")
         return self
 
     @model_validator(mode="after")

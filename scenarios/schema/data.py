@@ -72,7 +72,9 @@ class Tariff(Section):
         default_factory=lambda: {"06:00": "T1", "22:00": "T2"},
         description="From when in the day which register counts, local time.",
     )
-    zone: Zone = Field(default="+01:00", description="Time zone of the calendar.")
+    zone: Zone = Field(
+        default="+01:00", description="Time zone of the calendar, as it is when the run begins."
+    )
 
     @model_validator(mode="after")
     def _calendar_names_registers(self) -> Self:
