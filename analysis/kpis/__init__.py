@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.kpis import (
     age,
+    attacks,
     energy,
     grid,
     lighting,
@@ -51,6 +52,7 @@ _FAMILIES = (
     sleepers,
     services,
     maintenance,
+    attacks,
 )
 
 

@@ -28,6 +28,7 @@ FAMILIES = {
     "lighting": "Public lighting", "reliability": "Reliability",
     "quality": "Quality of supply", "vehicles": "Vehicles",
     "communication": "Communication", "services": "Services",
+    "attacks": "Attacks and their detection",
 }  # fmt: skip
 HEADLINES = (
     "peak_import_w", "imported_wh", "losses_percent", "voltage_min_pu", "self_consumption_percent",
