@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import cbor2
 
+from controllers.security.deterministic import dumps
 from controllers.unit.catalogue import Catalogue
 from controllers.unit.packing import PackingError, pack_value, unpack_value
 from controllers.unit.service import Result
@@ -75,7 +76,7 @@ class CborCodec:
             self._notify(out, message, src)
         else:
             self._request(out, message, dst)
-        return cbor2.dumps(out, canonical=True)
+        return dumps(out)
 
     @staticmethod
     def _notify(out: dict[int, Any], message: Notify, src: str) -> None:
@@ -194,7 +195,7 @@ def _strict_map(payload: bytes) -> dict[Any, Any]:
     try:
         data = cbor2.loads(payload)
         # one encoding per message: this finds trailing bytes, double keys and long forms at once
-        again = cbor2.dumps(data, canonical=True)
+        again = dumps(data)
     except Exception as error:
         raise DecodeError("not CBOR") from error
     if type(data) is not dict or again != payload:
