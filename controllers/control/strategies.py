@@ -15,6 +15,7 @@ from fernwatt.timebase import HOUR_MS
 __all__ = ["OBEYED", "STRATEGIES", "Device", "Order", "Prices", "Signals", "decide"]
 
 _AMBER, _RED = 50, 0
+_ENOUGH_MS = 30_000  # registers are rounded: for less than this no further hour is taken
 _LEVEL_PERCENT: tuple[int | None, ...] = (None, _AMBER, _RED)
 
 
@@ -154,7 +155,7 @@ def _cheapest(device: Device, prices: Prices, now_ms: int) -> Order | None:
     if not device.missing_wh or device.missing_wh <= 0 or device.p_max_w <= 0:
         return None
     steps = prices.steps(now_ms, device.departure_ms)
-    left_ms = device.missing_wh / device.p_max_w * HOUR_MS
+    left_ms = device.missing_wh / device.p_max_w * HOUR_MS - _ENOUGH_MS
     begins: list[int] = []
     for begin_ms, end_ms, _ in sorted(steps, key=lambda step: (step[2], step[0])):
         if left_ms <= 0:

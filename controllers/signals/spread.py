@@ -129,7 +129,8 @@ class Spread:
         self._close(one)
 
     def _silence(self, one: _Open, unit: str) -> Answer:
-        return Answer(one.command.id, unit, silent=(self._how.below[unit],))
+        who = self._how.below.get(unit, self._how.as_one or unit)
+        return Answer(one.command.id, unit, silent=(who,))
 
     def _answer(self, notification: Notification) -> None:
         answer = Answer.of(notification.value)

@@ -132,7 +132,8 @@ def world(answers):
                "kinds": ["ev"], "answer_s": 300.0, "obeyed": ["command", "price"]}  # fmt: skip
     spread = {"below": {"tlgmu/top": "tlgmu/top"}, "above": "gateway/openadr", "answer_s": 240.0}
     units = [
-        {"id": "gateway/openadr", "kind": "provider", "owner": "aggregator", "instruments": ["feed"],
+        {"id": "gateway/openadr", "kind": "provider", "owner": "aggregator",
+         "instruments": ["feed"],
          "services": {"openadr": gateway, "signals": {"commands": spread}},
          "policies": {"signal.price": [["aggregator", "openadr", READ_WRITE, 0],
                                        ["aggregator", "signals", READ_WRITE, 0]]}},
