@@ -362,6 +362,20 @@ _ALL = (
         """,
     ),
     _table(
+        "membership",
+        "each change of a group's members, its sensors, and of who is whose parent",
+        """
+        t_ms:i  time
+        id:s  event that tells of it
+        unit:s  unit that tells of it
+        member:s  unit or instrument that it is told of
+        kind:s  unit (below), sensor, parent
+        state:s  joined, suspected, lost, returned, left, expelled, refused
+        why:s  backup, place, silent, expired, revoked, forged, role, area and so on
+        silent_ms:i  for how long nothing had been heard
+        """,
+    ),
+    _table(
         "truth",
         "what is true of the world and told to no unit: for figures of merit alone",
         """
