@@ -1,0 +1,119 @@
+"""Whether what came is what a fellow unit would send: form and bounds of each variable.
+
+Values come over the network, and at some levels of security anybody may have made them; a service
+has to survive all of them. Bounds are far beyond what any house or negotiation needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from controllers.unit.service import Notification
+from fernwatt.timebase import DAY_MS, SLOT_MS
+
+__all__ = ["is_sound"]
+
+_MOST, _MOST_SLOTS, _MOST_UNIT_W = 1e12, 1000, 10_000_000
+_MOST_VALUES = 100_000
+_FAR_SLOTS = 30 * DAY_MS // SLOT_MS
+_FAR_MS = 400 * DAY_MS
+_NUMBERS = ("energy.import", "energy.export", "device.energy", "battery.soc")
+Record = Mapping[str, Any]
+
+
+def is_sound(notification: Notification, now_ms: int) -> bool:
+    """Tell whether a service may work with a notification's value at the unit's time."""
+    value, variable = notification.value, notification.variable
+    if variable in _NUMBERS:
+        return _is_number(value)
+    rule = _RULES.get(variable)
+    if rule is None:
+        return True
+    if value is None:
+        return variable == "ev.session"
+    return isinstance(value, dict) and rule(value, now_ms)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -_MOST < value < _MOST
+
+
+def _integers(value: Record, *names: str) -> bool:
+    return all(type(value.get(name)) is int and abs(value[name]) < _MOST for name in names)
+
+
+def _numbers(value: Record, *names: str) -> bool:
+    return all(_is_number(value.get(name)) for name in names)
+
+
+def _listed(value: Any, kinds: tuple[type, ...]) -> bool:
+    fits = isinstance(value, list) and len(value) <= _MOST_VALUES
+    return fits and all(type(item) in kinds and abs(item) < _MOST for item in value)
+
+
+def _is_request(value: Record, now_ms: int) -> bool:
+    near = abs(value.get("slot", 0) - now_ms // SLOT_MS) if _integers(value, "slot") else _MOST
+    return (
+        _integers(value, "negotiation", "slots", "unit_w")
+        and near <= _FAR_SLOTS
+        and 0 < value["slots"] <= _MOST_SLOTS
+        and 0 < value["unit_w"] <= _MOST_UNIT_W
+    )
+
+
+def _is_signal(value: Record, _now_ms: int) -> bool:
+    if not _integers(value, "negotiation", "round") or not _listed(value.get("d"), (int,)):
+        return False
+    if value["round"] == 0:
+        return True
+    return _integers(value, "profile") and _numbers(value, "k") and value["k"] > 0
+
+
+def _is_accept(value: Record, _now_ms: int) -> bool:
+    return _integers(value, "negotiation", "round") and type(value.get("take")) is bool
+
+
+def _is_profile(value: Record, _now_ms: int) -> bool:
+    named = type(value.get("child")) is str and type(value.get("flexible")) is bool
+    whole = _integers(value, "negotiation", "round", "profile")
+    return named and whole and _listed(value.get("p"), (int,))
+
+
+def _is_offer(value: Record, _now_ms: int) -> bool:
+    named = type(value.get("child")) is str
+    return named and _integers(value, "negotiation", "round") and _numbers(value, "improvement_w")
+
+
+def _is_update(value: Record, _now_ms: int) -> bool:
+    named = type(value.get("child")) is str and type(value.get("ask")) is bool
+    return named and _integers(value, "negotiation") and _listed(value.get("p", []), (int,))
+
+
+def _is_session(value: Record, now_ms: int) -> bool:
+    near = _integers(value, "departure_ms") and abs(value["departure_ms"] - now_ms) < _FAR_MS
+    limits = (value.get(name) for name in ("p_max_w", "p_min_w"))
+    powers = all(limit is None or _is_number(limit) for limit in limits)
+    return near and powers and "session" in value and _numbers(value, "energy_wh")
+
+
+def _is_memory(value: Record, now_ms: int) -> bool:
+    lists = [value.get(name) for name in ("import_wh", "export_wh")]
+    whole = _integers(value, "start_ms", "step_ms") and value["step_ms"] > 0
+    if not whole or not all(_listed(item, (int, float)) for item in lists):
+        return False
+    long_ms = value["step_ms"] * len(lists[0] or ())
+    near = abs(value["start_ms"] - now_ms) < _FAR_MS and long_ms < _FAR_MS
+    return near and len(lists[0] or ()) == len(lists[1] or ())
+
+
+_RULES: dict[str, Callable[[Record, int], bool]] = {
+    "balancing.request": _is_request,
+    "balancing.signal": _is_signal,
+    "balancing.accept": _is_accept,
+    "balancing.profile": _is_profile,
+    "balancing.offer": _is_offer,
+    "balancing.update": _is_update,
+    "ev.session": _is_session,
+    "load_profile": _is_memory,
+}
