@@ -77,8 +77,9 @@ def _truth(run: Run, kind: str) -> Iterator[tuple[int, str, str, dict[str, Any]]
     """Yield time, cause, element and details of the rows of a kind."""
     frame = run.columns("truth", "t_ms", "cause", "kind", "element", "value")
     frame = frame[(frame["kind"] == kind).to_numpy()]
-    for row in frame.itertuples(index=False):
-        yield int(row.t_ms), str(row.cause), str(row.element), json.loads(row.value)
+    columns = (frame[name] for name in ("t_ms", "cause", "element", "value"))
+    for t_ms, cause, element, value in zip(*columns, strict=True):
+        yield int(t_ms), str(cause), str(element), json.loads(value)
 
 
 def attacks(run: Run) -> list[Attack]:

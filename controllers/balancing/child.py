@@ -12,6 +12,7 @@ from controllers.balancing.controller import DeviceController, Plan
 from controllers.balancing.devices import Ints, Problem, Span, round_profile
 from controllers.balancing.house import House
 from controllers.balancing.planners import Watts
+from controllers.balancing.sound import is_sound
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.unit.service import Notification, UnitContext
 from fernwatt.timebase import SLOT_MS, Clock
@@ -117,6 +118,10 @@ class Child:
     def notify(self, notification: Notification) -> None:
         """Take a reading or an order."""
         if not self._subscriptions.is_value(notification):
+            return
+        if not is_sound(notification, self._context.now_ms):
+            detail = {"variable": notification.variable}
+            self._context.decide("value_refused", notification.location, detail, [notification.id])
             return
         if notification.location == self._context.unit:
             self._order(notification)

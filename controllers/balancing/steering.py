@@ -29,6 +29,7 @@ from controllers.balancing.devices import Ints
 from controllers.balancing.exchange import Exchange, Patience
 from controllers.balancing.feedback import Feedback
 from controllers.balancing.neighbours import Neighbours
+from controllers.balancing.sound import is_sound
 from controllers.balancing.state import Commit, Member, Members, Settings, Talk, distance_w
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.unit.service import Notification, UnitContext
@@ -91,6 +92,10 @@ class Parent:
     def notify(self, notification: Notification) -> None:
         """Take a child's answer or a meter's reading."""
         if not self._subscriptions.is_value(notification):
+            return
+        if not is_sound(notification, self._context.now_ms):
+            detail = {"variable": notification.variable}
+            self._context.decide("value_refused", notification.location, detail, [notification.id])
             return
         if self._feedback.take(notification) or self._neighbours.take(notification):
             return

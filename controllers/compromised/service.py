@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from controllers.unit.securityvariables import ALARM
 from controllers.unit.service import Issued, Notification, Result, Service
 from controllers.unit.service import UnitContext as Context
 from fernwatt.errors import Fault, ScenarioError
@@ -74,7 +75,9 @@ def parse_rules(items: Sequence[Mapping[str, Any]], path: str) -> tuple[Rule, ..
 def compromise(service: Service, unit: Mapping[str, Any], path: str) -> Service:
     """Return a service as it runs in a unit: itself, or falsified where the unit is compromised."""
     rules = parse_rules(unit.get("compromised") or (), f"{path}.compromised")
-    return Compromised(service, rules) if rules and service.name != "detection" else service
+    if service.name == "detection":  # whoever has the unit has its alarms, and those it hands on
+        rules = tuple(replace(rule, variable=ALARM, does="drop", fields=()) for rule in rules)
+    return Compromised(service, rules) if rules else service
 
 
 class Compromised:

@@ -15,6 +15,7 @@ from controllers.unit.wire import Notify, Operation, Request
 __all__ = ["Caller"]
 
 _FLOW_OF_SERVICE = {"metering": "metering", "aggregation": "metering", "balancing": "balancing"}
+_OLDEST_MS, _FUTURE_MS = 400 * 86_400_000, 3_600_000
 _MAX_OPEN = 10_000
 _SUBSCRIBING = (Operation.EVENT, Operation.PERIODIC)
 # what a unit on the way may say, as the caller would otherwise hear nothing
@@ -109,6 +110,8 @@ class Caller:
         declared = self._around.catalogue.get(notify.variable)
         if declared is None or notify.result is not Result.OK or notify.t_ms == -1:
             return True
+        if not -_OLDEST_MS < notify.t_ms < self._now + _FUTURE_MS:
+            return False  # no clock is that wrong, and services reckon from one time to the next
         return declared.takes(notify.value) or (declared.kind != "number" and not notify.number)
 
     def _may_answer(self, request: Request, notify: Notify, src: str) -> bool:
