@@ -25,6 +25,7 @@ from analysis.kpis import (
     reliability,
     requirements,
     services,
+    signals,
     sleepers,
     vehicles,
 )
@@ -51,6 +52,7 @@ _FAMILIES = (
     mesh,
     sleepers,
     services,
+    signals,
     maintenance,
     attacks,
 )
