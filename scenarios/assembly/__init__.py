@@ -8,6 +8,8 @@ from typing import Any
 
 import simbench
 
+from controllers.unit.catalogue import CATALOGUE
+from controllers.unit.groups import described
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.attacks import make_attacks
 from scenarios.assembly.connection import connect_customers
@@ -17,6 +19,7 @@ from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
 from scenarios.assembly.grid import grid_params, grid_source, with_solver
+from scenarios.assembly.group import group_spec, with_backup_links, with_group
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.instruments import hang_instruments
 from scenarios.assembly.levels import complete
@@ -48,13 +51,16 @@ def assemble(scenario: Scenario) -> RunPlan:
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)
     failures = unit_failures(config, hierarchy.units)
-    network = with_dead_nodes(make_network(config, model, hierarchy), failures)
+    network = make_network(config, model, hierarchy)
+    network = with_backup_links(config, hierarchy.units, network)
+    network = with_dead_nodes(network, failures)
     with_detection(config, hierarchy, fleet)
+    with_group(config, hierarchy)
     attacks = make_attacks(config, hierarchy, network)
     network = attacks.network(network)
     seed, interval_ms = config.seed, config.record.interval_s * 1000
     network_params = {"spec": network, "seed": seed}
-    units_spec = {
+    units_spec: dict[str, Any] = {
         "units": attacks.units(with_maintenance(config, hierarchy.units)),
         "security": config.units.security,
         "memory": config.units.memory,
@@ -62,6 +68,8 @@ def assemble(scenario: Scenario) -> RunPlan:
         "audit": config.units.audit,
         "failures": failures,
     }
+    if (group := group_spec(config, hierarchy.units)) is not None:
+        units_spec["group"] = group
     units_params = {"spec": units_spec, "seed": seed}
     params = {
         "grid": grid_params(scenario, model, phases)
@@ -139,6 +147,7 @@ def _topology(
         ],
         "actuators": hierarchy.actuators,
         "network": network,
+        "data": described(CATALOGUE),
     }
 
 
