@@ -25,10 +25,11 @@ _OF_HOPS = (Result.UNREACHABLE, Result.DENIED, Result.RATE, Result.OVERLOADED)
 class Caller:
     """Issues requests here or to the unit that holds the data, repeats what is not answered.
 
-    ``execute`` executes a request on this unit's own data.
+    ``execute`` executes a request on this unit's own data; ``keep`` takes what it is told of that
+    of others.
     """
 
-    __slots__ = ("_around", "_calls", "_execute", "_inbox", "_post", "_unit")
+    __slots__ = ("_around", "_calls", "_execute", "_inbox", "_keep", "_post", "_unit")
 
     def __init__(
         self,
@@ -38,20 +39,21 @@ class Caller:
         post: Post,
         inbox: Inbox,
         execute: Callable[[Request, str], Outcome],
+        keep: Callable[[Notify, str, str, int], None],
     ) -> None:
         self._unit, self._around = unit, around
         self._post, self._inbox, self._execute = post, inbox, execute
-        self._calls = Calls()
+        self._calls, self._keep = Calls(), keep
 
     def call(self, request: Request, cause: str) -> Issued:
         """Issue a service's request; its outcome will come as a notification."""
         if check(request) is not Result.OK:
             return self.refuse(request, Result.MALFORMED, cause)
-        if request.location == self._unit:
+        if request.to == self._unit:
             outcome = self._execute(request, self._flow(request)[0])
             brought = outcome.instance.id if outcome.instance is not None else request.id
             self._finish(request, outcome.notify, brought, asked_ms=self._now, cause=cause)
-        elif request.location not in self._around.directory:
+        elif not all(one in self._around.directory for one in (request.location, request.to)):
             return self.refuse(request, Result.UNKNOWN_LOCATION, cause)
         elif len(self._calls.open) >= _MAX_OPEN:
             return self.refuse(request, Result.OVERLOADED, cause)
@@ -75,7 +77,7 @@ class Caller:
             del self._calls.open[identifier]
             notify = refusal(request, Result.TIMEOUT).notify
             if self._around.routes.by_levels:
-                notify.hop = self._around.routes.next(self._unit, request.location)
+                notify.hop = self._around.routes.next(self._unit, request.to)
             self._finish(request, notify, identifier, asked_ms=call.asked_ms, cause=call.cause)
             return
         call.attempt += 1
@@ -100,6 +102,8 @@ class Caller:
             self._around.noted("unexpected", self._unit, src, brought)
             return
         del self._calls.open[notify.request]
+        if call.request.function in {"last", "first"}:
+            self._keep(notify, call.request.service, brought, self._now)
         self._finish(call.request, notify, brought, asked_ms=call.asked_ms, cause=call.cause)
 
     def _is_sound(self, notify: Notify) -> bool:
@@ -116,12 +120,12 @@ class Caller:
 
     def _may_answer(self, request: Request, notify: Notify, src: str) -> bool:
         """Tell whether ``src`` holds what was asked for, or stands on the way and has failed."""
-        if request.location == src:
+        if request.to == src:
             return True
         if notify.result not in _OF_HOPS or notify.value is not None:
             return False
         notify.variable = request.variable  # which a unit on the way need not know
-        return src in self._around.routes.way(self._unit, request.location)
+        return src in self._around.routes.way(self._unit, request.to)
 
     def close(self) -> None:
         """Record the requests whose outcome is still open."""
@@ -150,7 +154,7 @@ class Caller:
             request.variable = self._calls.held[request.subscription].variable
         name, flow = self._flow(request)
         self._watch_order(request)
-        hops = self._around.routes.hops(self._unit, request.location)
+        hops = self._around.routes.hops(self._unit, request.to)
         deadline_us = (self._now + flow.over(hops)) * 1000
         call = Call(request, name, cause, self._now, deadline_us)
         self._calls.open[request.id] = call
@@ -178,10 +182,10 @@ class Caller:
         request = call.request
         self._post.send_all(
             frame,
-            self._post.payloads(request, request.location),
+            self._post.payloads(request, request.to),
             request,
             cause=cause,
-            dst=request.location,
+            dst=request.to,
             flow=call.flow,
             deadline_us=call.deadline_us,
         )
@@ -197,6 +201,7 @@ class Caller:
         else:
             if notify.result is Result.DENIED:
                 del self._calls.held[notify.request]
+            self._keep(notify, held.service, brought, self._now)
             self._inbox.put(held.service, notify, brought)
 
     def _finish(
@@ -204,7 +209,7 @@ class Caller:
     ) -> None:
         """Close a request: keep what it means for subscriptions, record it, tell the service."""
         result = notify.result
-        if request.operation in _SUBSCRIBING and request.location != self._unit:
+        if request.operation in _SUBSCRIBING and request.to != self._unit:
             if result is Result.REPLACED:
                 self._calls.replace(request.id)
             elif result is not Result.OK:

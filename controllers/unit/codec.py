@@ -34,7 +34,7 @@ _SUBSCRIPTION, _SERIAL, _HOP = 15, 16, 17
 # services that occur in every frame have a code; others go by name
 _SERVICES = ("metering", "aggregation", "balancing", "forecast", "signals", "control")
 _SERVICE_CODES = {name: code for code, name in enumerate(_SERVICES)}
-_FUNCTIONS = ("last", "first", "min", "max", "mean", "sum", "count", "integral")
+_FUNCTIONS = ("last", "first", "min", "max", "mean", "sum", "count", "integral", "values")
 _FUNCTION_CODES = {name: code for code, name in enumerate(_FUNCTIONS)}
 _RESULTS = {int(result): result for result in Result}
 _REQUESTS = {int(operation): operation for operation in Operation if operation}
@@ -94,6 +94,9 @@ class CborCodec:
             out[_SERIAL] = message.number
         if message.hop:
             out[_HOP] = message.hop
+        if message.policy is not None:
+            short = message.policy
+            out[_POLICY] = bytes.fromhex(short) if isinstance(short, str) else short
 
     @staticmethod
     def _request(out: dict[int, Any], message: Request, dst: str) -> None:
@@ -138,6 +141,7 @@ class CborCodec:
             _integer(data, _T, -1),
             _natural(data, _SERIAL, 0),
             _text(data, _HOP, ""),
+            _policy(data),
         )
 
     def _read_request(
@@ -224,6 +228,16 @@ def _text(data: dict[Any, Any], key: int, default: str | None = None) -> str:
     if type(value) is not str or len(value) > _MAX_TEXT:
         raise DecodeError(f"field {key} is not a text")
     return value
+
+
+def _policy(data: dict[Any, Any]) -> list[list[Any]] | str | None:
+    """Return the policy of a notification, or what stands for it."""
+    policy = data.get(_POLICY)
+    if type(policy) is bytes:
+        return policy.hex()
+    if policy is None or type(policy) is list:
+        return policy
+    raise DecodeError(f"field {_POLICY} is no policy")
 
 
 def _coded(

@@ -7,11 +7,12 @@ last, first           of the newest, oldest by stamp (written later wins)  its o
 min, max              the extreme                                         of the first that has it
 mean, sum             of all values                                       of the newest
 count                 how many there are                                  of the newest, -1 of none
+values                all, each as [time stamp, value], by time           of the newest
 integral              ∫ value dt [value·h], a value holds until the next  of the newest
 percentile:q          q in 0…100, linear between neighbours               of the newest
 ====================  ==================================================  ====================
 
-``last``, ``first`` and ``count`` take any value, the others numbers only.
+``last``, ``first``, ``count`` and ``values`` take any value, the others numbers only.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ def _first(times: Sequence[int], values: Sequence[Any]) -> tuple[Any, int]:
     # of two with one stamp the one written later corrects the other
     index = min(range(len(times)), key=lambda i: (times[i], -i))
     return values[index], times[index]
+
+
+def _values(times: Sequence[int], values: Sequence[Any]) -> tuple[Any, int]:
+    order = sorted(range(len(times)), key=lambda i: (times[i], i))
+    return [[times[i], values[i]] for i in order], _stamp(times)
 
 
 def _min(times: Sequence[int], values: Sequence[Any]) -> tuple[Any, int]:
@@ -82,6 +88,7 @@ _ANY: dict[str, Callable[[Sequence[int], Sequence[Any]], tuple[Any, int]]] = {
     "last": _last,
     "first": _first,
     "count": lambda times, values: (len(values), _stamp(times)),
+    "values": _values,
 }
 _NUMBERS: dict[str, Callable[[Sequence[int], Sequence[Any]], tuple[Any, int]]] = {
     "min": _min,

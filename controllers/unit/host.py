@@ -3,8 +3,8 @@
 Costs are integers of microseconds: so much per message parsed or built, and per byte of it (in
 nanoseconds); where messages are signed, so much for signing and verifying one (Ed25519), where
 they are encrypted, so much per byte (AES-256-GCM); for sums that are hidden, so much per hash
-(HMAC-SHA-256 of a short text) and per multiplication of a point (Curve25519). They are assumptions of order of magnitude,
-see ``docs/models/unit.md``; a scenario may set its own.
+(HMAC-SHA-256 of a short text) and per multiplication of a point (Curve25519). They are
+assumptions of order of magnitude, see ``docs/models/unit.md``; a scenario may set its own.
 """
 
 from __future__ import annotations

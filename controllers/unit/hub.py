@@ -14,6 +14,7 @@ from controllers.unit.calls import FLOWS, Flow
 from controllers.unit.catalogue import CATALOGUE, Catalogue
 from controllers.unit.channels import check_speaking, make_channels
 from controllers.unit.codec import CODECS
+from controllers.unit.contracts import Terms
 from controllers.unit.directory import Directory
 from controllers.unit.factories import ServiceFactory, find_factory
 from controllers.unit.failures import parse_failures
@@ -303,6 +304,7 @@ class UnitsCore:
             audit=AuditLog(notes, self._security.auditing(identifier), self._audit),
             maintenance=maintenance,
             policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
+            terms=Terms.of(spec, path),
             aggregator=lambda scheme: self._security.aggregator(identifier, scheme, since_ms or 0),
             actuators=spec.get("actuators") or {},
             links=spec.get("links") or {},

@@ -143,8 +143,13 @@ class PolicyBook:
 class Accessor(Protocol):
     """Who wants access: a stakeholder, through a service."""
 
-    stakeholder: str
-    service: str
+    @property
+    def stakeholder(self) -> str:
+        """For whom."""
+
+    @property
+    def service(self) -> str:
+        """Through which service."""
 
 
 class AccessControl:
@@ -191,6 +196,24 @@ class AccessControl:
             last = self._last.get(key)
             if last is not None and t_ms - last < delay_ms:
                 return Result.RATE
-            self._last[key] = t_ms
-            self._notes.put("rates", "\n".join(str(part) for part in key), [list(key), t_ms])
+            self._count(key, t_ms)
         return Result.OK
+
+    def note(
+        self, policy: Policy, right: int, variable: str, owner: str, *, by: Accessor, t_ms: int
+    ) -> None:
+        """Count an access that was granted elsewhere, if ``policy`` asks for a delay after it."""
+        grant = policy.find(by.stakeholder, by.service)
+        if by.stakeholder != owner and grant is not None and grant.min_delay_ms:
+            self._count((right, variable, owner, by.stakeholder, by.service), t_ms)
+
+    def since(
+        self, right: int, variable: str, owner: str, *, by: Accessor, t_ms: int
+    ) -> int | None:
+        """Return how long ago the last access was [ms], None where none is remembered."""
+        last = self._last.get((right, variable, owner, by.stakeholder, by.service))
+        return None if last is None else t_ms - last
+
+    def _count(self, key: tuple[int, str, str, str, str], t_ms: int) -> None:
+        self._last[key] = t_ms
+        self._notes.put("rates", "\n".join(str(part) for part in key), [list(key), t_ms])

@@ -143,11 +143,12 @@ class Port:
         *,
         condition: str = "",
         function: str = "last",
+        at: str = "",
         cause: str = "",
     ) -> Issued:
-        """Read a variable once."""
+        """Read a variable once, where it is or where a copy of it is."""
         request = self._request(Operation.QUERY, variable, location)
-        request.condition, request.function = condition, function
+        request.condition, request.function, request.at = condition, function, at
         return self._unit.caller.call(request, cause)
 
     def event(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from controllers.security.envelope import Envelope
 from controllers.security.errors import RefusedError
@@ -11,6 +12,7 @@ from controllers.security.introduced import Introduced
 from controllers.unit.carriage import Carriage
 from controllers.unit.channels import Channel, Protecting, Reply, UnauthenticError
 from controllers.unit.codec import DecodeError
+from controllers.unit.copies import Policies
 from controllers.unit.door import Door
 from controllers.unit.host import Host
 from controllers.unit.security import is_by
@@ -42,6 +44,7 @@ class Post:
         "_protected",
         "_unit",
         "name",
+        "policies",
     )
 
     def __init__(
@@ -52,13 +55,14 @@ class Post:
         host: Host,
         envelope: Envelope,
         name: Sequencer,
+        policies: Policies,
         channels: Mapping[str, Channel] | None = None,
         protected: Mapping[str, Protecting] | None = None,
         door: Introduced | None = None,
     ) -> None:
         self._unit, self._around, self._host = unit, around, host
         self._door = None if door is None else Door(door, around, self._put, self._hand, name)
-        self._envelope, self.name = envelope, name
+        self._envelope, self.name, self.policies = envelope, name, policies
         self._carriage = Carriage(unit, around, host, envelope)
         self._channels, self._protected = channels or {}, protected or {}
 
@@ -159,10 +163,16 @@ class Post:
         """Send a notification in a frame of its own; return that frame's name."""
         if notify.owner == self._around.directory.owner(notify.location, notify.variable):
             notify.owner = ""  # the receiver knows as much
-        payloads = self.payloads(notify, dst)
+        payloads = self.payloads(self._with_policy(notify, dst), dst)
         frame = self.name()
         self.send_all(frame, payloads, notify, cause=cause, dst=dst, flow=flow)
         return frame
+
+    def _with_policy(self, notify: Notify, dst: str) -> Notify:
+        """Return a notification with what stands for its policy, where that is known."""
+        if not isinstance(notify.policy, list):
+            return notify
+        return replace(notify, policy=self.policies.outgoing(dst, notify.policy))
 
     def content(self, notify: Notify, dst: str) -> bytes:
         """Return a notification as only the unit that it is for will open it."""

@@ -9,14 +9,18 @@ from __future__ import annotations
 from controllers.unit.policy import READ, READ_WRITE, WRITE, Grant
 from controllers.unit.variable import OPERATOR, Variable
 
-__all__ = ["PRIVATE_VARIABLES"]
+__all__ = ["ACCESS_POLICY", "PRIVATE_VARIABLES"]
+
+ACCESS_POLICY = "access.policy"
+"""What an owner writes to have a policy hold for a variable from now on."""
 
 _SUMMED = (Grant(OPERATOR, "aggregation", READ),)
 _ASKED = (Grant(OPERATOR, "aggregation", WRITE),)
 _HELD = (Grant(OPERATOR, "aggregation", READ_WRITE),)
 
 PRIVATE_VARIABLES = (
-    Variable("energy.hidden", 70, "record", "1", "customer", _SUMMED, fields=("slot", "v", "v_b64")),
+    Variable("energy.hidden", 70, "record", "1", "customer", _SUMMED,
+             fields=("slot", "v", "v_b64")),
     Variable("energy.missing", 71, "record", "1", "customer", _ASKED, fields=("slot", "missing")),
     Variable("energy.unmask", 72, "record", "1", "customer", _SUMMED,
              fields=("slot", "missing", "v")),
@@ -25,7 +29,7 @@ PRIVATE_VARIABLES = (
     Variable("area.held", 74, "record", "1", "customers", _HELD,
              fields=("t_ms", "import_wh", "export_wh", "meters", "missing", "top_import_wh",
                      "top_export_wh")),
-    Variable("access.policy", 75, "record", "1", "customer", fields=("variable", "grants")),
+    Variable(ACCESS_POLICY, 75, "record", "1", "customer", fields=("variable", "grants")),
     Variable("access.conflict", 76, "record", "1", "customer",
              fields=("variable", "operation", "stakeholder", "service", "request", "result")),
 )  # fmt: skip

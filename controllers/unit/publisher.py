@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from controllers.unit.copies import travelling
 from controllers.unit.inbox import Inbox
+from controllers.unit.policy import READ, Accessor
 from controllers.unit.post import Post
 from controllers.unit.requests import RequestProcessor
 from controllers.unit.service import Result
 from controllers.unit.store import Instance
 from controllers.unit.subscriptions import Subscription
 from controllers.unit.surroundings import PERIOD_TIMER, REPORT_TIMER, Surroundings
-from controllers.unit.wire import Notify
+from controllers.unit.wire import Notify, Operation
 
 __all__ = ["Publisher"]
+
+Conflict = Callable[[Operation, str, Accessor, str, Result], None]
+"""Takes operation, variable, who wanted access, the request, and why it was refused."""
 
 
 class Publisher:
@@ -25,6 +32,7 @@ class Publisher:
 
     __slots__ = (
         "_around",
+        "_conflict",
         "_home_ms",
         "_inbox",
         "_post",
@@ -42,12 +50,14 @@ class Publisher:
         processor: RequestProcessor,
         post: Post,
         inbox: Inbox,
+        conflict: Conflict,
         report_ms: int,
         home_ms: int,
     ) -> None:
         self._unit, self._around, self._processor = unit, around, processor
         self._post, self._inbox = post, inbox
         self._report_ms, self._home_ms = report_ms, home_ms
+        self._conflict = conflict
         self._reports: dict[str, tuple[Subscription, Instance]] = {}
 
     def publish(self, instance: Instance) -> None:
@@ -96,7 +106,11 @@ class Publisher:
     def _release(self, subscription: Subscription, instance: Instance) -> None:
         if self._processor.subscriptions.get(subscription.id) is not subscription:
             return  # it ended while the report waited for its turn
-        result = self._processor.release(subscription, instance, self._around.now_ms)
+        now_ms = self._around.now_ms
+        result = self._processor.release(subscription, instance, now_ms)
+        if self._processor.breaks(instance.variable, READ, subscription, result, now_ms):
+            operation, variable = subscription.operation, instance.variable
+            self._conflict(operation, variable, subscription, subscription.id, result)
         if result is Result.RATE:
             self._around.counters["withheld"] += 1
             return
@@ -105,6 +119,9 @@ class Publisher:
             self._processor.subscriptions.remove(subscription)
         else:
             notify.value, notify.t_ms = instance.value, instance.t_ms
+            declared = self._around.catalogue.get(instance.variable)
+            if declared is not None and subscription.unit != self._unit:
+                notify.policy = travelling(instance.policy, declared)
         self._put(subscription, notify, instance.id)
 
     def _notify(self, subscription: Subscription, result: Result) -> Notify:

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from controllers.security.audit import Entry
 from controllers.unit.auditing import AuditLog
 from controllers.unit.catalogue import Catalogue, Variable
 from controllers.unit.condition import ConditionError, parse
+from controllers.unit.contracts import Terms, is_outside
+from controllers.unit.copies import travelling
 from controllers.unit.directory import Directory
 from controllers.unit.functions import FunctionError, is_function, reduce_values
 from controllers.unit.kernelvariables import AUDIT_LOG, TRANSIT
 from controllers.unit.notes import Notebook
 from controllers.unit.policy import READ, WRITE, AccessControl, Accessor, Policy, PolicyBook
+from controllers.unit.privatevariables import ACCESS_POLICY
 from controllers.unit.service import Result
 from controllers.unit.store import Instance, Store
 from controllers.unit.subscriptions import Subscription, Subscriptions
@@ -38,6 +42,7 @@ class Outcome:
     instance: Instance | None = None
     written: bool = False
     subscription: Subscription | None = None
+    conflict: bool = False
 
 
 def check(request: Request) -> Result:
@@ -60,13 +65,14 @@ class RequestProcessor:
     """Executes requests on one unit's data."""
 
     __slots__ = (
-        "_access",
         "_catalogue",
         "_directory",
         "_operations",
         "_policies",
         "_store",
+        "_terms",
         "_unit",
+        "access",
         "audit",
         "log",
         "subscriptions",
@@ -82,11 +88,12 @@ class RequestProcessor:
         policies: PolicyBook,
         notes: Notebook,
         log: AuditLog,
+        terms: Terms,
     ) -> None:
-        self.log = log
+        self.log, self._terms = log, terms
         self._unit, self._catalogue, self._directory = unit, catalogue, directory
         self._store, self._policies = store, policies
-        self._access = AccessControl(notes)
+        self.access = AccessControl(notes)
         self.subscriptions = Subscriptions(notes)
         self.audit: Counter[tuple[Operation, Result]] = Counter()
         self._operations: dict[Operation, Callable[[Request, Variable, str, str, int], Outcome]] = {
@@ -101,11 +108,26 @@ class RequestProcessor:
         outcome = self._execute(request, flow, t_ms)
         result = outcome.notify.result
         self.audit[request.operation, result] += 1
+        if result is not Result.OK:
+            right = WRITE if request.operation is Operation.WRITE else READ
+            outcome.conflict = self.breaks(request.variable, right, request, result, t_ms)
+            if outcome.conflict:
+                outcome.notify.value = {"conflict": "contract"}
         if self.log.wants(result):
             owner = self._directory.owner(self._unit, request.variable)
             self._note(request.operation.label, request.id, request.variable, owner,
                        by=request, result=result, t_ms=t_ms)  # fmt: skip
         return outcome
+
+    def breaks(
+        self, variable: str, right: int, by: Accessor, result: Result, t_ms: int
+    ) -> bool:
+        """Tell whether a contract grants an access that was refused."""
+        if not self._terms.contracts:
+            return False
+        owner = self._directory.owner(self._unit, variable)
+        since_ms = self.access.since(right, variable, owner, by=by, t_ms=t_ms)
+        return self._terms.contracts.broken(variable, right, by, result, since_ms)
 
     def _note(
         self,
@@ -135,7 +157,7 @@ class RequestProcessor:
         owner = self._directory.owner(self._unit, TRANSIT)
         policy = self._policies.current(TRANSIT, owner, variable.policy)
         right = WRITE if transit.operation is Operation.WRITE else READ
-        result = self._access.decide((policy,), right, TRANSIT, owner, by=transit, t_ms=t_ms)
+        result = self.access.decide((policy,), right, TRANSIT, owner, by=transit, t_ms=t_ms)
         self.audit[transit.operation, result] += 1
         if self.log.wants(result):
             self._note(f"pass {transit.operation.label}", transit.request, TRANSIT, owner,
@@ -153,7 +175,7 @@ class RequestProcessor:
     def release(self, subscription: Subscription, instance: Instance, t_ms: int) -> Result:
         """Decide whether ``instance`` may go to a subscriber now: OK, DENIED or RATE."""
         variable, owner = instance.variable, instance.owner
-        result = self._access.decide(
+        result = self.access.decide(
             (instance.policy,), READ, variable, owner, by=subscription, t_ms=t_ms
         )
         if self.log.wants(result):
@@ -175,7 +197,7 @@ class RequestProcessor:
     # -- the stages --------------------------------------------------------------------------
 
     def _execute(self, request: Request, flow: str, t_ms: int) -> Outcome:
-        if request.location != self._unit:
+        if request.location != self._unit and not self._is_of_copy(request):
             return refusal(request, Result.UNKNOWN_LOCATION)
         if request.operation is Operation.UNSUBSCRIBE:
             return self._unsubscribe(request)
@@ -184,8 +206,19 @@ class RequestProcessor:
             return refusal(request, Result.UNKNOWN_VARIABLE)
         if check(request) is not Result.OK:
             return refusal(request, Result.MALFORMED)
-        owner = self._directory.owner(self._unit, variable.name)
+        owner = self._directory.owner(request.location, variable.name)
+        shut, source = self._terms.shut, request.source
+        if shut and is_outside(self._directory, self._unit, source, owner):
+            return refusal(request, Result.DENIED)
         return self._operations[request.operation](request, variable, owner, flow, t_ms)
+
+    def _is_of_copy(self, request: Request) -> bool:
+        """Tell whether a request may be for a copy of another unit's data."""
+        return (
+            request.operation is Operation.QUERY
+            and request.variable in self._terms.copies
+            and request.location in self._directory
+        )
 
     def _write(
         self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int
@@ -194,10 +227,12 @@ class RequestProcessor:
         if variable.only and (request.source, request.service) != (self._unit, variable.only):
             return refusal(request, Result.DENIED)
         policy = self._policies.current(name, owner, variable.policy)
-        result = self._access.decide((policy,), WRITE, name, owner, by=request, t_ms=t_ms)
+        result = self.access.decide((policy,), WRITE, name, owner, by=request, t_ms=t_ms)
         if result is not Result.OK:
             return refusal(request, result)
         if not variable.takes(request.value):
+            return refusal(request, Result.MALFORMED)
+        if name == ACCESS_POLICY and not self._put_in_force(request.value, owner):
             return refusal(request, Result.MALFORMED)
         if request.policy is not None and request.stakeholder == owner:
             policy = Policy.from_plain(request.policy)
@@ -207,38 +242,52 @@ class RequestProcessor:
         # the writer knows what it wrote: the answer does not carry it back
         return Outcome(_answer(request, Result.OK, owner), instance, written=True)
 
+    def _put_in_force(self, value: Any, owner: str) -> bool:
+        """Have an owner's policy hold for what is written of a variable from now on."""
+        variable = None if value is None else self._catalogue.get(value.get("variable", ""))
+        if variable is None or self._directory.owner(self._unit, variable.name) != owner:
+            return False
+        try:
+            policy = Policy.from_plain(value.get("grants"))
+        except ValueError:
+            return False
+        self._policies.set(variable.name, owner, policy)
+        return True
+
     def _query(
         self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int
     ) -> Outcome:
         if request.function == "last" and not request.condition:
-            newest = self._newest(variable, owner)
+            newest = self._newest(variable, owner, request.location)
             chosen = [newest] if newest is not None else []
         else:
             holds = parse(request.condition)
-            kept = self._series(variable, owner)
+            kept = self._series(variable, owner, request.location)
             chosen = [one for one in kept if holds is None or holds(one)]
         # every instance that takes part must be open to the caller: a sum is no way round
         policies = {id(one.policy): one.policy for one in chosen} or {
             0: self._policies.current(variable.name, owner, variable.policy)
         }
-        result = self._access.decide(
+        result = self.access.decide(
             policies.values(), READ, variable.name, owner, by=request, t_ms=t_ms
         )
         if result is not Result.OK:
             return refusal(request, result)
         if len(chosen) == 1 and request.function in {"last", "first"}:
-            return Outcome(_of_instance(request, chosen[0]), chosen[0])
+            answer = _of_instance(request, chosen[0])
+            answer.policy = travelling(chosen[0].policy, variable)
+            return Outcome(answer, chosen[0])
         return self._reduce(request, chosen, owner)
 
-    def _newest(self, variable: Variable, owner: str) -> Instance | None:
+    def _newest(self, variable: Variable, owner: str, location: str) -> Instance | None:
         if variable.name == AUDIT_LOG:
-            return next(reversed(list(self._series(variable, owner))), None)
-        return self._store.newest(variable.name, owner, self._unit)
+            return next(reversed(list(self._series(variable, owner, location))), None)
+        return self._store.newest(variable.name, owner, location)
 
-    def _series(self, variable: Variable, owner: str) -> Iterable[Instance]:
+    def _series(self, variable: Variable, owner: str, location: str) -> Iterable[Instance]:
         if variable.name == AUDIT_LOG:
             return self._logged(variable, owner)
-        return self._store.series(variable.name, owner, self._unit)
+        return self._store.series(variable.name, owner, location)
 
     def _logged(self, variable: Variable, owner: str) -> Iterable[Instance]:
         """Return the audit log as instances: it is the one variable that nobody writes."""

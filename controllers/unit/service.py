@@ -95,9 +95,13 @@ class DataInterface(Protocol):
         *,
         condition: str = "",
         function: str = "last",
+        at: str = "",
         cause: str = "",
     ) -> Issued:
-        """Read a variable once; several instances reduce to one value by ``function``."""
+        """Read a variable once; several instances reduce to one value by ``function``.
+
+        ``at`` is a unit that keeps copies, to be asked instead of the one at ``location``.
+        """
 
     def event(
         self, variable: str, location: str, *, condition: str = "", cause: str = ""

@@ -19,6 +19,8 @@ from controllers.unit.answers import Answers
 from controllers.unit.auditing import AuditLog
 from controllers.unit.caller import Caller
 from controllers.unit.channels import Channel, Protecting
+from controllers.unit.contracts import CONFLICT, Terms
+from controllers.unit.copies import Copies, Policies
 from controllers.unit.forwarding import Forwarder
 from controllers.unit.groupvariables import REFUSED as INTRODUCTION_REFUSED
 from controllers.unit.host import Host
@@ -27,7 +29,7 @@ from controllers.unit.links import Links
 from controllers.unit.maintenance import ORDER, STATE, Maintenance, is_order
 from controllers.unit.membership import Membership
 from controllers.unit.notes import Notebook, lasting_sequencer
-from controllers.unit.policy import PolicyBook
+from controllers.unit.policy import Accessor, PolicyBook
 from controllers.unit.port import Port
 from controllers.unit.post import Post
 from controllers.unit.publisher import Publisher
@@ -44,7 +46,7 @@ from controllers.unit.surroundings import (
 )
 from controllers.unit.transit import Kind, Transit
 from controllers.unit.watch import WATCHER, Watch
-from controllers.unit.wire import Message, Request, ValueRefusedError, clean_value
+from controllers.unit.wire import Message, Operation, Request, ValueRefusedError, clean_value
 from fernwatt.messages import Command, Delivery, Event, NodeUp, Reading
 
 __all__ = ["ManagementUnit"]
@@ -88,6 +90,7 @@ class ManagementUnit:
         maintenance: Maintenance,
         policies: PolicyBook,
         aggregator: Callable[[str], Aggregator],
+        terms: Terms,
         actuators: Mapping[str, str],
         links: Mapping[str, str] | None = None,
         channels: Mapping[str, Channel] | None = None,
@@ -107,6 +110,7 @@ class ManagementUnit:
             host=host,
             envelope=envelope,
             name=name,
+            policies=Policies(notes),
             channels=channels,
             protected=protected,
             door=None if membership is None else membership.door,
@@ -123,10 +127,26 @@ class ManagementUnit:
             policies=policies,
             notes=notes,
             log=audit,
+            terms=terms,
         )
         self._forwarder = Forwarder(identifier, around, post=self._post, processor=self.processor)
+        copies = Copies(
+            identifier,
+            terms.copies,
+            around.catalogue,
+            around.directory,
+            store,
+            self.processor.access,
+            self._post.policies,
+            terms.foreign,
+        )
         self.caller = Caller(
-            identifier, around, post=self._post, inbox=self._inbox, execute=self._execute
+            identifier,
+            around,
+            post=self._post,
+            inbox=self._inbox,
+            execute=self._execute,
+            keep=copies.keep,
         )
         self._publisher = Publisher(
             identifier,
@@ -134,6 +154,7 @@ class ManagementUnit:
             processor=self.processor,
             post=self._post,
             inbox=self._inbox,
+            conflict=self._conflict,
             report_ms=report_ms,
             home_ms=home_ms,
         )
@@ -287,6 +308,9 @@ class ManagementUnit:
     def _execute(self, request: Request, flow: str) -> Outcome:
         """Execute a request and do what follows from it; nothing of that calls a service."""
         outcome = self.processor.execute(request, flow, self.around.now_ms)
+        if outcome.conflict:
+            result = outcome.notify.result
+            self._conflict(request.operation, request.variable, request, request.id, result)
         if outcome.notify.result is Result.DENIED:
             detail = {
                 "operation": request.operation.label,
@@ -302,6 +326,23 @@ class ManagementUnit:
             self._order(outcome.instance)
             self._new(outcome.instance)
         return outcome
+
+    def _conflict(
+        self, operation: Operation, variable: str, by: Accessor, request: str, result: Result
+    ) -> None:
+        """Tell the owner, and the run, of an access that a contract grants and a policy denies."""
+        told = {
+            "variable": variable,
+            "operation": operation.label,
+            "stakeholder": by.stakeholder,
+            "service": by.service,
+            "request": request,
+            "result": result.label,
+        }
+        self._event("access_conflict", request, told)
+        declared = self.around.catalogue.get(CONFLICT)
+        if declared is not None:
+            self._new(self.processor.record(self.name(), declared, told, self.around.now_ms))
 
     def _new(self, instance: Instance) -> None:
         """See to all that follows from a new instance."""

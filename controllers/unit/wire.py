@@ -45,7 +45,8 @@ class Request:
     """One request; ``id`` is ``unit#n`` of the calling unit. Its signature is in its envelope.
 
     ``owner`` is empty where the variable's default owner at ``location`` is meant.
-    ``policy`` is the plain form of a policy that a write brings, None without.
+    ``policy`` is the plain form of a policy that a write brings, None without. ``at`` is the unit
+    that is asked for a copy, empty where the one at ``location`` is asked.
     """
 
     operation: Operation
@@ -61,6 +62,12 @@ class Request:
     period_ms: int = 0
     subscription: str = ""
     policy: list[list[Any]] | None = None
+    at: str = ""
+
+    @property
+    def to(self) -> str:
+        """The unit that is asked: where the data are, or where a copy of them is."""
+        return self.at or self.location
 
 
 @dataclass(slots=True)
@@ -68,7 +75,8 @@ class Notify:
     """An outcome (``number`` 0), or the ``number``-th notification of a subscription.
 
     ``owner`` is empty where it is the variable's default owner at ``location``. ``hop`` names the
-    unit on the way that a request did not pass.
+    unit on the way that a request did not pass. ``policy`` is that of the instance where it is not
+    the variable's usual one: its plain form, or what stands for it on the wire (``copies.py``).
     """
 
     request: str
@@ -80,6 +88,7 @@ class Notify:
     t_ms: int
     number: int = 0
     hop: str = ""
+    policy: list[list[Any]] | str | None = None
 
 
 Message = Request | Notify
