@@ -1,36 +1,45 @@
 """Opening an application association: AARQ and AARE (IEC 62056-5-3, 7.2; BER).
 
-Logical-name referencing; without authentication, with a password, or, with ciphering, by the keys
-that both sides have: then the xDLMS part inside is ciphered, and who lacks the keys gets nowhere.
+Logical-name referencing; without authentication, with a password (LLS), or by challenges that both
+sides answer with their keys (HLS, mechanism 5: GMAC). With ciphering the xDLMS part inside is
+ciphered, and who lacks the keys gets nowhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controllers.dlms.axdr import DlmsError, Reader
-from controllers.dlms.ciphering import GLO, Ciphering
+from controllers.dlms.axdr import DlmsError, Reader, length
+from controllers.dlms.ciphering import GLO, Ciphering, UntrueError
 
 __all__ = ["CONFORMANCE", "Aare", "Aarq", "read_aare", "read_aarq"]
 
 _AARQ, _AARE = 0x60, 0x61
 _CONTEXT = bytes.fromhex("0607608574050801")  # joint-iso-ccitt … dlms-ua application-context
 _MECHANISM = bytes.fromhex("608574050802")  # … dlms-ua authentication-mechanism
-_LOWEST, _LOW = b"\x00", b"\x01"
-CONFORMANCE = 0x00_10_1C
-"""What we do: GET (and in blocks), SET, selective access; bits of IEC 62056-5-3, 7.3.1."""
+_LOWEST, _LOW, _GMAC = b"\x00", b"\x01", b"\x05"
+CONFORMANCE = 0x00_12_9D
+"""What we do: GET (also of lists, and in blocks), SET, selective access, ACTION and
+DataNotification; bits of IEC 62056-5-3, 7.3.1."""
 _VAA = 0x0007
 _VERSION = 6
+_REQUIRED = bytes.fromhex("0780")  # authentication
+_NEEDS_MAC = 14  # diagnostics: an answer to the challenge is required
 
 
 @dataclass(frozen=True, slots=True)
 class Aarq:
-    """A request for an association; ``title`` of the client only with ciphering."""
+    """A request for an association; ``title`` of the client only with ciphering.
+
+    ``client`` is what the manufacturer's part says: here the name of who is calling.
+    """
 
     conformance: int = CONFORMANCE
     max_pdu: int = 0xFFFF
     password: bytes | None = None
     title: bytes | None = None
+    challenge: bytes | None = None
+    client: str = ""
 
     def encoded(self, ciphering: Ciphering | None = None) -> bytes:
         """Return the APDU."""
@@ -39,10 +48,14 @@ class Aarq:
         fields = [_field(0xA1, _CONTEXT + bytes([0x03 if self.title else 0x01]))]
         if self.title:
             fields.append(_field(0xA6, _field(0x04, self.title)))
-        if self.password is not None:
-            fields.append(_field(0x8A, bytes.fromhex("0780")))
-            fields.append(_field(0x8B, _MECHANISM + _LOW))
-            fields.append(_field(0xAC, _field(0x80, self.password)))
+        secret = self.password if self.password is not None else self.challenge
+        if secret is not None:
+            fields.append(_field(0x8A, _REQUIRED))
+            mechanism = _LOW if self.password is not None else _GMAC
+            fields.append(_field(0x8B, _MECHANISM + mechanism))
+            fields.append(_field(0xAC, _field(0x80, secret)))
+        if self.client:
+            fields.append(_field(0xBD, self.client.encode()))
         if ciphering is not None:
             initiate = ciphering.protect(initiate)
         fields.append(_field(0xBE, _field(0x04, initiate)))
@@ -51,20 +64,29 @@ class Aarq:
 
 @dataclass(frozen=True, slots=True)
 class Aare:
-    """The answer: accepted (``result`` 0) or not, and what the server can do."""
+    """The answer: accepted (``result`` 0) or not, and what the server can do.
+
+    With a ``challenge`` the association is open only when the client has answered it.
+    """
 
     result: int = 0
     conformance: int = CONFORMANCE
     max_pdu: int = 0xFFFF
     title: bytes | None = None
+    challenge: bytes | None = None
 
     def encoded(self, ciphering: Ciphering | None = None) -> bytes:
         """Return the APDU."""
         fields = [_field(0xA1, _CONTEXT + bytes([0x03 if self.title else 0x01]))]
         fields.append(_field(0xA2, _field(0x02, bytes([self.result]))))
-        fields.append(_field(0xA3, _field(0xA1, _field(0x02, bytes([1 if self.result else 0])))))
+        told = 1 if self.result else _NEEDS_MAC if self.challenge else 0
+        fields.append(_field(0xA3, _field(0xA1, _field(0x02, bytes([told])))))
         if self.title:
             fields.append(_field(0xA4, _field(0x04, self.title)))
+        if self.challenge:
+            fields.append(_field(0x88, _REQUIRED))
+            fields.append(_field(0x89, _MECHANISM + _GMAC))
+            fields.append(_field(0xAA, _field(0x80, self.challenge)))
         if not self.result:
             initiate = bytes([0x08, 0, _VERSION]) + _conformance(self.conformance)
             initiate += self.max_pdu.to_bytes(2, "big") + _VAA.to_bytes(2, "big")
@@ -78,16 +100,25 @@ def read_aarq(content: bytes, ciphering: Ciphering | None = None) -> Aarq:
     """Return the request of its bytes; raises DlmsError."""
     fields = _fields(content, _AARQ)
     title = _inner(fields[0xA6], 0x04) if 0xA6 in fields else None
-    password = None
-    if fields.get(0x8B, _MECHANISM + _LOWEST) != _MECHANISM + _LOWEST:
-        if fields[0x8B] != _MECHANISM + _LOW or 0xAC not in fields:
+    password = challenge = None
+    mechanism = fields.get(0x8B, _MECHANISM + _LOWEST)
+    if mechanism != _MECHANISM + _LOWEST:
+        if mechanism[:-1] != _MECHANISM or mechanism[-1:] not in (_LOW, _GMAC):
             raise DlmsError("authentication mechanism")
-        password = _inner(fields[0xAC], 0x80)
+        secret = _inner(fields.get(0xAC, b""), 0x80)
+        if mechanism[-1:] == _LOW:
+            password = secret
+        else:
+            challenge = secret
+    try:
+        client = fields.get(0xBD, b"").decode()
+    except UnicodeDecodeError as error:
+        raise DlmsError("the client's name") from error
     reader = _initiate(fields, ciphering)
     reader.expect(0x01, 0, 0, 0, _VERSION)
     conformance, max_pdu = _read_conformance(reader), int.from_bytes(reader.take(2), "big")
     reader.end()
-    return Aarq(conformance, max_pdu, password, title)
+    return Aarq(conformance, max_pdu, password, title, challenge, client)
 
 
 def read_aare(content: bytes, ciphering: Ciphering | None = None) -> Aare:
@@ -99,12 +130,13 @@ def read_aare(content: bytes, ciphering: Ciphering | None = None) -> Aare:
     title = _inner(fields[0xA4], 0x04) if 0xA4 in fields else None
     if result:
         return Aare(result, 0, 0, title)
+    challenge = _inner(fields[0xAA], 0x80) if 0xAA in fields else None
     reader = _initiate(fields, ciphering)
     reader.expect(0x08, 0, _VERSION)
     conformance, max_pdu = _read_conformance(reader), int.from_bytes(reader.take(2), "big")
     reader.take(2)
     reader.end()
-    return Aare(0, conformance, max_pdu, title)
+    return Aare(0, conformance, max_pdu, title, challenge)
 
 
 def _initiate(fields: dict[int, bytes], ciphering: Ciphering | None) -> Reader:
@@ -114,7 +146,7 @@ def _initiate(fields: dict[int, bytes], ciphering: Ciphering | None) -> Reader:
     if ciphering is not None:
         return Reader(ciphering.unprotect(content))
     if content and content[0] in GLO.values():
-        raise DlmsError("ciphered, and no keys for it")
+        raise UntrueError("ciphered, and no keys for it")
     return Reader(content)
 
 
@@ -128,9 +160,7 @@ def _read_conformance(reader: Reader) -> int:
 
 
 def _field(tag: int, content: bytes) -> bytes:
-    if len(content) > 0x7F:
-        raise DlmsError("a field of an association is too long")
-    return bytes([tag, len(content)]) + content
+    return bytes([tag]) + length(len(content)) + content
 
 
 def _fields(content: bytes, wanted: int) -> dict[int, bytes]:

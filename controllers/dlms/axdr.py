@@ -1,7 +1,7 @@
 """Values in A-XDR (IEC 62056-5-3, 6-2): a type's tag, then the value, lengths where they vary.
 
 A value is ``Data(tag, value)``: integers, floats, bool, bytes (octet-string), str
-(visible-string), None (null), or a tuple of Data (array, structure).
+(visible-string, utf8-string), None (null), or a tuple of Data (array, structure).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["Data", "DlmsError", "Reader", "Tag", "encode", "length"]
 
-_MAX_DEPTH = 8
+_MAX_DEPTH = 40  # a value of 16 levels, each two of ours
 
 
 class DlmsError(ValueError):
@@ -31,6 +31,7 @@ class Tag(IntEnum):
     DOUBLE_LONG_UNSIGNED = 6
     OCTET_STRING = 9
     VISIBLE_STRING = 10
+    UTF8_STRING = 12
     INTEGER = 15
     LONG = 16
     UNSIGNED = 17
@@ -53,6 +54,8 @@ _INTEGERS: dict[Tag, tuple[int, bool]] = {
     Tag.LONG64_UNSIGNED: (8, False),
     Tag.ENUM: (1, False),
 }
+_TEXTS = {Tag.VISIBLE_STRING: "ascii", Tag.UTF8_STRING: "utf-8"}
+_TAGS = {int(tag): tag for tag in Tag}
 _FLOATS = {Tag.FLOAT32: ">f", Tag.FLOAT64: ">d"}
 
 
@@ -62,6 +65,11 @@ class Data:
 
     tag: Tag
     value: Any = None
+
+    @property
+    def parts(self) -> tuple[Data, ...]:
+        """The values of a structure; none for what is no structure."""
+        return tuple(self.value) if self.tag is Tag.STRUCTURE else ()
 
 
 def length(size: int) -> bytes:
@@ -93,8 +101,8 @@ def _body(tag: Tag, value: Any) -> bytes:  # noqa: PLR0911 - one for each kind
         return b"\x01" if value else b"\x00"
     if tag is Tag.OCTET_STRING:
         return length(len(value)) + bytes(value)
-    if tag is Tag.VISIBLE_STRING:
-        text = value.encode("ascii")
+    if tag in _TEXTS:
+        text = value.encode(_TEXTS[tag])
         return length(len(text)) + bytes(text)
     return length(len(value)) + b"".join(encode(item) for item in value)
 
@@ -146,9 +154,9 @@ class Reader:
     def data(self, depth: int = 0) -> Data:
         """Take one value with its type."""
         code = self.byte()
-        if code not in Tag.__members__.values() or depth > _MAX_DEPTH:
+        tag = _TAGS.get(code)
+        if tag is None or depth > _MAX_DEPTH:
             raise DlmsError(f"type {code}")
-        tag = Tag(code)
         if tag in (Tag.ARRAY, Tag.STRUCTURE):
             return Data(tag, tuple(self.data(depth + 1) for _ in range(self.length())))
         return Data(tag, self._simple(tag))
@@ -167,6 +175,6 @@ class Reader:
         if tag is Tag.OCTET_STRING:
             return content
         try:
-            return content.decode("ascii")
+            return content.decode(_TEXTS[tag])
         except UnicodeDecodeError as error:
-            raise DlmsError("visible-string") from error
+            raise DlmsError(tag.name) from error

@@ -112,7 +112,13 @@ class CborChannel:
 ChannelFactory = Callable[[str, str, Catalogue, Notebook], Channel]
 
 
-CHANNELS: dict[str, ChannelFactory] = {"cbor": CborChannel}
+def _dlms(unit: str, peer: str, catalogue: Catalogue, notes: Notebook) -> Channel:
+    from controllers.dlms.channel import DlmsChannel
+
+    return DlmsChannel(unit, peer, catalogue, notes)
+
+
+CHANNELS: dict[str, ChannelFactory] = {"cbor": CborChannel, "dlms": _dlms}
 """Every protocol that units may speak, by name."""
 
 
