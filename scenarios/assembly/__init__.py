@@ -22,6 +22,7 @@ from scenarios.assembly.grid import grid_params, grid_source, with_solver
 from scenarios.assembly.group import group_spec, with_backup_links, with_group
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
 from scenarios.assembly.instruments import hang_instruments
+from scenarios.assembly.languages import let_speak
 from scenarios.assembly.levels import complete
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
@@ -56,6 +57,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     network = with_dead_nodes(network, failures)
     with_detection(config, hierarchy, fleet)
     with_group(config, hierarchy)
+    let_speak(config, hierarchy.units)
     attacks = make_attacks(config, hierarchy, network)
     network = attacks.network(network)
     seed, interval_ms = config.seed, config.record.interval_s * 1000

@@ -63,6 +63,16 @@ def _usually_controlled() -> list[Controlled]:
     return ["ev", "battery"]
 
 
+class Protocols(Section):
+    """What units speak to each other where it is not the platform's own protocol."""
+
+    meters: Literal["cbor", "dlms"] = Field(
+        default="cbor",
+        description="Between meters and the units that read them: cbor, the platform's own; dlms: "
+        "DLMS/COSEM, ciphered at every level of security but none.",
+    )
+
+
 class Units(Section):
     """Management units and their instruments."""
 
@@ -120,6 +130,9 @@ class Units(Section):
         description="How requests reach units that are not neighbours: straight through the "
         "network, or from unit to unit along the tree, each of which decides, repeats and answers "
         "for the one after it.",
+    )
+    protocols: Protocols = Field(
+        default_factory=Protocols, description="What units speak to each other."
     )
     audit: Literal["off", "denied", "all"] = Field(
         default="denied",
