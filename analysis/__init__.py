@@ -5,10 +5,10 @@
 >>> run.kpi_table                           # doctest: +SKIP
 """
 
-from analysis import kpis, report
+from analysis import exports, kpis, report
 from analysis.comparison import compare
 from analysis.regression import check, update
 from analysis.run import Run
 from analysis.trail import explain
 
-__all__ = ["Run", "check", "compare", "explain", "kpis", "report", "update"]
+__all__ = ["Run", "check", "compare", "explain", "exports", "kpis", "report", "update"]

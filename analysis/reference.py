@@ -27,6 +27,7 @@ _FILES = (
     ("series/*.parquet", "tables over time, see below"),
     ("events.parquet", "what happened, in order of time"),
     ("messages.parquet", "each frame handed to the network"),
+    ("exports/", "files for the control centre's tools, where the scenario asks for them"),
     ("kpis.json", "all KPIs: value, unit, breakdown, or why there is none"),
     ("report.html", "the report, one file that needs nothing else"),
     ("run.log", "what mosaik said, and the error of a run that failed"),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import Run, kpis, report
+from analysis import Run, exports, kpis, report
 from fernwatt.errors import FernwattError, ScenarioError, UsageError
 from fernwatt.timebase import Clock
 from scenarios import manifest as manifests
@@ -193,6 +193,7 @@ def _finish(  # noqa: PLR0917 - all that a run ends with
         manifest["hashes"]["tables"] = manifests.table_hashes(folder)
         if status == "complete":
             manifests.write(folder, manifest | {"status": status})
+            exports.write(Run(folder))
             tell("KPIs", 1.0)
             kpis.write(folder, kpis.compute(Run(folder)))
             manifest["hashes"]["kpis"] = manifests.file_hash(folder / "kpis.json")

@@ -100,7 +100,7 @@ def orders(run: Run) -> pd.DataFrame:
         {
             "t_ms": given["t_ms"],
             "device": given["element"],
-            "kind": given["element"].str.partition("/")[0],
+            "kind": given["element"].str.split("/").str[0],
             "due_ms": [float(value.get("due_ms", np.nan)) for value in values],
             "done_ms": [
                 first.get((device, float(value["p_w"]), int(value["until_ms"])), np.nan)

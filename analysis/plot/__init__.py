@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
-from analysis.plot import communication, diagram, events, lighting, series, supply, traffic
+from analysis.plot import (
+    communication,
+    diagram,
+    events,
+    information,
+    lighting,
+    series,
+    supply,
+    traffic,
+)
 from analysis.plot.style import STYLE, Picture
 
 if TYPE_CHECKING:
@@ -73,6 +82,10 @@ class Plots:
     def requests(self) -> Picture:
         """Requests of the Data Interface by variable and result."""
         return self._draw(communication.requests)
+
+    def information(self) -> Picture:
+        """What passed between kinds of units, a diagram for each flow of information."""
+        return self._draw(information.information)
 
     def network(self) -> Picture:
         """The tree of units, each link with its share of messages delivered [%]."""

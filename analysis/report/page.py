@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from analysis.kpis import KPIS
-from analysis.report import traffic
+from analysis.report import information, traffic
 from analysis.text import delay_text, number, time_text
 from fernwatt.errors import UsageError
 
@@ -84,6 +84,9 @@ _CAPTIONS = {
         collisions or noise, and what collided.""",
     "network": """Tree of management units; the colour of a link is the share of the messages
         between the units on its two sides that was delivered [%], grey: none.""",
+    "information": """Frames that carried a value from one kind of unit to another, by flow of
+        information: upwards on the right, downwards on the left. Number: frames; width: bytes
+        (logarithmic).""",
     "negotiation": """Distance of the sum of all plans from the desired profile after each round
         [% of the distance before the first], by level of the parent.""",
     "events": "What happened when, by kind (number of events).",
@@ -102,6 +105,7 @@ _FIGURES = (  # section, method of run.plot, title, whether it takes the whole w
     ("communication", "media", "Load of the media", False),
     ("communication", "losses", "Losses", False),
     ("communication", "network", "Management units", True),
+    ("data", "information", "Flows of information", True),
     ("services", "negotiation", "Negotiation", False),
     ("services", "requests", "Requests", False),
     ("events", "events", "Events", True),
@@ -141,6 +145,8 @@ def render(run: Run, *, baseline: Path | str | None = None) -> str:
         figures=_figures(run),
         books=traffic.books(run),
         asked=traffic.requirements(run),
+        flow_rows=information.flow_rows(run),
+        data_groups=information.data_groups(run),
         trail=_trail(run),
         held=held,
         number=number,
@@ -233,7 +239,7 @@ def _figures(run: Run) -> dict[str, list[Figure]]:
     from analysis.plot.lighting import is_lit
     from analysis.plot.supply import was_interrupted
 
-    shown = {"supply": was_interrupted, "lighting": is_lit}
+    shown = {"supply": was_interrupted, "lighting": is_lit, "information": information.described}
     figures: dict[str, list[Figure]] = {}
     for section, name, heading, wide in _FIGURES:
         if name in shown and not shown[name](run):

@@ -1,10 +1,11 @@
 """The state of a house: what its devices draw and could give, under which limit it stands.
 
 Follows the devices' units (registers, power, contents, sessions) and the meter (load-control
-set-point, active tariff), all of which are the customer's own. Half a minute after each slot it
-writes ``house.status``, the summary that the substation may read: mean power of the devices that
-were heard of, power that could be moved (vehicles that are plugged in, batteries), energy stored,
-and the limit in force. It orders nothing: that is the business of balancing and of device control.
+set-point, active tariff), all of which are the customer's own. Half a minute to one and a half
+after each slot, each house at a time of its own, it writes ``house.status``, the summary that the
+substation may read: mean power of the devices that were heard of, power that could be moved
+(vehicles that are plugged in, batteries), energy stored, and the limit in force. It orders nothing:
+that is the business of balancing and of device control.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _OF_DEVICE = {
     "battery": ("device.energy", "battery.soc"),
 }
 _OF_METER = ("load.set_point", "tariff.active", "tariff.table")
-_AFTER_MS = 30_000
+_AFTER_MS, _SPREAD_MS = 30_000, 60_000
 _MS_PER_H = 3.6e6
 
 
@@ -34,6 +35,7 @@ class Home:
     name = "home"
 
     __slots__ = (
+        "_after_ms",
         "_context",
         "_devices",
         "_energy",
@@ -64,6 +66,7 @@ class Home:
     def start(self, context: UnitContext) -> None:
         """Follow devices and meter."""
         self._context = context
+        self._after_ms = _AFTER_MS + int(context.stream("summary").integers(_SPREAD_MS))
         self._follower.start(context)
         self._next()
 
@@ -90,7 +93,7 @@ class Home:
     def _next(self) -> None:
         now_ms = self._context.now_ms
         end_ms = (now_ms // SLOT_MS + 1) * SLOT_MS
-        self._context.set_timer("slot", end_ms + _AFTER_MS)
+        self._context.set_timer("slot", end_ms + self._after_ms)
 
     def _register(self, unit: str, t_ms: int, value_wh: float) -> None:
         """Work out mean power between two boundaries; values between them do not count."""

@@ -92,8 +92,6 @@ DATA_VARIABLES = (
     Variable("sensor.values", 125, "record", "1", "unit", (Grant(ALL, "concentrator", READ),),
              8 * DAY_MS, field="MMXU.TotW",
              fields=("element", "end", "t_ms", "p_w", "q_var", "s_va", "power_factor", "i_max_a")),
-    Variable("customer.strategy", 126, "record", "1", "customer", (), _LONG_MS,
-             fields=("aim", "limit_w", "allow_control")),
     Variable("supply.outage", 127, "number", "s", "customer", _GATHERED, 8 * DAY_MS,
              field="0-0:96.7.19.255"),
     # written by services that come later: declared here, absent until then

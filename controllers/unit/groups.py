@@ -43,7 +43,8 @@ FLOWS = {
 _FLOW_OF = {
     "energy": (
         "energy.import", "energy.export", "load_profile", "device.energy", "area.energy",
-        "meter.values", "area.values", "load.diagram",
+        "meter.values", "area.values", "load.diagram", "energy.hidden", "energy.missing",
+        "area.hidden", "area.held",
     ),
     "status": (
         "voltage", "battery.soc", "ev.session", "confirm", "device.power", "thermal.temperature",
@@ -52,16 +53,19 @@ _FLOW_OF = {
         "supply.outage", "supply.quality", "house.status", "der.parameters", "der.measurements",
         "der.alarm", "area.der", "quality.summary", "regulation.state", "regulation.summary",
         "sensor.values", "node.estimate", "fault.report", "fraud.report", "loss.total",
-        "tariff.active",
+        "tariff.active", "alarm", "signal.response", "control.capability", "display.page",
+        "gateway.event", "gateway.status",
     ),
     "control": (
         "set_point", "reactive_set_point", "thermal.band", "appliance.start", "switch.order",
         "tap.order", "crew.order", "light.order", "load.set_point", "der.set_point",
-        "der.command", "regulation.command", "area.set_point", "customer.strategy",
+        "der.command", "regulation.command", "area.set_point", "signal.command", "display.order",
+        "gateway.reply",
     ),
     "information": (
         "weather.forecast", "tariff.table", "der.configuration", "registry.change",
-        "registry.have", "grid.model", "grid.phases", "loss.reference",
+        "registry.have", "grid.model", "grid.phases", "loss.reference", "signal.price",
+        "signal.grid", "openadr.payload", "openadr.answer",
     ),
     "balancing": (
         "balancing.signal", "balancing.offer", "balancing.accept", "balancing.profile",
@@ -132,17 +136,16 @@ GROUPS: Mapping[str, tuple[Group, ...]] = {
             told thermal.band cmu; told appliance.start cmu; gathers confirm instrument"""),
     ),
     "gui": _groups(
-        ("the customer's data", """hears house.status display; hears meter.values display;
-            hears supply.quality display; hears tariff.active display"""),
-        ("strategy, access rights, contract", "orders customer.strategy display"),
+        ("the customer's data", "hears display.page display"),
+        ("strategy, access rights, contract", "orders display.order display"),
     ),
     "cmu": _groups(
         ("status and measurements of the devices", """hears device.energy home;
             hears device.power home; hears battery.soc home; hears ev.session home"""),
-        ("control of the devices", "orders set_point balancing; told customer.strategy display"),
+        ("control of the devices", "orders set_point balancing; told display.order display"),
         ("status of the house, upwards", "makes house.status home"),
         ("from the meter", """hears load.set_point home; hears tariff.active home;
-            hears tariff.table home; hears meter.values home"""),
+            hears tariff.table home"""),
         ("balancing", f"{_BALANCING}; told weather.forecast forecast"),
     ),
     "meter": _groups(
@@ -213,10 +216,10 @@ GROUPS: Mapping[str, tuple[Group, ...]] = {
             hears supply.quality inspection"""),
         ("orders", """orders area.set_point orders; orders regulation.command orders;
             orders crew.order fdir"""),
-        ("descriptions for those below", """makes grid.model registry; makes grid.phases registry;
-            makes loss.reference registry; makes tariff.table registry;
-            makes der.configuration registry"""),
-        ("for the tools of the control centre", "makes area.energy aggregation"),
+        ("descriptions for those below", """orders registry.change registry;
+            told registry.have registry; makes tariff.table registry"""),
+        ("for the control centre's tools", """makes area.energy aggregation;
+            makes area.values concentrator"""),
     ),
     "igmu": _groups(
         ("what passes", """makes area.energy aggregation; makes area.values concentrator;

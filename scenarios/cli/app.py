@@ -12,6 +12,7 @@ from scenarios.cli.check import check
 from scenarios.cli.compare import compare
 from scenarios.cli.doctor import doctor
 from scenarios.cli.explain import explain
+from scenarios.cli.flows import flows
 from scenarios.cli.listing import list_scenarios
 from scenarios.cli.new import new
 from scenarios.cli.report import report
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "verify": verify,
     "explain": explain,
+    "flows": flows,
     "study": study,
     "list": list_scenarios,
     "schema": schema,
