@@ -28,27 +28,27 @@ class Limits:
     ``missing_meters``: meters without a value in a slot. ``connection_w``: power of a house's
     connection. ``frozen_slots``: slots in which a meter's registers stand still. ``base_w``: how
     far below zero a house's load without its devices may be, and ``base_slots`` for how many
-    slots. ``silent_slots``: slots without a word of a house's device. ``sun_ratio``: yield of own
-    panels by what a forecast had for a level surface, smallest and largest, over ``sun_slots``
-    slots of ``sun_least`` kWh/m² together. ``audit_share``: how far an area's sums may be from
+    slots. ``silent_slots``: slots without a word of a house's device. ``sun_low``, ``sun_high``:
+    yield of own panels by what a forecast had for a level surface, over ``sun_slots`` slots of
+    ``sun_least`` kWh/m² together. ``audit_share``: how far an area's sums may be from
     its meters' registers. ``number_s``: how far a negotiation's number may be from the clock.
     """
 
     refused_per_h: int = 0
     malformed_per_h: int = 0
-    frames_per_min: int = 240
-    strays_per_min: int = 3
+    frames_per_min: int = 120
+    strays_per_min: int = 6
     denied_per_min: int = 0
-    balance_share: float = 0.06
-    balance_wh: float = 100.0
+    balance_share: float = 0.015
+    balance_wh: float = 60.0
     missing_meters: int = 2
     connection_w: float = 44_000.0
     frozen_slots: int = 8
-    base_w: float = 400.0
+    base_w: float = 320.0
     base_slots: int = 2
     silent_slots: int = 3
-    sun_low: float = 0.1
-    sun_high: float = 3.0
+    sun_low: float = 0.13
+    sun_high: float = 2.75
     sun_slots: int = 6
     sun_least: float = 0.2
     audit_share: float = 0.02

@@ -26,7 +26,9 @@ def kinds(findings: Any) -> list[str]:
     return [finding.kind for finding in findings]
 
 
-@pytest.mark.parametrize(("told_wh", "found"), [(995.0, []), (900.0, []), (2000.0, ["balance"])])
+@pytest.mark.parametrize(
+    ("told_wh", "found"), [(995.0, []), (940.0, []), (900.0, ["balance"]), (2000.0, ["balance"])]
+)
 def test_a_transformer_is_held_against_the_meters_sum(told_wh: float, found: list[str]) -> None:
     check = Balance("lvgmu/a", "lvgmu/a", LIMITS)
     for slot in range(3):

@@ -200,6 +200,28 @@ def test_copies_are_frames_of_their_own_with_the_same_bytes() -> None:
     assert [row["hops"] for row in copies] == [3, 3]
 
 
+def test_copies_may_bear_another_address() -> None:
+    tap = {"id": "x", "element": "g", "does": "copy", "delay_ms": 5000, "under": "b"}
+    core, out = play(chain(taps=[tap]), {0: [frame(1, payload=b"pay 10 kWh")]})
+    assert [payload for _, _, payload in out] == [b"pay 10 kWh"] * 2
+    assert sorted((row["src"], row["cause"]) for row in table(core, "message")) == [
+        ("a", "c"), ("b", "a#1"),
+    ]  # fmt: skip
+
+
+def test_drawn_bits_are_turned_over_the_same_in_every_run() -> None:
+    tap = {"id": "x", "element": "g", "does": "alter", "bits": 1}
+    sends = {10 * n: [frame(n, payload=bytes(40))] for n in range(1, 30)}
+    core, out = play(chain(taps=[tap]), sends)
+    turned = [int.from_bytes(payload, "big").bit_count() for _, _, payload in out]
+    assert turned == [1] * 29
+    assert len({payload for _, _, payload in out}) > 20
+    rows = truth(core)
+    assert len(rows) == 29
+    again, _ = play(chain(taps=[tap]), sends)
+    assert truth(again) == rows
+
+
 def test_injected_frames_bear_a_forged_sender() -> None:
     tap = {
         "id": "x", "element": "g", "does": "inject", "src": "b", "dst": "top", "flow": "f",
