@@ -162,8 +162,8 @@ class Asking:
         if before is not None and (before.stakeholder, before.service) != self._who:
             return lambda _: SetResponse(number, apdus.DENIED)
         if wanted.found is None:
-            if before is None:
-                return lambda _: SetResponse(number, apdus.UNAVAILABLE)
+            if before is None:  # ended before: to say so twice does no harm
+                return lambda _: SetResponse(number)
             return self._ended(number, push, before, set_up)
         if before is not None:  # what the set-up was for ends with it
             self._unsubscribe(before)

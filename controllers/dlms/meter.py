@@ -52,6 +52,7 @@ MAX_PDU = 1024
 """The longest APDU that a meter sends or takes; longer answers go in blocks."""
 _BLOCK_HEAD = 48  # of a block's APDU, and its ciphering
 _CHALLENGE_BYTES = 12
+_RECENT = 8  # half of the numbers that requests have
 _CLIENT = 1  # where nobody has an association: the management client
 
 
@@ -59,7 +60,8 @@ _CLIENT = 1  # where nobody has an association: the management client
 class _Association:
     """One client's: whom it speaks for, and the challenges it and we have yet to answer.
 
-    ``blocks`` are the long answers that it is still fetching, by the request's number.
+    ``blocks`` are the long answers that it is still fetching, by the request's number; ``recent``
+    its last requests, and what was answered: one that comes again is not executed again.
     """
 
     stakeholder: str
@@ -69,6 +71,14 @@ class _Association:
     ours: bytes = b""
     theirs: bytes = b""
     blocks: dict[int, bytes] = field(default_factory=dict)
+    recent: dict[int, tuple[Apdu, Apdu | None]] = field(default_factory=dict)
+
+    def answered(self, number: int, request: Apdu, answer: Apdu | None) -> None:
+        """Remember an answer in place of the oldest; None: to read twice does no harm."""
+        self.recent.pop(number, None)
+        self.recent[number] = request, answer
+        if len(self.recent) > _RECENT:
+            del self.recent[next(iter(self.recent))]
 
 
 @dataclass(slots=True)
@@ -76,6 +86,7 @@ class _Awaited:
     """A client's request, until the unit has answered all that it asks of it."""
 
     client: int
+    request: GetRequest | GetListRequest | SetRequest | ActionRequest
     finish: Callable[[Answers], Apdu]
     asked: tuple[str, ...]
     answers: dict[str, Notify] = field(default_factory=dict)
@@ -110,8 +121,16 @@ class MeterEnd:
         awaited.answers[message.request] = message
         if len(awaited.answers) < len(awaited.asked):
             return []
-        apdu = self._fitting(awaited.client, awaited.finish(awaited.answers))
-        return [self._link.wrap(awaited.client, apdu)]
+        return [self._link.wrap(awaited.client, self._answer(awaited))]
+
+    def _answer(self, awaited: _Awaited) -> Apdu:
+        apdu = awaited.finish(awaited.answers)
+        association = self._associations.get(awaited.client)
+        if association is None:
+            return apdu
+        reads = isinstance(apdu, GetResponse | GetListResponse)
+        association.answered(awaited.request.number, awaited.request, None if reads else apdu)
+        return self._fitting(association, apdu)
 
     def _any_client(self) -> int:
         return min(self._associations, default=_CLIENT)
@@ -190,6 +209,11 @@ class MeterEnd:
         self, client: int, association: _Association, apdu: Apdu, identifier: str
     ) -> Received:
         who = (association.stakeholder, association.service)
+        if not isinstance(apdu, GetRequest | GetListRequest | SetRequest | ActionRequest):
+            raise DlmsError("no request")
+        before = association.recent.get(apdu.number)
+        if before is not None and before[0] == apdu and before[1] is not None:
+            return self._reply(client, before[1])
         asking = Asking(self._ends, self._objects, self._codec, who, identifier)
         finish: Callable[[Answers], Apdu]
         if isinstance(apdu, GetRequest):
@@ -198,23 +222,19 @@ class MeterEnd:
             finish = _several(apdu.number, [asking.slot(*one) for one in apdu.attributes])
         elif isinstance(apdu, SetRequest):
             finish = asking.written(apdu, client, self._pushes, self._set_up)
-        elif isinstance(apdu, ActionRequest):
-            finish = asking.carried(apdu)
         else:
-            raise DlmsError("no request")
-        asked = tuple(asking.awaited)
-        if asked:
-            self._awaited |= dict.fromkeys(asked, _Awaited(client, finish, asked))
+            finish = asking.carried(apdu)
+        awaited = _Awaited(client, apdu, finish, tuple(asking.awaited))
+        if awaited.asked:
+            self._awaited |= dict.fromkeys(awaited.asked, awaited)
             return Received(asking.messages)
-        answer = self._fitting(client, finish({}))
-        return Received(asking.messages, self._reply(client, answer).replies)
+        return Received(asking.messages, self._reply(client, self._answer(awaited)).replies)
 
     # -- long answers ------------------------------------------------------------------------
 
-    def _fitting(self, client: int, apdu: Apdu) -> Apdu:
+    def _fitting(self, association: _Association, apdu: Apdu) -> Apdu:
         """Return an answer, or its first block where it is too long."""
-        association = self._associations.get(client)
-        if association is None or not isinstance(apdu, GetResponse | GetListResponse):
+        if not isinstance(apdu, GetResponse | GetListResponse):
             return apdu
         if len(encode_apdu(apdu)) + _BLOCK_HEAD <= association.max_pdu:
             association.blocks.pop(apdu.number, None)

@@ -192,9 +192,11 @@ class ReaderEnd:
         attribute, data = wanted(push, Wanted(None))
 
         def done(result: Result) -> Result:
-            if result is Result.OK:
+            if result is Result.NO_DATA:  # the meter has ended it itself
+                result = Result.UNKNOWN_SUBSCRIPTION
+            if result in (Result.OK, Result.UNKNOWN_SUBSCRIPTION):
                 self._setups.end(request.subscription)
-            return Result.UNKNOWN_SUBSCRIPTION if result is Result.NO_DATA else result
+            return result
 
         return writing(request, lambda number: SetRequest(number, attribute, data), t_ms, done)
 
