@@ -160,7 +160,7 @@ def test_on_a_power_line_a_source_has_a_busbar() -> None:
                    "air": {"kind": "conductors", "sense_db": 100.0}}],
         "links": [],
         "conductors": {"lines": lines},
-        "overrides": {"plc-prime": {"burst_every_ms": 0.0}},
+        "overrides": {"plc-prime": {"burst_every_ms": 0.0, "mac": "csma"}},
         "noises": [{"id": "n", "kind": "jammer", "at_ms": 0, "media": ["m"], "bus": "b1",
                     "power_dbm": 30.0}],
     }  # fmt: skip

@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {
     ],
     "media": [
         {"id": "han", "technology": "zigbee-han", "members": ["cmu", "meter"]},
-        {"id": "fan", "technology": "plc-prime", "members": ["meter", "lv"]},
+        {"id": "fan", "technology": "plc-prime", "members": ["meter", "lv"], "root": "lv"},
     ],
     "links": [{"id": "wan", "technology": "ethernet", "a": "lv", "b": "mv"}],
     "interval_ms": 30_000,

@@ -314,7 +314,7 @@ def test_an_answer_goes_with_a_segment_the_other_way(line: Any, play: Any, frame
 @pytest.mark.parametrize("kind", ["reliable", "request"])
 def test_a_firmware_image_over_a_power_line(play: Any, frame: Any, check: Any, kind: str) -> None:
     """400 kB over PRIME: no faster than its frames of 269 B alone, no slower than a third of it."""
-    medium = {"id": "m", "technology": "plc-prime", "members": ["a", "b"]}
+    medium = {"id": "m", "technology": "plc-prime", "members": ["a", "b"], "root": "a"}
     spec = {
         "nodes": [{"id": "a"}, {"id": "b"}],
         "media": [medium],
