@@ -18,6 +18,7 @@ from scenarios.assembly.detection import with_detection
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
+from scenarios.assembly.gateways import with_gateways
 from scenarios.assembly.grid import grid_params, grid_source, with_solver
 from scenarios.assembly.group import group_spec, with_backup_links, with_group
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
@@ -51,6 +52,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)
+    with_gateways(config, hierarchy, hung.topology.get("line_instruments", ()))
     failures = unit_failures(config, hierarchy.units)
     network = make_network(config, model, hierarchy)
     network = with_backup_links(config, hierarchy.units, network)

@@ -8,6 +8,7 @@ from typing import Any
 
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.gridmodel import GridModel
+from scenarios.assembly.gateways import cloud_links
 from scenarios.assembly.hierarchy import Hierarchy, House
 from scenarios.assembly.hosting import Hosting
 from scenarios.assembly.interference import with_interferences
@@ -108,11 +109,12 @@ class _Wiring:
         hosts = self._hosting.links(
             lambda area: self._beside(area, stations), mobile=bool(stations)
         )
+        clouds = cloud_links(self._hierarchy.units, mobile=bool(stations))
         nodes = self._hosting.nodes(_nodes(self._hierarchy, model, wanted))
         spec: Spec = {
             "nodes": self._hosting.power([*nodes, *stations.values()], hosts),
             "media": self._media,
-            "links": [*self._links, *self._mobile.links(), *hosts],
+            "links": [*self._links, *self._mobile.links(), *hosts, *clouds],
             "cells": self._mobile.cells(),
             "overrides": {name: dict(changes) for name, changes in wanted.technologies.items()},
             "loss": wanted.loss,

@@ -9,9 +9,10 @@ from pydantic import Field, field_validator, model_validator
 from scenarios.schema.base import Positive, Section, Share
 from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
+from scenarios.schema.gateways import Gateway
 from scenarios.schema.group import Group
-from scenarios.schema.privacy import Privacy
 from scenarios.schema.maintenance import Maintenance
+from scenarios.schema.privacy import Contract, CustomersPolicy, Privacy, ReadingBy
 from scenarios.schema.signals import Control, OpenAdr, Signals
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
@@ -90,6 +91,21 @@ class Units(Section):
     )
     privacy: Privacy = Field(
         default_factory=Privacy, description="What of customers' data may be known, and how."
+    )
+    custody: bool = Field(
+        default=False,
+        description="Customers' units keep copies of what meter and devices measure, and give "
+        "them out by the customer's policy; devices answer nobody outside of the house, meters "
+        "what contracts grant.",
+    )
+    policies: list[CustomersPolicy] = Field(
+        default_factory=list, description="Customers' own policies, where not the usual ones."
+    )
+    contracts: list[Contract] = Field(
+        default_factory=list, description="What contracts grant at the meter."
+    )
+    readers: list[ReadingBy] = Field(
+        default_factory=list, description="Stakeholders who read customers' data."
     )
     memory: Literal["volatile", "disk"] = Field(
         default="volatile",
@@ -260,6 +276,11 @@ class Services(Section):
     )
     openadr: OpenAdr | None = Field(
         default=None, description="Gateway for OpenADR beside the top; null: none."
+    )
+    gateway: Gateway | None = Field(
+        default=None,
+        description="Substations publish by MQTT at a broker in the cloud; {} for the usual; "
+        "null: none.",
     )
 
     @model_validator(mode="after")
