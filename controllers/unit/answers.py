@@ -9,7 +9,7 @@ from controllers.unit.notes import Notebook
 from controllers.unit.service import Result
 from controllers.unit.wire import Notify
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "from_plain", "plain"]
 
 _KEPT = 256
 
@@ -25,8 +25,8 @@ class Answers:
         self._slots: dict[int, str] = {}
         self._next = 0
         found = sorted(notes.items("answers").values(), key=lambda entry: int(entry[0]))
-        for number, plain in found:
-            self._put(number, _from_plain(plain))
+        for number, noted in found:
+            self._put(number, from_plain(noted))
 
     def __contains__(self, request: str) -> bool:
         """Tell whether a request was answered; not if that is long ago."""
@@ -39,7 +39,7 @@ class Answers:
         """Remember an answer in place of the oldest."""
         number = self._next
         self._put(number, answer)
-        self._notes.put("answers", str(number % _KEPT), [number, _plain(answer)])
+        self._notes.put("answers", str(number % _KEPT), [number, plain(answer)])
 
     def _put(self, number: int, answer: Notify) -> None:
         slot = number % _KEPT
@@ -49,10 +49,12 @@ class Answers:
         self._next = number + 1
 
 
-def _plain(answer: Notify) -> list[Any]:
+def plain(answer: Notify) -> list[Any]:
+    """Return the JSON form of a notification."""
     return [int(part) if isinstance(part, Result) else part for part in astuple(answer)]
 
 
-def _from_plain(plain: list[Any]) -> Notify:
-    request, result, *rest = plain
+def from_plain(noted: list[Any]) -> Notify:
+    """Return the notification of its JSON form."""
+    request, result, *rest = noted
     return Notify(request, Result(result), *rest)

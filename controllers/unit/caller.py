@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from controllers.unit.calls import Call, Calls, Flow
+from controllers.unit.calls import Call, Calls, Flow, Held
+from controllers.unit.contact import Contact
 from controllers.unit.inbox import Inbox
+from controllers.unit.notes import Notebook
+from controllers.unit.ordered import Ordered
 from controllers.unit.post import Post
 from controllers.unit.requests import Outcome, check, refusal
 from controllers.unit.service import Issued, Result
@@ -29,7 +33,7 @@ class Caller:
     of others.
     """
 
-    __slots__ = ("_around", "_calls", "_execute", "_inbox", "_keep", "_post", "_unit")
+    __slots__ = ("_around", "_calls", "_contact", "_execute", "_inbox", "_keep", "_post", "_unit")
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class Caller:
         *,
         post: Post,
         inbox: Inbox,
+        contact: Contact,
+        notes: Notebook,
         execute: Callable[[Request, str], Outcome],
         keep: Callable[[Notify, str, str, int], None],
     ) -> None:
         self._unit, self._around = unit, around
         self._post, self._inbox, self._execute = post, inbox, execute
-        self._calls, self._keep = Calls(), keep
+        self._contact, self._calls, self._keep = contact, Calls(notes), keep
 
     def call(self, request: Request, cause: str) -> Issued:
         """Issue a service's request; its outcome will come as a notification."""
@@ -76,6 +82,7 @@ class Caller:
         if call.attempt >= flow.retries:
             del self._calls.open[identifier]
             notify = refusal(request, Result.TIMEOUT).notify
+            self._contact.missed(self._around.routes.next(self._unit, request.to))
             if self._around.routes.by_levels:
                 notify.hop = self._around.routes.next(self._unit, request.to)
             self._finish(request, notify, identifier, asked_ms=call.asked_ms, cause=call.cause)
@@ -159,6 +166,8 @@ class Caller:
         call = Call(request, name, cause, self._now, deadline_us)
         self._calls.open[request.id] = call
         if request.operation in _SUBSCRIBING:
+            wanted = request.reliable or request.variable in self._around.reliable
+            request.reliable = wanted and not self._post.foreign(request.to)
             self._calls.subscribe(request)
         self._transmit(call, request.id, cause)
         self._wait(call, flow)
@@ -195,6 +204,8 @@ class Caller:
         if held is None or held.location != src:
             self._around.counters["unexpected"] += 1
             self._around.noted("unexpected", self._unit, src, brought)
+        elif held.ordered is not None and notify.after >= 0:
+            self._ordered(held, held.ordered, notify, brought)
         elif not held.window.fresh(notify.number):
             self._around.counters["duplicate"] += 1
             self._around.noted("duplicate", self._unit, src, brought)
@@ -203,6 +214,21 @@ class Caller:
                 del self._calls.held[notify.request]
             self._keep(notify, held.service, brought, self._now)
             self._inbox.put(held.service, notify, brought)
+
+    def _ordered(self, held: Held, ordered: Ordered, notify: Notify, brought: str) -> None:
+        """Hand on what a reliable subscription brings in order, and acknowledge it."""
+        if notify.number <= ordered.taken:
+            self._around.counters["duplicate"] += 1
+        for one, frame in ordered.take(notify, brought):
+            self._keep(one, held.service, frame, self._now)
+            self._inbox.put(held.service, one, frame)
+        request = Request(
+            Operation.ACKNOWLEDGE, self._post.name(), self._unit, held.service, held.stakeholder,
+            "", held.location, subscription=notify.request, number=ordered.taken,
+        )  # fmt: skip
+        flow = self._flow(replace(request, variable=held.variable))[0]
+        payload = self._post.payload(request, held.location)
+        self._post.send(request.id, payload, request, cause=brought, dst=held.location, flow=flow)
 
     def _finish(
         self, request: Request, notify: Notify, brought: str, *, asked_ms: int, cause: str
@@ -217,6 +243,8 @@ class Caller:
         elif request.operation is Operation.UNSUBSCRIBE and result is Result.OK:
             self._calls.held.pop(request.subscription, None)
         self._record(request, result, asked_ms, cause)
+        if notify.hop and result is Result.UNREACHABLE:
+            self._contact.missed(notify.hop)
         if notify.hop:
             told = {"hop": notify.hop, "location": request.location, "result": result.label}
             self._post.tell("request_failed", request.id, told)

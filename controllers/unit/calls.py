@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from controllers.unit.notes import Notebook
+from controllers.unit.ordered import Ordered
 from controllers.unit.subscriptions import Window
 from controllers.unit.wire import Operation, Request
 
@@ -64,6 +66,8 @@ class Held:
     variable: str
     location: str
     condition: str
+    stakeholder: str
+    ordered: Ordered | None = None
     window: Window = field(default_factory=Window)
 
     @property
@@ -76,9 +80,10 @@ class Held:
 class Calls:
     """Open requests and subscriptions of one unit, by the request's identifier."""
 
-    __slots__ = ("held", "open")
+    __slots__ = ("_notes", "held", "open")
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notebook) -> None:
+        self._notes = notes
         self.open: dict[str, Call] = {}
         self.held: dict[str, Held] = {}
 
@@ -90,7 +95,10 @@ class Calls:
             request.variable,
             request.location,
             request.condition.strip(),
+            request.stakeholder,
         )
+        if request.reliable:
+            self.held[request.id].ordered = Ordered(self.held[request.id].what, self._notes)
 
     def replace(self, identifier: str) -> None:
         """Forget the subscription that ``identifier`` took the place of."""

@@ -9,7 +9,7 @@ from controllers.unit.host import Host
 from controllers.unit.security import is_by
 from controllers.unit.surroundings import Surroundings
 from controllers.unit.transit import Kind, Transit, encode_transit
-from controllers.unit.wire import Message, Notify, Request
+from controllers.unit.wire import Message, Notify, Operation, Request
 
 __all__ = ["Carriage"]
 
@@ -30,15 +30,14 @@ class Carriage:
         around = self._around
         if isinstance(message, Notify):
             content = self._envelope.seal(payload, dst, around.now_ms)
-            kind = Kind.NEWS if message.number else Kind.ANSWER
-            transit = Transit(kind, self._unit, dst, message.request, content)
+            transit = Transit(_kind(message), self._unit, dst, message.request, content)
         else:
             who = (message.stakeholder, message.service)
             content = self._envelope.seal(payload, dst, around.now_ms, *who)
             # the next one answers for all behind it while there is time to hear of it
             left_ms = deadline_us // 1000 - around.now_ms - around.flows[flow].timeout_ms
             transit = Transit(
-                Kind.REQUEST, self._unit, dst, message.id, content,
+                _kind(message), self._unit, dst, message.id, content,
                 message.operation, max(1, left_ms), *who,
             )  # fmt: skip
         self._host.build(around.now_ms * 1000, len(content))
@@ -69,6 +68,11 @@ def _fits(message: Message, transit: Transit) -> bool:
     if isinstance(message, Request):
         header = (transit.operation, transit.request, transit.stakeholder, transit.service)
         said = (message.operation, message.id, message.stakeholder, message.service)
-        return transit.kind is Kind.REQUEST and header == said
-    kind = Kind.NEWS if message.number else Kind.ANSWER
-    return (transit.kind, transit.request) == (kind, message.request)
+        return transit.kind is _kind(message) and header == said
+    return (transit.kind, transit.request) == (_kind(message), message.request)
+
+
+def _kind(message: Message) -> Kind:
+    if isinstance(message, Request):
+        return Kind.NEWS if message.operation is Operation.ACKNOWLEDGE else Kind.REQUEST
+    return Kind.NEWS if message.number else Kind.ANSWER

@@ -30,7 +30,7 @@ __all__ = ["CODECS", "CborCodec", "Codec", "DecodeError"]
 
 _OP, _NUMBER, _VARIABLE, _LOCATION, _SERVICE, _STAKEHOLDER, _VALUE = range(7)
 _CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY = range(7, 14)
-_SUBSCRIPTION, _SERIAL, _HOP = 15, 16, 17
+_SUBSCRIPTION, _SERIAL, _HOP, _AFTER, _RELIABLE = 15, 16, 17, 18, 19
 # services that occur in every frame have a code; others go by name
 _SERVICES = ("metering", "aggregation", "balancing", "forecast", "signals", "control")
 _SERVICE_CODES = {name: code for code, name in enumerate(_SERVICES)}
@@ -94,6 +94,8 @@ class CborCodec:
             out[_SERIAL] = message.number
         if message.hop:
             out[_HOP] = message.hop
+        if message.after >= 0:  # how far back the one before is: nearly always 1
+            out[_AFTER] = message.number - message.after if message.after else 0
         if message.policy is not None:
             short = message.policy
             out[_POLICY] = bytes.fromhex(short) if isinstance(short, str) else short
@@ -112,6 +114,10 @@ class CborCodec:
             out[_FUNCTION] = _FUNCTION_CODES.get(message.function, message.function)
         if message.period_ms:
             out[_PERIOD] = message.period_ms
+        if message.reliable:
+            out[_RELIABLE] = True
+        if message.number:
+            out[_SERIAL] = message.number
         if message.subscription:
             out[_SUBSCRIPTION] = _number(message.subscription)
         if message.policy is not None:
@@ -142,6 +148,7 @@ class CborCodec:
             _natural(data, _SERIAL, 0),
             _text(data, _HOP, ""),
             _policy(data),
+            _after(data),
         )
 
     def _read_request(
@@ -164,6 +171,8 @@ class CborCodec:
             _natural(data, _PERIOD, 0),
             subscription,
             data.get(_POLICY),
+            reliable=data.get(_RELIABLE) is True,
+            number=_natural(data, _SERIAL, 0),
         )
 
     def _variable(self, data: dict[Any, Any]) -> str:
@@ -228,6 +237,15 @@ def _text(data: dict[Any, Any], key: int, default: str | None = None) -> str:
     if type(value) is not str or len(value) > _MAX_TEXT:
         raise DecodeError(f"field {key} is not a text")
     return value
+
+
+def _after(data: dict[Any, Any]) -> int:
+    back, number = _integer(data, _AFTER, -1), _natural(data, _SERIAL, 0)
+    if back < 0:
+        return -1
+    if back > number:
+        raise DecodeError(f"field {_AFTER} is too large")
+    return number - back if back else 0
 
 
 def _policy(data: dict[Any, Any]) -> list[list[Any]] | str | None:

@@ -89,6 +89,7 @@ class UnitsCore:
             flows=_flows(spec.get("flows", {})),
             routing=_routing(spec),
         )
+        self._around.reliable = _variables(spec.get("reliable", ()), catalogue)
         level = spec.get("security", "none")
         _named(dict.fromkeys(LEVELS), level, "security")
         self._security = Security(level, seed)
@@ -390,6 +391,17 @@ def _routing(spec: Mapping[str, Any]) -> str:
     routing: str = spec.get("routing", "direct")
     _named(dict.fromkeys(ROUTINGS), routing, "routing")
     return routing
+
+
+def _variables(names: Iterable[str], catalogue: Catalogue) -> frozenset[str]:
+    faults = [
+        Fault("reliable", f"there is no variable {name!r}")
+        for name in names
+        if catalogue.get(name) is None
+    ]
+    if faults:
+        raise ScenarioError(faults)
+    return frozenset(names)
 
 
 def _named(registry: Mapping[str, Any], name: str, path: str) -> Any:

@@ -152,17 +152,31 @@ class Port:
         return self._unit.caller.call(request, cause)
 
     def event(
-        self, variable: str, location: str, *, condition: str = "", cause: str = ""
+        self,
+        variable: str,
+        location: str,
+        *,
+        condition: str = "",
+        reliable: bool = False,
+        cause: str = "",
     ) -> Issued:
         """Be notified of every new instance that satisfies ``condition``."""
         request = self._request(Operation.EVENT, variable, location)
-        request.condition = condition
+        request.condition, request.reliable = condition, reliable
         return self._unit.caller.call(request, cause)
 
-    def periodic(self, variable: str, location: str, period_ms: int, *, cause: str = "") -> Issued:
+    def periodic(
+        self,
+        variable: str,
+        location: str,
+        period_ms: int,
+        *,
+        reliable: bool = False,
+        cause: str = "",
+    ) -> Issued:
         """Be notified of the newest instance every ``period_ms``."""
         request = self._request(Operation.PERIODIC, variable, location)
-        request.period_ms = period_ms
+        request.period_ms, request.reliable = period_ms, reliable
         return self._unit.caller.call(request, cause)
 
     def unsubscribe(self, subscription: str, location: str, *, cause: str = "") -> Issued:

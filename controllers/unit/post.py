@@ -148,6 +148,10 @@ class Post:
         """Have the processor do a service's work, before all that is sent after."""
         self._host.work(self._around.now_ms * 1000, kind, count)
 
+    def foreign(self, dst: str) -> bool:
+        """Tell whether a peer speaks another protocol than the platform's own."""
+        return dst in self._channels
+
     def payload(self, message: Message, dst: str) -> bytes:
         """Return a message in the platform's own protocol."""
         return self._around.codec.encode(message, self._unit, dst)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from controllers.unit.backlog import Backlog
 from controllers.unit.copies import travelling
 from controllers.unit.inbox import Inbox
+from controllers.unit.notes import Notebook
 from controllers.unit.policy import READ, Accessor
 from controllers.unit.post import Post
 from controllers.unit.requests import RequestProcessor
@@ -16,6 +18,8 @@ from controllers.unit.surroundings import PERIOD_TIMER, REPORT_TIMER, Surroundin
 from controllers.unit.wire import Notify, Operation
 
 __all__ = ["Publisher"]
+
+_COLLECTION = "reports"
 
 Conflict = Callable[[Operation, str, Accessor, str, Result], None]
 """Takes operation, variable, who wanted access, the request, and why it was refused."""
@@ -32,9 +36,11 @@ class Publisher:
 
     __slots__ = (
         "_around",
+        "_backlog",
         "_conflict",
         "_home_ms",
         "_inbox",
+        "_notes",
         "_post",
         "_processor",
         "_report_ms",
@@ -51,9 +57,12 @@ class Publisher:
         post: Post,
         inbox: Inbox,
         conflict: Conflict,
+        notes: Notebook,
+        backlog: Backlog,
         report_ms: int,
         home_ms: int,
     ) -> None:
+        self._notes, self._backlog = notes, backlog
         self._unit, self._around, self._processor = unit, around, processor
         self._post, self._inbox = post, inbox
         self._report_ms, self._home_ms = report_ms, home_ms
@@ -70,21 +79,51 @@ class Publisher:
             late_ms = self._home_ms if own else self._report_ms
             if late_ms and subscription.unit != self._unit:
                 key = f"{subscription.id}\n{instance.id}"
-                self._reports[key] = (subscription, instance)
                 at_ms = self._around.now_ms + late_ms
-                self._around.timer(at_ms, self._unit, REPORT_TIMER, key)
+                if subscription.reliable:
+                    self._notes.put(_COLLECTION, key, at_ms)
+                self._report(key, subscription, instance, at_ms)
             else:
                 self._release(subscription, instance)
 
     def report_due(self, key: str) -> None:
         """Send the report whose turn has come."""
-        self._release(*self._reports.pop(key))
+        subscription, instance = self._reports.pop(key)
+        if subscription.reliable:
+            self._notes.drop(_COLLECTION, f"{subscription.id}\n{instance.id}")
+        self._release(subscription, instance)
+
+    def _report(self, key: str, subscription: Subscription, instance: Instance, at_ms: int) -> None:
+        self._reports[key] = (subscription, instance)
+        self._around.timer(at_ms, self._unit, REPORT_TIMER, key)
+
+    def succeed(self, old: Subscription, new: Subscription) -> None:
+        """Send what waits for its turn to the subscription that took the other's place."""
+        if not (old.reliable and new.reliable):
+            return
+        self._backlog.succeed(old, new)
+        noted = self._notes.items(_COLLECTION)
+        for key, (subscription, instance) in self._reports.items():
+            if subscription is old:
+                self._reports[key] = (new, instance)
+                before = f"{old.id}\n{instance.id}"
+                self._notes.drop(_COLLECTION, before)
+                self._notes.put(_COLLECTION, f"{new.id}\n{instance.id}", noted[before])
 
     def resume(self) -> None:
-        """Go on with the periodic subscriptions that were there before a restart."""
+        """Go on with what there was before a restart: periods, reports in waiting, backlogs."""
         for subscription in self._processor.subscriptions:
             if subscription.period_ms:
                 self.next_period(subscription)
+        for key, at_ms in self._notes.items(_COLLECTION).items():
+            identifier, brought = key.split("\n")
+            found = self._processor.subscriptions.get(identifier)
+            instance = None if found is None else self._processor.find(found, brought)
+            if found is not None and instance is not None:
+                self._report(key, found, instance, at_ms)
+            else:
+                self._notes.drop(_COLLECTION, key)
+        self._backlog.resume()
 
     def next_period(self, subscription: Subscription) -> None:
         """Set the timer of a periodic subscription."""
@@ -134,5 +173,7 @@ class Publisher:
         cause = brought or subscription.id
         if subscription.unit == self._unit:
             self._inbox.put(subscription.service, notify, cause)
+        elif subscription.reliable and notify.result is not Result.DENIED:
+            self._backlog.put(subscription, notify, brought)
         else:
             self._post.notify(notify, cause=cause, dst=subscription.unit, flow=subscription.flow)

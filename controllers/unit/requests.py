@@ -32,6 +32,7 @@ from controllers.unit.wire import Notify, Operation, Request
 __all__ = ["Outcome", "RequestProcessor", "check", "refusal"]
 
 _MAX_PERIOD_MS = 1 << 40
+_ON_SUBSCRIPTIONS = (Operation.UNSUBSCRIBE, Operation.ACKNOWLEDGE)
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class Outcome:
     instance: Instance | None = None
     written: bool = False
     subscription: Subscription | None = None
+    replaced: Subscription | None = None
+    acknowledged: Subscription | None = None
     conflict: bool = False
 
 
@@ -190,6 +193,11 @@ class RequestProcessor:
             )
         return result
 
+    def find(self, subscription: Subscription, identifier: str) -> Instance | None:
+        """Return the instance of that name of a subscription's series, None where it is gone."""
+        kept = self._store.series(subscription.variable, subscription.owner, self._unit)
+        return next((one for one in kept if one.id == identifier), None)
+
     def newest(self, variable: str, owner: str) -> Instance | None:
         """Return the newest instance of a series, None where there is none."""
         return self._store.newest(variable, owner, self._unit)
@@ -199,8 +207,8 @@ class RequestProcessor:
     def _execute(self, request: Request, flow: str, t_ms: int) -> Outcome:
         if request.location != self._unit and not self._is_of_copy(request):
             return refusal(request, Result.UNKNOWN_LOCATION)
-        if request.operation is Operation.UNSUBSCRIBE:
-            return self._unsubscribe(request)
+        if request.operation in _ON_SUBSCRIPTIONS:
+            return self._on_subscription(request)
         variable = self._catalogue.get(request.variable)
         if variable is None:
             return refusal(request, Result.UNKNOWN_VARIABLE)
@@ -314,7 +322,7 @@ class RequestProcessor:
         )
 
     def _subscribe(
-        self, request: Request, variable: Variable, owner: str, flow: str, _t_ms: int
+        self, request: Request, variable: Variable, owner: str, flow: str, t_ms: int
     ) -> Outcome:
         policy = self._policies.current(variable.name, owner, variable.policy)
         allowed = policy.allows(READ, request.stakeholder, request.service)
@@ -331,18 +339,26 @@ class RequestProcessor:
             flow,
             request.condition.strip(),
             request.period_ms,
+            reliable=request.reliable,
         )
+        if request.reliable:
+            subscription.serial = subscription.reserved = max(0, t_ms)
         replaced = self.subscriptions.add(subscription)
         notify = _answer(request, Result.REPLACED if replaced else Result.OK, owner)
-        return Outcome(notify, subscription=subscription)
+        return Outcome(notify, subscription=subscription, replaced=replaced)
 
-    def _unsubscribe(self, request: Request) -> Outcome:
+    def _on_subscription(self, request: Request) -> Outcome:
+        """End a subscription of the caller's own, or take what it has got of it."""
         subscription = self.subscriptions.owned(request)
         if subscription is None:
             return refusal(request, Result.UNKNOWN_SUBSCRIPTION)
-        self.subscriptions.remove(subscription)
         request.variable = subscription.variable
-        return Outcome(_answer(request, Result.OK, subscription.owner))
+        outcome = Outcome(_answer(request, Result.OK, subscription.owner))
+        if request.operation is Operation.UNSUBSCRIBE:
+            self.subscriptions.remove(subscription)
+        else:
+            outcome.acknowledged = subscription
+        return outcome
 
 
 def _answer(request: Request, result: Result, owner: str) -> Notify:

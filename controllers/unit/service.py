@@ -104,11 +104,28 @@ class DataInterface(Protocol):
         """
 
     def event(
-        self, variable: str, location: str, *, condition: str = "", cause: str = ""
+        self,
+        variable: str,
+        location: str,
+        *,
+        condition: str = "",
+        reliable: bool = False,
+        cause: str = "",
     ) -> Issued:
-        """Be notified of every new instance that satisfies ``condition``."""
+        """Be notified of every new instance that satisfies ``condition``.
 
-    def periodic(self, variable: str, location: str, period_ms: int, *, cause: str = "") -> Issued:
+        What a ``reliable`` subscription brings is acknowledged, and kept at its source until it is.
+        """
+
+    def periodic(
+        self,
+        variable: str,
+        location: str,
+        period_ms: int,
+        *,
+        reliable: bool = False,
+        cause: str = "",
+    ) -> Issued:
         """Be notified of the newest instance every ``period_ms``."""
 
     def unsubscribe(self, subscription: str, location: str, *, cause: str = "") -> Issued:

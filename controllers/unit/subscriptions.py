@@ -26,7 +26,8 @@ _Key = tuple[str, str, str, str, str, str]
 class Subscription:
     """One subscription; ``id`` is that of the request that made it, ``serial`` counts what left.
 
-    ``order`` is its place among all of the unit: who subscribed first is notified first.
+    ``order`` is its place among all of the unit: who subscribed first is notified first. Of a
+    ``reliable`` one ``serial`` begins with the time [ms], so it never comes twice.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Subscription:
     text: str = ""
     period_ms: int = 0
     order: int = 0
+    reliable: bool = False
     serial: int = 0
     reserved: int = 0
 
@@ -58,7 +60,8 @@ class Subscription:
         """Return the JSON form."""
         return [
             self.id, int(self.operation), self.variable, self.owner, self.unit, self.service,
-            self.stakeholder, self.flow, self.text, self.period_ms, self.order, self.reserved,
+            self.stakeholder, self.flow, self.text, self.period_ms, self.order, self.reliable,
+            self.reserved,
         ]  # fmt: skip
 
     @classmethod
@@ -98,15 +101,19 @@ class Subscriptions:
         """Return the subscription, None where there is none."""
         return self._by_id.get(identifier)
 
-    def add(self, subscription: Subscription) -> bool:
-        """Take a subscription; return whether it replaced the same one of the subscriber."""
-        old = self._by_key.get(subscription.key)
+    def add(self, subscription: Subscription) -> Subscription | None:
+        """Take a subscription; return the same one of the subscriber that it replaced, if any."""
+        found = self._by_key.get(subscription.key)
+        old = None if found is None else self._by_id[found]
         if old is not None:
-            self.remove(self._by_id[old])
+            self.remove(old)
+            # numbers grow over all that take each other's place
+            subscription.serial = max(subscription.serial, old.serial)
+            subscription.reserved = subscription.serial
         subscription.order = self._orders + 1
         self._take(subscription)
         self._notes.put("subscriptions", subscription.id, subscription.plain())
-        return old is not None
+        return old
 
     def _take(self, subscription: Subscription) -> None:
         if subscription.operation is Operation.EVENT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from controllers.unit.books import Books
 from controllers.unit.calls import Flow
@@ -17,6 +17,7 @@ from controllers.unit.watch import Watch
 from fernwatt.messages import Command, Event, Frame
 
 __all__ = [
+    "BACKLOG_TIMER",
     "CALL_TIMER",
     "FAILURE_TIMER",
     "PERIOD_TIMER",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 SERVICE_TIMER, CALL_TIMER, PERIOD_TIMER, REPORT_TIMER, FAILURE_TIMER, RESTART_TIMER = range(6)
-TRANSIT_TIMER = 6
+TRANSIT_TIMER, BACKLOG_TIMER = 6, 7
 # when it is due in ms, its serial number, its unit, its kind, and what it is about
 Timer = tuple[int, int, str, int, str]
 
@@ -50,6 +51,7 @@ class Surroundings:
         self.seed, self.catalogue, self.directory = seed, catalogue, directory
         self.codec, self.flows = codec, flows
         self.routes = Routes(directory, routing)
+        self.reliable: Collection[str] = ()
         self.now_ms = 0
         self.frames: list[Frame] = []
         self.commands: list[Command] = []

@@ -31,7 +31,7 @@ class Kind(IntEnum):
 
     REQUEST = 0
     ANSWER = 1
-    NEWS = 2
+    NEWS = 2  # and acknowledgements
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ def decode_transit(payload: bytes, src: str, dst: str) -> Transit:
     if type(operation) is not int or operation not in _OPERATIONS:
         raise DecodeError("unknown operation")
     # requests are numbered by who asks, subscriptions by who subscribed
-    asker = origin if kind == Kind.REQUEST else target
+    asker = origin if operation else target
     return Transit(
         Kind(kind),
         origin,

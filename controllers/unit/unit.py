@@ -17,8 +17,10 @@ from controllers.security.aggregator import Aggregator
 from controllers.security.envelope import Envelope
 from controllers.unit.answers import Answers
 from controllers.unit.auditing import AuditLog
+from controllers.unit.backlog import Backlog
 from controllers.unit.caller import Caller
 from controllers.unit.channels import Channel, Protecting
+from controllers.unit.contact import Contact
 from controllers.unit.contracts import CONFLICT, Terms
 from controllers.unit.copies import Copies, Policies
 from controllers.unit.forwarding import Forwarder
@@ -37,6 +39,7 @@ from controllers.unit.requests import Outcome, RequestProcessor
 from controllers.unit.service import Result, Service
 from controllers.unit.store import Instance, Store
 from controllers.unit.surroundings import (
+    BACKLOG_TIMER,
     CALL_TIMER,
     PERIOD_TIMER,
     RESTART_TIMER,
@@ -58,6 +61,8 @@ class ManagementUnit:
     __slots__ = (
         "_actuators",
         "_answers",
+        "_backlog",
+        "_contact",
         "_forwarder",
         "_inbox",
         "_maintenance",
@@ -140,11 +145,22 @@ class ManagementUnit:
             self._post.policies,
             terms.foreign,
         )
+        self._contact = Contact(identifier, around)
+        self._backlog = Backlog(
+            identifier,
+            around,
+            post=self._post,
+            subscriptions=self.processor.subscriptions,
+            notes=notes,
+            contact=self._contact,
+        )
         self.caller = Caller(
             identifier,
             around,
             post=self._post,
             inbox=self._inbox,
+            contact=self._contact,
+            notes=notes,
             execute=self._execute,
             keep=copies.keep,
         )
@@ -155,6 +171,8 @@ class ManagementUnit:
             post=self._post,
             inbox=self._inbox,
             conflict=self._conflict,
+            notes=notes,
+            backlog=self._backlog,
             report_ms=report_ms,
             home_ms=home_ms,
         )
@@ -228,7 +246,10 @@ class ManagementUnit:
             self.drain()
             return
         self.around.noted("frame", self.id, delivery.src, delivery.id)
-        for message in self._post.take_in(delivery):
+        messages = self._post.take_in(delivery)
+        if messages and self._contact.lost:
+            self._contact.heard(delivery.src)
+        for message in messages:
             if isinstance(message, Transit):
                 self._transit(message, delivery)
             else:
@@ -252,7 +273,10 @@ class ManagementUnit:
 
     def _take(self, message: Message, src: str, delivery: Delivery) -> None:
         if isinstance(message, Request):
-            self._serve(message, delivery.flow)
+            if message.operation is Operation.ACKNOWLEDGE:
+                self._acknowledged(message, delivery.flow)
+            else:
+                self._serve(message, delivery.flow)
         else:
             self.caller.outcome(message, src, delivery.id)
 
@@ -266,6 +290,8 @@ class ManagementUnit:
             self.caller.due(key)
         elif kind == TRANSIT_TIMER:
             self._forwarder.due(key)
+        elif kind == BACKLOG_TIMER:
+            self._backlog.due(key)
         elif kind == PERIOD_TIMER:
             self._publisher.period_due(key)
         else:
@@ -299,6 +325,12 @@ class ManagementUnit:
             # the value that was read has a history of its own
             self.around.books.add("cause", frame, outcome.instance.id)
 
+    def _acknowledged(self, request: Request, flow: str) -> None:
+        """Take that a subscriber has what it was sent; nobody waits for an answer to that."""
+        outcome = self._execute(request, flow)
+        if outcome.acknowledged is not None:
+            self._backlog.acknowledged(outcome.acknowledged, request.number)
+
     def _again(self, request: str, source: str, flow: str) -> None:
         """Give an answer once more."""
         self.around.counters["repeated-request"] += 1
@@ -320,6 +352,8 @@ class ManagementUnit:
             }
             self._event("access_denied", request.id, detail)
             self.around.noted("denied", self.id, request.source, request.id)
+        if outcome.subscription is not None and outcome.replaced is not None:
+            self._publisher.succeed(outcome.replaced, outcome.subscription)
         if outcome.subscription is not None and outcome.subscription.period_ms:
             self._publisher.next_period(outcome.subscription)
         if outcome.written and outcome.instance is not None:

@@ -33,6 +33,7 @@ class Operation(IntEnum):
     EVENT = 3
     PERIODIC = 4
     UNSUBSCRIBE = 5
+    ACKNOWLEDGE = 6
 
     @property
     def label(self) -> str:
@@ -46,7 +47,9 @@ class Request:
 
     ``owner`` is empty where the variable's default owner at ``location`` is meant.
     ``policy`` is the plain form of a policy that a write brings, None without. ``at`` is the unit
-    that is asked for a copy, empty where the one at ``location`` is asked.
+    that is asked for a copy, empty where the one at ``location`` is asked. A ``reliable``
+    subscription's notifications are acknowledged, all up to ``number`` of ``subscription`` by a
+    request that nobody answers.
     """
 
     operation: Operation
@@ -63,6 +66,8 @@ class Request:
     subscription: str = ""
     policy: list[list[Any]] | None = None
     at: str = ""
+    reliable: bool = False
+    number: int = 0
 
     @property
     def to(self) -> str:
@@ -77,6 +82,8 @@ class Notify:
     ``owner`` is empty where it is the variable's default owner at ``location``. ``hop`` names the
     unit on the way that a request did not pass. ``policy`` is that of the instance where it is not
     the variable's usual one: its plain form, or what stands for it on the wire (``copies.py``).
+    ``after`` is the number of the one that it follows in a reliable subscription, 0 where none
+    before it is kept, -1 where nobody acknowledges.
     """
 
     request: str
@@ -89,6 +96,7 @@ class Notify:
     number: int = 0
     hop: str = ""
     policy: list[list[Any]] | str | None = None
+    after: int = -1
 
 
 Message = Request | Notify
