@@ -57,66 +57,100 @@ class World:
         self.charged += count
 
 
-def test_two_who_never_met_introduce_themselves_once() -> None:
+def greet(one: Introduced, name: str, other: Introduced, its: str, t_ms: int = 0) -> list[int]:
+    """Have one unit greet another; return the sizes of the frames."""
+    greeting = one.greeting(its, t_ms)
+    with pytest.raises(Greeting) as answer:
+        other.open(greeting, name, t_ms + 10)
+    with pytest.raises(Greeting) as confirmed:
+        one.open(answer.value.answer, its, t_ms + 20)
+    with pytest.raises(Greeting) as nothing:
+        other.open(confirmed.value.answer, name, t_ms + 30)
+    assert nothing.value.answer == b""
+    return [len(one) for one in (greeting, answer.value.answer, confirmed.value.answer)]
+
+
+def test_two_who_never_met_introduce_themselves_before_they_speak() -> None:
     world = World()
     up, down = (world.envelope(world.trust(unit), unit) for unit in (SUB, METER))
-    first = down.seal(b"join", SUB, 0, "operator", "group")
-    opened = up.open(first, METER, 10)
+    assert not down.ready(SUB)
+    sizes = greet(down, METER, up, SUB)
+    assert all(1_600 < size < 2_000 for size in sizes[:2])
+    assert sizes[2] == 3
+    assert down.ready(SUB)
+    assert up.ready(METER)
+    opened = up.open(down.seal(b"join", SUB, 30, "operator", "group"), METER, 40)
     assert (opened.payload, opened.identity.service) == (b"join", "group")  # type: ignore[union-attr]
-    answer = up.seal(b"welcome", METER, 20)
-    assert down.open(answer, SUB, 30).payload == b"welcome"
-    later = down.seal(b"beat", SUB, 40, "operator", "group")
-    assert up.open(later, METER, 50).payload == b"beat"
-    assert len(later) < 120
-    assert 1_700 < len(first) < 2_100
+    answer = up.seal(b"welcome", METER, 50)
+    assert len(answer) < 110
+    assert down.open(answer, SUB, 60).payload == b"welcome"
     assert world.charged == 8  # four signatures on each side
 
 
-def test_a_message_that_must_be_secret_waits_for_the_receivers_introduction() -> None:
+def test_what_must_be_secret_is_so_from_the_first_message() -> None:
     world = World()
     up, down = (world.envelope(world.trust(unit), unit, secret=True) for unit in (SUB, METER))
-    assert not down.ready(SUB)
-    with pytest.raises(Greeting) as answer:
-        up.open(down.greeting(SUB, 0), METER, 10)
-    assert down.greeting(SUB, 5) == b""  # it was just asked
-    with pytest.raises(Greeting) as nothing:
-        down.open(answer.value.answer, SUB, 20)
-    assert nothing.value.answer == b""
-    assert down.ready(SUB)
-    sealed = down.seal(b"secret", SUB, 30)
+    assert b"secret" not in down.seal(b"secret", SUB, 0)  # only a greeting
+    greet(down, METER, up, SUB, 1000)
+    sealed = down.seal(b"secret", SUB, 2000)
     assert b"secret" not in sealed
     assert len(sealed) < 200
-    assert up.open(sealed, METER, 40).payload == b"secret"
+    assert up.open(sealed, METER, 2010).payload == b"secret"
+
+
+def test_two_greetings_that_cross_are_answered_in_short() -> None:
+    world = World()
+    up, down = (world.envelope(world.trust(unit), unit) for unit in (SUB, METER))
+    first, second = down.greeting(SUB, 0), up.greeting(METER, 0)
+    assert down.greeting(SUB, 5) == b""  # it was just asked
+    answers = []
+    for who, wire, src in ((up, first, METER), (down, second, SUB)):
+        with pytest.raises(Greeting) as answer:
+            who.open(wire, src, 10)
+        answers.append(answer.value.answer)
+    assert [len(answer) for answer in answers] == [3, 3]
+    for who, wire, src in ((down, answers[0], SUB), (up, answers[1], METER)):
+        with pytest.raises(Greeting) as nothing:
+            who.open(wire, src, 15)
+        assert nothing.value.answer == b""
+    assert up.open(down.seal(b"a", SUB, 20), METER, 30).payload == b"a"
+    assert down.open(up.seal(b"b", METER, 20), SUB, 30).payload == b"b"
+
+
+def test_a_lost_answer_is_asked_for_again() -> None:
+    world = World()
+    up, down = (world.envelope(world.trust(unit), unit) for unit in (SUB, METER))
+    with pytest.raises(Greeting):
+        up.open(down.greeting(SUB, 0), METER, 10)  # its answer is lost
+    greet(down, METER, up, SUB, 20_000)
+    assert down.open(up.seal(b"b", METER, 30_000), SUB, 30_010).payload == b"b"
 
 
 def test_who_has_forgotten_asks() -> None:
     world = World()
     up, down = (world.envelope(world.trust(unit), unit) for unit in (SUB, METER))
-    down.open(up.seal(b"a", METER, 0), SUB, 1)
-    up.open(down.seal(b"b", SUB, 2), METER, 3)
-    down.open(up.seal(b"b", METER, 3), SUB, 4)
-    bare = down.seal(b"c", SUB, 4)
+    greet(down, METER, up, SUB)
+    bare = down.seal(b"c", SUB, 100)
     world.notes[SUB] = MemoryNotebook()
-    anew = world.envelope(world.trust(SUB, 5), SUB)
+    anew = world.envelope(world.trust(SUB, 105), SUB)
     with pytest.raises(RefusedError) as refused:
-        anew.open(bare, METER, 5)
-    question = anew.question(METER, refused.value.why, 5)
+        anew.open(bare, METER, 105)
+    question = anew.question(METER, refused.value.why, 105)
     assert 0 < len(question) < 10
-    assert anew.question(METER, refused.value.why, 6) == b""
+    assert anew.question(METER, refused.value.why, 106) == b""
     with pytest.raises(Greeting) as answer:
-        down.open(question, SUB, 7)
+        down.open(question, SUB, 107)
     with pytest.raises(Greeting):
-        anew.open(answer.value.answer, METER, 8)
-    assert anew.open(bare, METER, 9).payload == b"c"
+        anew.open(answer.value.answer, METER, 108)
+    assert anew.open(bare, METER, 109).payload == b"c"
 
 
 def test_a_restart_forgets_nobody() -> None:
     world = World()
     up, down = (world.envelope(world.trust(unit), unit) for unit in (SUB, METER))
-    up.open(down.seal(b"a", SUB, 0), METER, 1)
-    down.open(up.seal(b"b", METER, 2), SUB, 3)
-    anew = world.envelope(world.trust(SUB, 10), SUB)
-    assert anew.open(down.seal(b"c", SUB, 11), METER, 12).payload == b"c"
+    greet(down, METER, up, SUB)
+    anew = world.envelope(world.trust(SUB, 100), SUB)
+    assert anew.open(down.seal(b"c", SUB, 111), METER, 112).payload == b"c"
 
 
 WHY = {
@@ -134,7 +168,7 @@ def test_a_bad_certificate_changes_nothing(fault: str) -> None:
     trust = world.trust(SUB)
     up, down = world.envelope(trust, SUB), world.envelope(world.trust(METER), METER)
     with pytest.raises(IntroductionRefusedError) as refused:
-        up.open(down.seal(b"join", SUB, 0), METER, 10)
+        up.open(down.greeting(SUB, 0), METER, 10)
     assert refused.value.why is WHY[fault]
     assert not trust.knows(METER)
     assert world.notes[SUB].items("introductions") == {}
@@ -144,7 +178,7 @@ def test_one_unit_cannot_show_the_certificate_of_another() -> None:
     world = World()
     up = world.envelope(world.trust(SUB), SUB)
     with pytest.raises(IntroductionRefusedError) as refused:
-        up.open(world.envelope(world.trust(OTHER), OTHER).seal(b"", SUB, 0), METER, 1)
+        up.open(world.envelope(world.trust(OTHER), OTHER).greeting(SUB, 0), METER, 1)
     assert refused.value.why is Refusal.FORGED
 
 
@@ -251,7 +285,7 @@ def test_no_changed_introduction_holds(data: st.DataObject) -> None:
 def test_garbage_is_refused(garbage: bytes) -> None:
     world, _ = _INTRODUCED
     trust = world.trust(SUB)
-    for wire in (garbage, b"\x83" + garbage):
+    for wire in (garbage, b"\x82" + garbage):
         with pytest.raises((RefusedError, Greeting)):
             world.envelope(trust, SUB).open(wire, METER, 0)
     with pytest.raises(RefusedError):
