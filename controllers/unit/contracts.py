@@ -28,6 +28,10 @@ class Contracts:
         """Tell whether there are any."""
         return bool(self._of)
 
+    def of(self, variable: str) -> Policy | None:
+        """Return what contracts grant of a variable, None where there are none about it."""
+        return self._of.get(variable)
+
     def broken(
         self, variable: str, right: int, by: Accessor, result: Result, since_ms: int | None
     ) -> bool:
@@ -51,7 +55,8 @@ class Terms:
     """What holds at a unit beyond its owner's policies.
 
     ``copies`` are variables of others of which it keeps what it is notified of, ``foreign`` peers
-    whose protocol carries no policies. A ``shut`` one answers its own house alone.
+    whose protocol carries no policies. A ``shut`` one answers
+    its own house, and others what contracts grant.
     """
 
     contracts: Contracts = field(default_factory=Contracts)

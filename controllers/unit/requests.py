@@ -122,9 +122,7 @@ class RequestProcessor:
                        by=request, result=result, t_ms=t_ms)  # fmt: skip
         return outcome
 
-    def breaks(
-        self, variable: str, right: int, by: Accessor, result: Result, t_ms: int
-    ) -> bool:
+    def breaks(self, variable: str, right: int, by: Accessor, result: Result, t_ms: int) -> bool:
         """Tell whether a contract grants an access that was refused."""
         if not self._terms.contracts:
             return False
@@ -178,9 +176,8 @@ class RequestProcessor:
     def release(self, subscription: Subscription, instance: Instance, t_ms: int) -> Result:
         """Decide whether ``instance`` may go to a subscriber now: OK, DENIED or RATE."""
         variable, owner = instance.variable, instance.owner
-        result = self.access.decide(
-            (instance.policy,), READ, variable, owner, by=subscription, t_ms=t_ms
-        )
+        policies = (instance.policy, *self._also(variable, owner, subscription.unit))
+        result = self.access.decide(policies, READ, variable, owner, by=subscription, t_ms=t_ms)
         if self.log.wants(result):
             self._note(
                 "notify",
@@ -215,10 +212,18 @@ class RequestProcessor:
         if check(request) is not Result.OK:
             return refusal(request, Result.MALFORMED)
         owner = self._directory.owner(request.location, variable.name)
-        shut, source = self._terms.shut, request.source
-        if shut and is_outside(self._directory, self._unit, source, owner):
-            return refusal(request, Result.DENIED)
         return self._operations[request.operation](request, variable, owner, flow, t_ms)
+
+    def _also(self, variable: str, owner: str, source: str) -> tuple[Policy, ...]:
+        """Return what must grant an access from outside besides the policy: a contract.
+
+        Where nothing is agreed upon, that is the variable's usual policy.
+        """
+        if not self._terms.shut or not is_outside(self._directory, self._unit, source, owner):
+            return ()
+        declared = self._catalogue.get(variable)
+        usual = Policy.of(()) if declared is None else declared.policy
+        return (self._terms.contracts.of(variable) or usual,)
 
     def _is_of_copy(self, request: Request) -> bool:
         """Tell whether a request may be for a copy of another unit's data."""
@@ -235,7 +240,8 @@ class RequestProcessor:
         if variable.only and (request.source, request.service) != (self._unit, variable.only):
             return refusal(request, Result.DENIED)
         policy = self._policies.current(name, owner, variable.policy)
-        result = self.access.decide((policy,), WRITE, name, owner, by=request, t_ms=t_ms)
+        policies = (policy, *self._also(name, owner, request.source))
+        result = self.access.decide(policies, WRITE, name, owner, by=request, t_ms=t_ms)
         if result is not Result.OK:
             return refusal(request, result)
         if not variable.takes(request.value):
@@ -276,8 +282,9 @@ class RequestProcessor:
         policies = {id(one.policy): one.policy for one in chosen} or {
             0: self._policies.current(variable.name, owner, variable.policy)
         }
+        also = self._also(variable.name, owner, request.source)
         result = self.access.decide(
-            policies.values(), READ, variable.name, owner, by=request, t_ms=t_ms
+            (*policies.values(), *also), READ, variable.name, owner, by=request, t_ms=t_ms
         )
         if result is not Result.OK:
             return refusal(request, result)
@@ -325,7 +332,8 @@ class RequestProcessor:
         self, request: Request, variable: Variable, owner: str, flow: str, t_ms: int
     ) -> Outcome:
         policy = self._policies.current(variable.name, owner, variable.policy)
-        allowed = policy.allows(READ, request.stakeholder, request.service)
+        policies = (policy, *self._also(variable.name, owner, request.source))
+        allowed = all(one.allows(READ, request.stakeholder, request.service) for one in policies)
         if not (allowed or request.stakeholder == owner):
             return refusal(request, Result.DENIED)
         subscription = Subscription(
@@ -341,6 +349,8 @@ class RequestProcessor:
             request.period_ms,
             reliable=request.reliable,
         )
+        if self.subscriptions.is_late(subscription):
+            return refusal(request, Result.UNKNOWN_SUBSCRIPTION)  # a later one is in its place
         if request.reliable:
             subscription.serial = subscription.reserved = max(0, t_ms)
         replaced = self.subscriptions.add(subscription)
