@@ -318,6 +318,7 @@ def medium_case(technology: str, count: int, span_ms: int) -> tuple[dict[str, An
         "nodes": [{"id": node, "terminal": None, "battery_ms": 0} for node in members],
         "media": [{"id": "medium", "technology": technology, "members": members}],
         "links": [],
+        "overrides": {technology: {"mac": "csma"}},  # as the bare stations have it
     }
     rng = np.random.default_rng(2)
     ticks: dict[int, list[Frame]] = {}
