@@ -37,7 +37,7 @@ class Limits:
     refused_per_h: int = 0
     malformed_per_h: int = 0
     frames_per_min: int = 120
-    strays_per_min: int = 6
+    strays_per_min: int = 8
     denied_per_min: int = 0
     balance_share: float = 0.015
     balance_wh: float = 60.0
@@ -46,7 +46,7 @@ class Limits:
     frozen_slots: int = 8
     base_w: float = 320.0
     base_slots: int = 2
-    silent_slots: int = 3
+    silent_slots: int = 6
     sun_low: float = 0.13
     sun_high: float = 2.75
     sun_slots: int = 6

@@ -46,8 +46,8 @@ def test_missing_meters_and_silent_areas_are_found() -> None:
     assert kinds(check.take(told("area.energy", "lvgmu/a", sums, SLOT), 2 * SLOT)) == []
     sums["missing"] = 9
     assert kinds(check.take(told("area.energy", "lvgmu/a", sums, SLOT), 2 * SLOT)) == ["silence"]
-    assert kinds(check.slot(4 * SLOT)) == []
-    assert kinds(check.slot(6 * SLOT)) == ["silence"]
+    assert kinds(check.slot(7 * SLOT)) == []
+    assert kinds(check.slot(9 * SLOT)) == ["silence"]
 
 
 def test_a_meter_finds_its_registers_jump_fall_and_freeze() -> None:
@@ -84,8 +84,8 @@ def test_a_house_without_its_devices_draws_no_less_than_nothing(
 def test_a_device_that_says_nothing_is_found() -> None:
     check = House("meter/x", ["dmu/x/ev"], LIMITS)
     check.take(told("device.energy", "dmu/x/ev", 0.0, SLOT), SLOT)
-    assert kinds(check.slot(4 * SLOT)) == []
-    assert kinds(check.slot(6 * SLOT)) == ["silence"]
+    assert kinds(check.slot(7 * SLOT)) == []
+    assert kinds(check.slot(9 * SLOT)) == ["silence"]
 
 
 @pytest.mark.parametrize(("factor", "found"), [(0.6, []), (1.0, []), (0.15, ["forecast"])])
