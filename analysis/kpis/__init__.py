@@ -20,6 +20,7 @@ from analysis.kpis import (
     media,
     mesh,
     messages,
+    privacy,
     profile,
     quality,
     reliability,
@@ -55,6 +56,7 @@ _FAMILIES = (
     signals,
     maintenance,
     attacks,
+    privacy,
 )
 
 
