@@ -166,7 +166,7 @@ class _Quality:
         for value in v_v:
             if value is not None:
                 self._volts.append(value)
-                self._outside += abs(value / nominal_v - 1.0) > 0.1
+                self._outside += abs(value - nominal_v) > nominal_v / 10.0 + 1e-9
 
     def interrupt(self, after_ms: int, before_ms: int, outage_s: float) -> None:
         self._interrupted.append([after_ms, before_ms])
