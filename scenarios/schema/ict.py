@@ -107,21 +107,6 @@ class Units(Section):
     readers: list[ReadingBy] = Field(
         default_factory=list, description="Stakeholders who read customers' data."
     )
-    custody: bool = Field(
-        default=False,
-        description="Customers' units keep copies of what meter and devices measure, and give "
-        "them out by the customer's policy; devices answer nobody outside of the house, meters "
-        "what contracts grant.",
-    )
-    policies: list[CustomersPolicy] = Field(
-        default_factory=list, description="Customers' own policies, where not the usual ones."
-    )
-    contracts: list[Contract] = Field(
-        default_factory=list, description="What contracts grant at the meter."
-    )
-    readers: list[ReadingBy] = Field(
-        default_factory=list, description="Stakeholders who read customers' data."
-    )
     memory: Literal["volatile", "disk"] = Field(
         default="volatile",
         description="Where units keep what survives their restart: in the simulator's memory, or "
