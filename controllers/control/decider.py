@@ -250,9 +250,9 @@ class Decider:
 
     def _release(self, known: Known, p_max_w: float, running: Order) -> None:
         """Take back an order that has not ended; a battery's, which has no neutral one, ends."""
-        known.ordered = None
-        if known.capability.kind in CONSUMERS and running.until_ms > self._context.now_ms:
+        if known.capability.kind in CONSUMERS:
             self._order(known, Order(p_max_w, running.until_ms, self._context.now_ms))
+        known.ordered = None
 
     def _order(self, known: Known, order: Order) -> None:
         if order.until_ms <= self._context.now_ms:
