@@ -101,6 +101,18 @@ class Backlog:
         self._transmit(subscription, queue, 0)
         self._wait(subscription, queue)
 
+    def wake(self, unit: str) -> None:
+        """Repeat at once what ``unit``, and who is behind it, did not acknowledge."""
+        routes = self._around.routes
+        for identifier, queue in self._queues.items():
+            subscription = self._subscriptions.get(identifier)
+            if subscription is None or not (queue.attempt and queue.waiting):
+                continue
+            if unit in {subscription.unit, routes.next(self._unit, subscription.unit)}:
+                queue.attempt = 0
+                self._transmit(subscription, queue, 0)
+                self._wait(subscription, queue)
+
     def succeed(self, old: Subscription, new: Subscription) -> None:
         """Owe to a subscription what was owed to the one whose place it took."""
         queue = self._queues.pop(old.id, None)

@@ -34,11 +34,12 @@ class Contact:
             self._lost[unit] = self._around.now_ms
             self._tell("parent_unreachable", {"unit": unit})
 
-    def heard(self, unit: str) -> None:
-        """Take that something came from ``unit``."""
+    def heard(self, unit: str) -> bool:
+        """Take that something came from ``unit``; return whether it had been lost."""
         since_ms = self._lost.pop(unit, None)
         if since_ms is not None:
             self._tell("parent_back", {"unit": unit, "after_ms": self._around.now_ms - since_ms})
+        return since_ms is not None
 
     def _tell(self, kind: str, value: object) -> None:
         if self._name is None:

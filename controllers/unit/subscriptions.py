@@ -115,6 +115,11 @@ class Subscriptions:
         self._notes.put("subscriptions", subscription.id, subscription.plain())
         return old
 
+    def is_late(self, subscription: Subscription) -> bool:
+        """Tell whether its subscriber asked for the same once more since, and that came earlier."""
+        found = self._by_key.get(subscription.key)
+        return found is not None and _number(found) > _number(subscription.id)
+
     def _take(self, subscription: Subscription) -> None:
         if subscription.operation is Operation.EVENT:
             series = (subscription.variable, subscription.owner)
@@ -159,6 +164,10 @@ class Subscriptions:
         """Return the events of a series, in the order of subscribing."""
         found = self._events.get((variable, owner))
         return tuple(found.values()) if found else ()
+
+
+def _number(identifier: str) -> int:
+    return int(identifier[identifier.rindex("#") + 1 :])
 
 
 class Window:

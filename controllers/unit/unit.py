@@ -247,8 +247,8 @@ class ManagementUnit:
             return
         self.around.noted("frame", self.id, delivery.src, delivery.id)
         messages = self._post.take_in(delivery)
-        if messages and self._contact.lost:
-            self._contact.heard(delivery.src)
+        if messages and self._contact.lost and self._contact.heard(delivery.src):
+            self._backlog.wake(delivery.src)
         for message in messages:
             if isinstance(message, Transit):
                 self._transit(message, delivery)

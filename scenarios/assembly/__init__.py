@@ -69,6 +69,7 @@ def assemble(scenario: Scenario) -> RunPlan:
         "security": config.units.security,
         "memory": config.units.memory,
         "routing": config.units.routing,
+        "reliable": config.units.reliable,
         "audit": config.units.audit,
         "failures": failures,
     }

@@ -150,6 +150,11 @@ class Units(Section):
     protocols: Protocols = Field(
         default_factory=Protocols, description="What units speak to each other."
     )
+    reliable: list[str] = Field(
+        default_factory=list,
+        description="Variables whose subscribers acknowledge what they get: it is kept at its "
+        "source and repeated until then, over outages and restarts.",
+    )
     audit: Literal["off", "denied", "all"] = Field(
         default="denied",
         description="Which accesses to their data units note in their audit logs: none, denied ones, "

@@ -280,3 +280,22 @@ def test_a_series_is_taken_once_and_in_order_however_it_arrives(
         got += [one.value for one, _ in ordered.take(notify, "f")]
     assert got == list(range(1, len(got) + 1))
     assert Ordered(("s", "event"), notes).taken == len(got) * step
+
+
+def test_a_late_request_does_not_take_the_place_of_a_newer_one() -> None:
+    """The first request is lost and its repetition slow; by then the subscriber began anew."""
+    count = iter(range(10**6))
+
+    def fate(frame: Frame, _t_ms: int) -> Any:
+        number = next(count) if frame.dst == METER else -1
+        return {0: (), 1: (45_000,)}.get(number, (20,))
+
+    bus = begin(fate)
+    bus.run(41_000)
+    bus.core.kill(AREA)
+    bus.core.revive(AREA)
+    bus.poke()
+    batch = readings(10, 50_000, 10_000)
+    bus.run(HOUR_MS, batch)
+    assert values(batch) == _HEARD
+    assert len(bus.core.unit(METER).processor.subscriptions) == 1
