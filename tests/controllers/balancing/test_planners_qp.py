@@ -63,7 +63,7 @@ def solve(target, signs, bounds, rows):
 
 def qp_ev(target, energy, upper):
     n = len(target)
-    rows = [({t: H for t in range(n)}, energy)]
+    rows = [(dict.fromkeys(range(n), H), energy)]
     return solve(target, (1.0,), (np.zeros(n), upper), rows)
 
 
