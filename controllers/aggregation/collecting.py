@@ -209,6 +209,7 @@ class Collector:
             "meters": len(state.shares),
             "missing": len(state.missing),
             "rounds": state.round,
+            "absent": sorted(state.missing),
         }
         causes = [state.causes[name] for name in sorted(state.shares)]
         if total is None:
