@@ -9,8 +9,6 @@ from fernwatt.timebase import DAY_MS, SLOT_MS
 
 __all__ = ["DerBook"]
 
-_NOMINAL_V = 230.0
-
 
 class _Der:
     """One of them."""
@@ -89,7 +87,7 @@ class DerBook:
             "drawn_wh": round(der.drawn_wh, 1),
             "fed_wh": round(der.fed_wh, 1),
             "yield_deviation_w": self._deviation(der),
-            "v_deviation": round(v_v / _NOMINAL_V - 1.0, 4) if v_v else None,
+            "v_deviation": _over(v_v, plate.get("v_nominal_v")),
             "headroom_w": round(p_max_w - abs(p_w), 1) if p_max_w and p_w is not None else None,
         }
 
@@ -102,3 +100,8 @@ class DerBook:
             return None
         total, count = der.past_w[(der.heard_ms + self._day_ms) % DAY_MS // SLOT_MS]
         return round(float(der.seen["p_w"]) - total / count, 1) if count > 1 else None
+
+
+def _over(v_v: float | None, nominal_v: float | None) -> float | None:
+    """Return how far a voltage is above the nominal one, as a share of it."""
+    return round(v_v / nominal_v - 1.0, 4) if v_v and nominal_v else None

@@ -25,7 +25,7 @@ from controllers.unit.service import Notification, Result, UnitContext
 
 __all__ = ["Der", "Plate"]
 
-_DROOP, _OVER_CURRENT, _NOMINAL_V = 0.04, 1.1, 230.0
+_DROOP, _OVER_CURRENT = 0.04, 1.1
 _LIMITED = frozenset({"pv", "wind"})
 """Kinds whose set-point is a limit of what is fed in, and that feed in whenever they can."""
 _CONFIGURATION, _SET_POINT, _COMMAND, _REGULATION, _MEASURED = (
@@ -47,6 +47,7 @@ class Plate:
     stop_s: float
     ramp_w_per_s: float
     takes: tuple[str, ...]
+    v_nominal_v: float = 230.0
 
 
 class Der:
@@ -197,10 +198,10 @@ class Der:
             q_var = abs(float(self._measured.get("p_w") or 0.0)) * math.tan(math.acos(factor))
         return round(min(max(q_var, -plate.q_max_var), plate.q_max_var), 1)
 
-    @staticmethod
-    def _target_v(regulation: Mapping[str, Any], asked: Mapping[str, Any]) -> float | None:
+    def _target_v(self, regulation: Mapping[str, Any], asked: Mapping[str, Any]) -> float | None:
+        """Return the voltage to be held [V]; a regulation says it in shares of the nominal one."""
         if regulation.get("active"):
-            return float(regulation.get("v_v") or _NOMINAL_V)
+            return float(regulation.get("v_pu") or 1.0) * self._plate.v_nominal_v
         return None if asked.get("v_v") is None else float(asked["v_v"])
 
     def _tell_regulation(self, cause: str) -> None:
@@ -226,7 +227,7 @@ class Der:
         limits = self._configuration
         conductors = float(limits.get("conductors", 3))
         rated_va = math.hypot(plate.p_max_w, plate.q_max_var)
-        i_max_a = _OVER_CURRENT * rated_va / (_NOMINAL_V * conductors)
+        i_max_a = _OVER_CURRENT * rated_va / (plate.v_nominal_v * conductors)
         self._alarm("over-current", value["i_a"], i_max_a, value["i_a"] > i_max_a, notification)
         if "v_max_v" in limits:
             v_v, low_v, high_v = value["v_v"], limits["v_min_v"], limits["v_max_v"]

@@ -17,7 +17,7 @@ def make_service(
 
     ``params``: ``units`` (children that pass orders on: ``{child: {customers, p_max_w, units}}``),
     ``meters``, ``ders`` (``{unit: p_max_w}``), and at the top ``orders``: ``[{at_ms, until_ms,
-    target, import_max_w, export_max_w, run, regulate_v}]``.
+    target, import_max_w, export_max_w, run, regulate_pu}]``.
     """
     del directory
     behind = {

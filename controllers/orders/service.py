@@ -31,7 +31,7 @@ class Order:
     import_max_w: float | None = None
     export_max_w: float | None = None
     run: bool | None = None
-    regulate_v: float | None = None
+    regulate_pu: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +95,15 @@ class Orders:
             order = self._orders.pop(0)
             told = {"until_ms": order.until_ms, "import_max_w": order.import_max_w,
                     "export_max_w": order.export_max_w, "run": order.run,
-                    "regulate_v": order.regulate_v}  # fmt: skip
+                    "regulate_pu": order.regulate_pu}  # fmt: skip
             cause = context.decide("order_given", order.target or self._unit, told, ())
             limit = {"target": order.target, "import_max_w": order.import_max_w,
                      "export_max_w": order.export_max_w, "run": order.run,
                      "until_ms": order.until_ms}  # fmt: skip
             if any(limit[key] is not None for key in ("import_max_w", "export_max_w", "run")):
                 self._limit(limit, cause)
-            if order.regulate_v is not None:
-                command = {"target": order.target, "active": True, "v_v": order.regulate_v,
+            if order.regulate_pu is not None:
+                command = {"target": order.target, "active": True, "v_pu": order.regulate_pu,
                            "until_ms": order.until_ms}  # fmt: skip
                 self._regulate(command, cause)
         self._next()

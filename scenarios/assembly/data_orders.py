@@ -15,7 +15,6 @@ __all__ = ["order_params"]
 
 Spec = dict[str, Any]
 _PASSING = ("lvgmu", "igmu", "mvgmu")
-_NOMINAL_V = 230.0
 
 
 def order_params(
@@ -66,9 +65,6 @@ def _orders(config: ScenarioConfig, wanted: Data, units: Mapping[str, Spec]) -> 
             text = f"{order.unit} is no unit of an area"
             faults.append(Fault(path, text, nearest(order.unit, known)))
         at_ms = round(order.at_h * HOUR_MS)
-        regulate_v = None
-        if order.regulate_pu is not None:
-            regulate_v = round(order.regulate_pu * _NOMINAL_V, 2)
         made.append(
             {
                 "at_ms": at_ms,
@@ -77,7 +73,7 @@ def _orders(config: ScenarioConfig, wanted: Data, units: Mapping[str, Spec]) -> 
                 "import_max_w": order.import_max_w,
                 "export_max_w": order.export_max_w,
                 "run": order.run,
-                "regulate_v": regulate_v,
+                "regulate_pu": order.regulate_pu,
             }
         )
     if faults:

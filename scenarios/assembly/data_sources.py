@@ -20,7 +20,6 @@ __all__ = ["sources"]
 
 Spec = dict[str, Any]
 _SHARES = (0.25, 0.5, 0.75, 1.0)
-_NOMINAL_V = 230.0
 
 
 def sources(
@@ -55,7 +54,7 @@ def _first(data: str, target: str, items: Mapping[str, Any]) -> Spec:
 
 def _limits(wanted: Dermu, plate: Spec) -> Spec:
     """Return what a generator has to keep to by its contract and the rules of connection."""
-    low_v, high_v = (round(pu * _NOMINAL_V, 1) for pu in wanted.band_pu)
+    low_v, high_v = (round(pu * plate["v_nominal_v"], 1) for pu in wanted.band_pu)
     return {
         "export_max_w": round(plate["p_max_w"] * wanted.export_share, 1),
         "power_factor": wanted.power_factor,

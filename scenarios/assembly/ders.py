@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = ["der_name", "der_plate", "split_ders"]
 
 Spec = dict[str, Any]
 ByTerminal = dict[str, list[Spec]]
+_LOW_V = 230.0
 _STARTS_S = {"pv": (60, 30, 1), "battery": (2, 2, 1), "ev": (5, 5, 2), "wind": (120, 60, 20),
              "chp": (120, 60, 30)}  # fmt: skip
 """Times to start, to start again and to stop [s]: assumed, of the order of data sheets."""
@@ -39,11 +41,12 @@ def der_name(device: Mapping[str, Any]) -> str:
     return "dermu" + unit_name(device).removeprefix("dmu")
 
 
-def der_plate(device: Mapping[str, Any], fleet: Fleet, takes: list[str]) -> Spec:
+def der_plate(device: Mapping[str, Any], fleet: Fleet, takes: list[str], vn_v: float) -> Spec:
     """Return what such a unit exposes of its device: nominal powers, times, ramp, what it takes.
 
-    ``p_max_w`` and ``q_max_var`` are magnitudes. Times and ramp are the device's where it has any;
-    else the ramp is from nothing to the rating within the time to start.
+    ``vn_v`` is the nominal voltage between phases where it is connected. ``p_max_w`` and
+    ``q_max_var`` are magnitudes. Times and ramp are the device's where it has any; else the ramp
+    is from nothing to the rating within the time to start.
     """
     kind = kind_of(device)
     panel = fleet.panels.get(device["id"])
@@ -64,4 +67,5 @@ def der_plate(device: Mapping[str, Any], fleet: Fleet, takes: list[str]) -> Spec
         "stop_s": stop_s,
         "ramp_w_per_s": round(p_max_w * ramp_per_min / 60.0, 3),
         "takes": takes,
+        "v_nominal_v": _LOW_V if vn_v < 1000.0 else round(vn_v / math.sqrt(3.0), 1),
     }

@@ -75,7 +75,7 @@ class Hierarchy:
 
 def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hierarchy:
     """Return the units that a scenario's grid and devices call for."""
-    builder = _Builder(config, fleet)
+    builder = _Builder(config, fleet, {bus.id: bus.vn_v for bus in model.buses})
     areas = [area for area in model.areas if area.kind == "lv"]
     customers: dict[str, list[Terminal]] = {area.id: [] for area in areas}
     for terminal in model.terminals:
@@ -132,8 +132,8 @@ def plain_unit(  # noqa: PLR0917 - a unit has that many parts
 
 
 class _Builder:
-    def __init__(self, config: ScenarioConfig, fleet: Fleet) -> None:
-        self._config, self._fleet = config, fleet
+    def __init__(self, config: ScenarioConfig, fleet: Fleet, vn_v: Mapping[str, float]) -> None:
+        self._config, self._fleet, self._vn_v = config, fleet, vn_v
         self._devices: dict[str, list[Spec]] = {}
         wanted = {*ALWAYS, *config.units.control}
         for device in fleet.devices:
@@ -269,7 +269,8 @@ class _Builder:
             phases = len(terminal.phases) if self._config.grid.solver == "four-wire" else 3
             gauge |= {"terminal": terminal.id, "conductors": phases}
             self.made.gauges.append(gauge | {"period_ms": own.period_s * 1000})
-            self.made.plates[name] = der_plate(device, self._fleet, list(outfit.variables(device)))
+            takes, vn_v = list(outfit.variables(device)), self._vn_v[terminal.bus]
+            self.made.plates[name] = der_plate(device, self._fleet, takes, vn_v)
         if own is not None or kind in self._config.units.control:
             actuator = f"{name}/actuator"
             actuators = dict.fromkeys(outfit.variables(device), actuator)

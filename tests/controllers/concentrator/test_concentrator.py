@@ -18,13 +18,14 @@ METERS = {area: [f"meter/{area[-1]}/{k}" for k in range(SIZE)] for area in AREAS
 
 def world(**options):
     times = {"period_s": 900.0, "join_s": 10.0, "diagram_s": 7200.0}
+    top = times | {"areas": AREAS, "deadline_s": 240.0}
     units = [{"id": TOP, "kind": "tlgmu", "owner": "operator", "children": list(AREAS),
-              "services": {"concentrator": times | {"areas": AREAS, "deadline_s": 240.0}}}]  # fmt: skip
+              "services": {"concentrator": top}}]  # fmt: skip
     for area in AREAS:
         houses = [m.replace("meter", "cmu") for m in METERS[area]]
+        own = times | {"meters": METERS[area], "houses": houses, "deadline_s": 180.0}
         units.append({"id": area, "kind": "lvgmu", "parent": TOP, "owner": "operator",
-                      "children": METERS[area], "services": {"concentrator": times | {
-                          "meters": METERS[area], "houses": houses, "deadline_s": 180.0}}})  # fmt: skip
+                      "children": METERS[area], "services": {"concentrator": own}})  # fmt: skip
         for meter, house in zip(METERS[area], houses, strict=True):
             name = f"customer/{meter[6:]}"
             units += [
@@ -49,8 +50,8 @@ def readings(slots, dark=()):
             drawn = fed = 0.0
             for k in range(slots + 1):
                 t_ms, outage_s = k * SLOT_MS, 300.0 if meter in dark and k > 2 else 0.0
-                for name, value in (("energy.import", drawn), ("energy.export", fed),
-                                    ("voltage", 228.0 + k), ("supply.outage", outage_s)):  # fmt: skip
+                values = {"energy.import": drawn, "energy.export": fed, "voltage": 228.0 + k}
+                for name, value in {**values, "supply.outage": outage_s}.items():
                     ident = f"i/{meter}#{k}.{name}"
                     made.append(Reading(ident, "", f"i/{meter}", name, t_ms, t_ms, value, "1"))
                 wh = power(meter, k) / 4.0

@@ -118,7 +118,7 @@ def test_the_power_factor_of_the_connection_rules_gives_reactive_power():
 
 def test_regulation_draws_reactive_power_where_the_voltage_is_high_and_says_so():
     bus = world()
-    command = {"target": DER, "active": True, "v_v": 230.0, "until_ms": H}
+    command = {"target": DER, "active": True, "v_pu": 1.0, "until_ms": H}
     write(bus, "regulation.command", command)
     measured(bus, v_v=234.6)
     assert ordered(bus, "set_reactive")[-1]["q_var"] == pytest.approx(2180.0 * 0.02 / 0.04)
@@ -134,7 +134,9 @@ def test_regulation_draws_reactive_power_where_the_voltage_is_high_and_says_so()
 
 
 @pytest.mark.parametrize(("values", "kind"), [
-    ({"v_v": 254.0}, "over-voltage"), ({"v_v": 206.0}, "under-voltage"), ({"i_a": 9.0}, "over-current"),
+    ({"v_v": 254.0}, "over-voltage"),
+    ({"v_v": 206.0}, "under-voltage"),
+    ({"i_a": 9.0}, "over-current"),
 ])  # fmt: skip
 def test_alarms_begin_and_end_with_the_measurements(values, kind):
     bus = world()

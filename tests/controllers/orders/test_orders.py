@@ -27,9 +27,9 @@ def world(order, **options):
          "services": {"orders": {"units": behind}}},
     ]  # fmt: skip
     for lv in LVS:
+        own = {"orders": {"meters": meters[lv], "ders": ders[lv]}}
         units.append({"id": lv, "kind": "lvgmu", "parent": MV, "owner": "operator",
-                      "children": [*meters[lv], *ders[lv]],
-                      "services": {"orders": {"meters": meters[lv], "ders": ders[lv]}}})  # fmt: skip
+                      "children": [*meters[lv], *ders[lv]], "services": own})  # fmt: skip
         units += [
             {"id": name, "kind": name.split("/")[0], "parent": lv, "customer": "customer/x",
              "owner": "customer/x", "services": {}}
@@ -79,10 +79,10 @@ def test_an_order_for_one_area_leaves_the_others_alone(run):
 
 
 def test_regulation_reaches_all_generators_and_no_meter():
-    bus = world({"target": "", "regulate_v": 228.0})
+    bus = world({"target": "", "regulate_pu": 0.99})
     told = written(bus, "regulation.command")
     assert set(told) == {MV, *LVS, *RATED}
-    assert {value["v_v"] for value in told.values()} == {228.0}
+    assert {value["v_pu"] for value in told.values()} == {0.99}
 
 
 def test_who_cannot_be_reached_is_told_of():

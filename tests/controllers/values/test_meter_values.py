@@ -30,7 +30,8 @@ def readings(registers, q_var=(), outages=(), volts=()):
                  ("voltage", float(volts[k]) if volts else 230.0)]  # fmt: skip
         if q_var:
             phases = {"v_v": [230.0, 231.0, None], "i_a": [1.0, 2.0, None],
-                      "p_w": [100.0, 200.0, None], "q_var": [q_var[k], 2 * q_var[k], None]}  # fmt: skip
+                      "p_w": [100.0, 200.0, None]}  # fmt: skip
+            phases["q_var"] = [q_var[k], 2 * q_var[k], None]
             items.append(("meter.phases", phases))
         if outages:
             items.append(("supply.outage", float(outages[k])))
