@@ -78,8 +78,15 @@ class BrokerService:
             raise DecodeError("no MQTT, or at the wrong place")
 
     def _settle(self, cause: str) -> None:
-        context = self._context
+        """Send what the broker says, in one frame for each connection, and wait for the next.
+
+        Two frames of one instant may overtake each other. So a connection that is closed after it
+        was told why is left to its client, who closes it, too.
+        """
+        context, said = self._context, dict[str, bytes]()
         for connection, content in self.host.take():
+            said[connection] = said.get(connection, b"") + content
+        for connection, content in said.items():
             context.transmit(connection, content, cause=cause)
         for told in self.host.told():
             detail = {"client": told.client}
