@@ -33,7 +33,8 @@ def documents(scenario: Scenario, end_ms: int) -> list[tuple[int, str]]:
             text = raw.decode()
         except (DocumentError, UnicodeDecodeError) as error:
             hint = "an oadrDistributeEvent of OpenADR 2.0b in UTF-8"
-            faults.append(Fault(path, str(error), hint, where))
+            name = one.file or "inline"
+            faults.append(Fault(path, f"{name}: {error}", hint, where))
             continue
         t_ms = round(one.at_h * HOUR_MS)
         if t_ms < end_ms:
