@@ -107,9 +107,11 @@ class Head:
             self._remove(unit, "left", "", (cause,))
 
     def expel(self, unit: str, why: str, cause: str) -> None:
-        """Put out a member that is no longer trusted."""
+        """Put out a member that is no longer trusted; those below it are told past it."""
         if unit in self._silence:
             self._remove(unit, "expelled", why, (cause,) if cause else ())
+            for child in self._membership.children(unit):
+                self._send_lists(child, cause)
 
     def _remove(self, unit: str, state: str, why: str, causes: Sequence[str]) -> None:
         self._silence.remove(unit)

@@ -130,7 +130,7 @@ class GroupManagement:
         elif variable == ADMIT:
             self._follower.admitted(source, value, notification.id)
             self._next_expiry()
-        elif variable == REVOCATIONS and source == self._follower.parent:
+        elif variable == REVOCATIONS:  # whoever brings it: its issuer has signed it
             self._take_list(value, notification.id)
 
     def _from_below(self, variable: str, source: str, value: dict[str, Any], cause: str) -> None:

@@ -1,12 +1,12 @@
-"""How a unit introduces itself: certificates, current revocation list, keys of its services.
+"""How a unit introduces itself: certificates, current revocation lists, keys of its services.
 
-    introduction := [[certificate, issuer's, operator's], list, [[stakeholder, service, key], …],
-                     signature]
+    introduction := [[certificate, issuer's, operator's], [list, …],
+                     [[stakeholder, service, key], …], signature]
 
-in deterministic CBOR, certificates and list in DER. The signature is made with the certificate's
-own key, over the run and all the rest: so its holder has that key, and vouches for those of its
-services; those whom they speak for are in the certificate. It says nothing that is secret and
-nothing that is fresh: who repeats it has none of the keys in it.
+in deterministic CBOR, certificates and lists in DER; usually the issuer's list alone. The
+signature is made with the certificate's own key, over the run and all but the lists: so its holder
+has that key, and vouches for those of its services; whom they speak for is in the certificate. It
+says nothing that is secret and nothing that is fresh: who repeats it has none of the keys in it.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class Known:
 
 
 def introduce(
-    credential: Credential, speakers: Sequence[Speaker], staple: bytes, run: str
+    credential: Credential, speakers: Sequence[Speaker], staples: Sequence[bytes], run: str
 ) -> bytes:
-    """Return a unit's introduction; ``staple`` is its issuer's newest list."""
-    body = [list(credential.chain), staple, [list(one) for one in sorted(speakers)]]
+    """Return a unit's introduction; ``staples`` are lists of its issuers."""
+    body = [list(credential.chain), list(staples), [list(one) for one in sorted(speakers)]]
     signed = _signed(run, cbor2.dumps([body[0], body[2]], canonical=True))
     signature = credential.key.sign(signed, ec.ECDSA(SHA256(), deterministic_signing=True))
     return cbor2.dumps([*body, signature], canonical=True)
@@ -86,9 +86,10 @@ class Introductions:
         self._roots, self._run = list(roots), run
         self._held: dict[tuple[bytes, ...], tuple[Known, datetime, datetime]] = {}
 
-    def staple(self, wire: bytes) -> bytes:
-        """Return the revocation list in an introduction; raises RefusedError."""
-        return _parsed(wire).staple
+    @staticmethod
+    def staples(wire: bytes) -> tuple[bytes, ...]:
+        """Return the revocation lists in an introduction; raises RefusedError."""
+        return _parsed(wire).staples
 
     def check(self, wire: bytes, src: str, lists: Lists, at: datetime) -> Known:
         """Return who ``src`` is; raises IntroductionRefusedError."""
@@ -137,7 +138,7 @@ class Introductions:
 @dataclass(frozen=True, slots=True)
 class _Parts:
     chain: tuple[x509.Certificate, ...]
-    staple: bytes
+    staples: tuple[bytes, ...]
     speakers: tuple[Speaker, ...]
     signature: bytes
     body: bytes
@@ -162,8 +163,10 @@ def _parse(wire: bytes) -> _Parts:
         raise malformed from error
     if not canonical or type(parts) is not list or len(parts) != 4:
         raise malformed
-    chain, staple, speakers, signature = parts
-    if type(staple) is not bytes or type(signature) is not bytes:
+    chain, staples, speakers, signature = parts
+    if type(staples) is not list or len(staples) > _MAX_CHAIN or type(signature) is not bytes:
+        raise malformed
+    if not all(type(one) is bytes for one in staples):
         raise malformed
     if type(chain) is not list or not 0 < len(chain) <= _MAX_CHAIN:
         raise malformed
@@ -177,7 +180,11 @@ def _parse(wire: bytes) -> _Parts:
         raise malformed from error
     told = tuple((s, n, key) for s, n, key in speakers)
     return _Parts(
-        certificates, staple, told, signature, cbor2.dumps([chain, speakers], canonical=True)
+        certificates,
+        tuple(staples),
+        told,
+        signature,
+        cbor2.dumps([chain, speakers], canonical=True),
     )
 
 

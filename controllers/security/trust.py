@@ -53,6 +53,7 @@ class Trust:
         "_introduced",
         "_lists",
         "_notes",
+        "_own",
         "_pki",
         "_run",
         "_speakers",
@@ -75,6 +76,7 @@ class Trust:
         self._credential, self._speakers, self._run = credential, tuple(speakers), run
         self._pki, self._checker, self._notes = pki, checker, notes
         self.keys = PublicKeys()
+        self._own: dict[tuple[bytes, ...], bytes] = {}
         self._introduced: dict[str, Known] = {}
         self._lists: dict[x509.Name, x509.CertificateRevocationList] = {}
         noted = notes.items("lists")
@@ -93,13 +95,15 @@ class Trust:
         """
         return sum(_number(found) for found in self._for(areas))
 
-    def introduction(self) -> bytes:
-        """Return what the unit shows of itself, with the list that it has."""
-        leaf = self._credential.chain[0]
-        issuer = x509.load_der_x509_certificate(leaf).issuer
-        found = self._lists.get(issuer)
-        staple = b"" if found is None else _der(found)
-        return introduce(self._credential, self._speakers, staple, self._run)
+    def introduction(self, *, complete: bool = False) -> bytes:
+        """Return what the unit shows of itself, with its issuer's list; ``complete``: with all."""
+        chain = [x509.load_der_x509_certificate(der) for der in self._credential.chain]
+        found = [self._lists.get(one.issuer) for one in (chain if complete else chain[:1])]
+        staples = tuple(_der(one) for one in found if one is not None)
+        if (wire := self._own.get(staples)) is None:
+            wire = introduce(self._credential, self._speakers, staples, self._run)
+            self._own = {staples: wire}
+        return wire
 
     def knows(self, unit: str) -> bool:
         """Tell whether a unit has introduced itself."""
@@ -121,12 +125,15 @@ class Trust:
     def _take(self, src: str, wire: bytes, t_ms: int) -> None:
         at = self._pki.at(t_ms)
         lists = dict(self._lists)
-        staple = _list(self._checker.staple(wire))
-        if staple is not None and _is_newer(staple, lists.get(staple.issuer)):
-            lists[staple.issuer] = staple
+        staples = [one for der in self._checker.staples(wire) if (one := _list(der)) is not None]
+        for staple in staples:
+            if _is_newer(staple, lists.get(staple.issuer)):
+                lists[staple.issuer] = staple
         known = self._checker.check(wire, src, lists, at)
-        if staple is not None and any(one.issuer == staple.issuer for one in known.chain):
-            self._keep_list(_der(staple))  # lists of issuers in the path have all been checked
+        for staple in staples:
+            # lists of issuers in the path have all been checked
+            if any(one.issuer == staple.issuer for one in known.chain):
+                self._keep_list(_der(staple))
         self.forget(src)
         self._introduced[src] = known
         for identity, key in known.identities:

@@ -116,6 +116,10 @@ class Membership:
         """Tell whether a unit has its place right below another one."""
         return unit in self._directory and self._directory[unit].parent == to
 
+    def children(self, unit: str) -> tuple[str, ...]:
+        """Return the units that have their place right below one."""
+        return self._directory[unit].children if unit in self._directory else ()
+
     # -- who is no longer trusted ------------------------------------------------------------
 
     def ended(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ def test_all_join_at_every_level_and_nobody_is_missed(world: World, level: str) 
 def test_a_join_has_its_real_size_and_a_beat_is_small(world: World, level: str) -> None:
     bus = world(security=level)
     bus.run(HOUR)
-    first = [frame for frame in bus.frames if frame.src == METER][0]
+    first = next(frame for frame in bus.frames if frame.src == METER)
     assert 1_600 < len(first.payload) < 2_100  # certificates, list, keys
     beats = [len(frame.payload) for frame in bus.frames if frame.src == METER][-5:]
     assert all(size < 260 for size in beats)

@@ -222,6 +222,26 @@ def test_a_revocation_ends_trust_that_was_there_and_keeps_it_away() -> None:
     assert len(trust.lists({"lv4.102"})) == 2  # the root's and the operator's
 
 
+def test_whose_lists_are_too_old_asks_for_all() -> None:
+    world = World()
+    late = world.envelope(world.trust(METER), METER)
+    up = world.trust(SUB)
+    for der in world.pki.lists(150 * HOUR):
+        assert up.take_list(der, 150 * HOUR)
+    head = world.envelope(up, SUB)
+    with pytest.raises(Greeting) as answer:
+        head.open(late.greeting(SUB, 150 * HOUR), METER, 150 * HOUR)
+    with pytest.raises(Greeting) as question:
+        late.open(answer.value.answer, SUB, 150 * HOUR + 1000)
+    assert len(question.value.answer) == 3
+    with pytest.raises(Greeting) as complete:
+        head.open(question.value.answer, METER, 150 * HOUR)
+    assert 300 < len(complete.value.answer) - len(answer.value.answer) < 800
+    with pytest.raises(Greeting):
+        late.open(complete.value.answer, SUB, 150 * HOUR)
+    assert late.ready(SUB)
+
+
 def test_two_revocations_at_one_instant_both_count() -> None:
     world = World()
     trust = world.trust(SUB)
