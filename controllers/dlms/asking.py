@@ -165,8 +165,6 @@ class Asking:
             if before is None:  # ended before: to say so twice does no harm
                 return lambda _: SetResponse(number)
             return self._ended(number, push, before, set_up)
-        if before is not None:  # what the set-up was for ends with it
-            self._unsubscribe(before)
         operation = Operation.PERIODIC if wanted.period_ms else Operation.EVENT
         identifier = self._ask(
             operation,
@@ -174,6 +172,8 @@ class Asking:
             condition=wanted.condition,
             period_ms=wanted.period_ms,
         )
+        if before is not None and before.subscription != identifier:
+            self._unsubscribe(before)  # what the set-up was for ends with it
 
         def finish(answers: Answers) -> Apdu:
             result = answers[identifier].result

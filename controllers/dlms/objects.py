@@ -16,7 +16,7 @@ from typing import Any
 from controllers.dlms.apdu import Attribute, logical_name, obis
 from controllers.dlms.axdr import Data, DlmsError, Tag
 from controllers.dlms.clock import from_clock, to_clock
-from controllers.dlms.values import from_data, to_data
+from controllers.dlms.values import from_data, is_number, to_data
 from controllers.unit.catalogue import Catalogue, Variable
 
 __all__ = [
@@ -122,7 +122,11 @@ class _Scale:
 
     def decode(self, data: Data) -> Any:
         """Return the number; raises DlmsError."""
-        return self._float(data.value) if data.tag is self.tag else from_data(data)
+        if data.tag is self.tag:
+            return self._float(data.value)
+        if data.tag is Tag.BOOLEAN or not is_number(data):
+            raise DlmsError("no number")
+        return data.value
 
     def _float(self, number: int) -> float:
         steps: int = 10**-self.scaler

@@ -150,14 +150,17 @@ class ReaderEnd:
 
     def _plan(self, request: Request, t_ms: int) -> Job | None:
         """Return the job of a request; None where COSEM has no form for it."""
-        if request.location != self._ends[1] or request.policy is not None:
+        if request.location != self._ends[1] or request.policy is not None or request.reliable:
             return None
         plans = {
             Operation.QUERY: self._reading,
             Operation.WRITE: self._writing,
+            Operation.EVENT: self._subscribing,
+            Operation.PERIODIC: self._subscribing,
             Operation.UNSUBSCRIBE: self._unsubscribing,
         }
-        return plans.get(request.operation, self._subscribing)(request, t_ms)
+        plan = plans.get(request.operation)
+        return None if plan is None else plan(request, t_ms)
 
     def _reading(self, request: Request, t_ms: int) -> Job | None:
         return reading(request, self._objects, t_ms)

@@ -116,13 +116,17 @@ class Caller:
     def _is_sound(self, notify: Notify) -> bool:
         """Tell whether a value is of its variable's kind; an outcome without an instance has none.
 
-        What reduces a series may be of another kind, so of those only numbers are held to it.
+        What reduces a series may be of another kind, so of those only numbers are held to it;
+        all values of a series are a list.
         """
         declared = self._around.catalogue.get(notify.variable)
         if declared is None or notify.result is not Result.OK or notify.t_ms == -1:
             return True
         if not -_OLDEST_MS < notify.t_ms < self._now + _FUTURE_MS:
             return False  # no clock is that wrong, and services reckon from one time to the next
+        call = None if notify.number else self._calls.open.get(notify.request)
+        if call is not None and call.request.function == "values":
+            return type(notify.value) is list
         return declared.takes(notify.value) or (declared.kind != "number" and not notify.number)
 
     def _may_answer(self, request: Request, notify: Notify, src: str) -> bool:

@@ -85,7 +85,7 @@ class Protecting(Protocol):
         """
 
     def is_own(self, payload: bytes) -> bool:
-        """Tell whether a payload is this protocol's, and none of the platform's in an envelope."""
+        """Tell whether a payload is this protocol's, and none of the platform's own."""
 
 
 class CborChannel:

@@ -85,7 +85,7 @@ class Post:
                 return (decode_transit(sealed.payload, src, self._unit),)
             messages = (
                 self._receive(delivery, sealed.payload)
-                if src in self._channels
+                if src in self._channels and not self._is_plain(sealed.payload, src)
                 else (around.codec.decode(sealed.payload, src, self._unit),)
             )
         except UnauthenticError as error:
@@ -104,6 +104,11 @@ class Post:
             self.refuse(delivery, "identity")
             messages = ()
         return messages
+
+    def _is_plain(self, payload: bytes, src: str) -> bool:
+        """Tell whether a payload is in the platform's own protocol, though ``src`` has another."""
+        channel = self._channels[src]
+        return isinstance(channel, Protecting) and not channel.is_own(payload)
 
     def _receive(self, delivery: Delivery, payload: bytes) -> Sequence[Message]:
         """Hand a payload to the peer's channel, and send what its protocol answers."""

@@ -165,9 +165,7 @@ def test_the_answer_to_a_challenge_is_that_of_another_client() -> None:
     assert proof.data is not None
     theirs = bytes(range(33, 45))
     assert not Ciphering(KEYS, bytes(8), TITLE).is_mac(proof.data.value, theirs[::-1])
-    checking = Ciphering(KEYS, bytes(8), TITLE)
-    assert checking.is_mac(proof.data.value, theirs)
-    assert not checking.is_mac(proof.data.value, theirs), "once"
+    assert Ciphering(KEYS, bytes(8), TITLE).is_mac(proof.data.value, theirs)
 
 
 def test_ciphered_apdus_are_those_of_another_client() -> None:
