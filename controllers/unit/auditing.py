@@ -21,7 +21,7 @@ from controllers.unit.store import Instance
 __all__ = ["AUDITS", "AuditLog"]
 
 AUDITS = ("off", "denied", "all")
-_DENIALS = {Result.DENIED, Result.RATE, Result.OVERLOADED}
+_DENIALS = {Result.DENIED, Result.RATE}
 _COLLECTION, _HEAD, _SUMMARY = "audit", "head", "summary"
 _KEPT = 1024
 _BLOCK = 32

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from controllers.unit.gate import Gate
 from controllers.unit.post import Post
 from controllers.unit.requests import RequestProcessor
 from controllers.unit.service import Result
@@ -40,12 +41,18 @@ class _Open:
 class Forwarder:
     """Forwards for one unit."""
 
-    __slots__ = ("_around", "_kept", "_open", "_post", "_processor", "_unit")
+    __slots__ = ("_around", "_gate", "_kept", "_open", "_post", "_processor", "_unit")
 
     def __init__(
-        self, unit: str, around: Surroundings, *, post: Post, processor: RequestProcessor
+        self,
+        unit: str,
+        around: Surroundings,
+        *,
+        post: Post,
+        processor: RequestProcessor,
+        gate: Gate,
     ) -> None:
-        self._unit, self._around = unit, around
+        self._unit, self._around, self._gate = unit, around, gate
         self._post, self._processor = post, processor
         self._open: dict[str, _Open] = {}
         self._kept: dict[str, Transit] = {}
@@ -106,7 +113,8 @@ class Forwarder:
             give_up_ms = around.now_ms + patience_ms
             opened = _Open(transit, flow, delivery.src, delivery.id, give_up_ms)
             result = self._processor.pass_on(transit, around.now_ms)
-            if result is Result.OK and len(self._open) >= _MAX_OPEN:
+            full = len(self._open) >= _MAX_OPEN
+            if result is Result.OK and (full or not self._gate.admits(flow)):
                 result = Result.OVERLOADED
             if result is not Result.OK:
                 self._fail(transit, result, opened)

@@ -9,6 +9,7 @@ assumptions of order of magnitude, see ``docs/models/unit.md``; a scenario may s
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,14 +32,18 @@ class HostClass:
     cipher_ns_per_byte: int
     hash_us: int = 0
     point_us: int = 0
+    queue_messages: int = 1_000
+    queue_bytes: int = 1 << 20
 
 
 CLASSES: dict[str, HostClass] = {
-    "mcu": HostClass(2_000, 2_000, 10_000, 10_000, 15_000, 40_000, 1_000, 500, 20_000),
+    "mcu": HostClass(
+        2_000, 2_000, 10_000, 10_000, 15_000, 40_000, 1_000, 500, 20_000, 100, 1 << 15
+    ),
     "embedded": HostClass(150, 150, 500, 500, 300, 800, 50, 6, 400),
-    "server": HostClass(20, 20, 50, 50, 25, 60, 1, 1, 30),
-    "edge": HostClass(30, 30, 80, 80, 40, 100, 2, 1, 50),
-    "cloud": HostClass(25, 25, 60, 60, 25, 60, 1, 1, 30),
+    "server": HostClass(20, 20, 50, 50, 25, 60, 1, 1, 30, 10_000, 1 << 26),
+    "edge": HostClass(30, 30, 80, 80, 40, 100, 2, 1, 50, 10_000, 1 << 26),
+    "cloud": HostClass(25, 25, 60, 60, 25, 60, 1, 1, 30, 10_000, 1 << 26),
 }
 
 
@@ -72,7 +77,17 @@ def host_class(name: str, overrides: Mapping[str, Any], path: str) -> HostClass:
 class Host:
     """One processor; units that share it wait for one another."""
 
-    __slots__ = ("_build", "_free_us", "_own_build", "_own_parse", "_parse", "_work")
+    __slots__ = (
+        "_build",
+        "_bytes",
+        "_free_us",
+        "_most",
+        "_own_build",
+        "_own_parse",
+        "_parse",
+        "_waiting",
+        "_work",
+    )
 
     def __init__(self, kind: HostClass, crypto: Crypto | None = None) -> None:
         crypto = crypto or Crypto()
@@ -91,13 +106,36 @@ class Host:
         self._own_parse = kind.parse_us, kind.parse_ns_per_byte + ciphering
         self._own_build = kind.build_us, kind.build_ns_per_byte + ciphering
         self._free_us = 0
+        self._most = max(1, kind.queue_messages), max(1, kind.queue_bytes)
+        # what was taken in and is not parsed yet: when it will be [µs], and its bytes
+        self._waiting: deque[tuple[int, int]] | None = None
+        self._bytes = 0
+
+    def filled(self, now_us: int, size: int) -> int:
+        """Return how much of the queue [%] is taken, with ``size`` bytes more where that is not 0.
+
+        More than 100: they find no room.
+        """
+        waiting = self._waiting
+        if not waiting:
+            return 0
+        while waiting and waiting[0][0] <= now_us:
+            self._bytes -= waiting.popleft()[1]
+        count = len(waiting) + (1 if size else 0)
+        messages, most_bytes = self._most
+        return max(-(-100 * count // messages), -(-100 * (self._bytes + size) // most_bytes))
 
     def parse(self, now_us: int, size: int, *, own: bool = False) -> int:
         """Take ``size`` bytes in; return when that is done [µs].
 
         ``own``: protected by their protocol (symmetric keys alone), with no envelope around.
         """
-        return self._spend(now_us, *(self._own_parse if own else self._parse), size)
+        done_us = self._spend(now_us, *(self._own_parse if own else self._parse), size)
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append((done_us, size))
+        self._bytes += size
+        return done_us
 
     def build(self, now_us: int, size: int, *, own: bool = False) -> int:
         """Make ``size`` bytes; return when they are ready [µs]."""

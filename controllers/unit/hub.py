@@ -56,11 +56,11 @@ class UnitsCore:
     ``spec`` is ``{units: [unit], flows: {name: {priority, timeout_ms, retries}}, hosts: {class:
     {parse_us, build_us, parse_ns_per_byte, build_ns_per_byte, sign_us, verify_us,
     cipher_ns_per_byte}}, codec, security: none | integrity | integrity+secrecy, memory:
-    volatile | disk, routing: direct | levels, audit: off | denied | all, group: {start, …}}``
-    (see ``Memberships``); all but ``units`` may be left out. A unit is ``{id, kind, area, parent, children, customer, owner,
-    host, instruments, actuators: {variable: actuator}, services: {name: params}, stakeholders:
-    {service: stakeholder}, policies: {variable: policy}, prefer: latest | default, speaks: {peer:
-    protocol}}``; units with
+    volatile | disk, routing: direct | levels, audit: off | denied | all, group: {start, …}
+    (see ``Memberships``), reliable: [variable]}``; all but ``units`` may be left out. A unit is
+    ``{id, kind, area, parent, children, customer, owner, host, instruments, actuators: {variable:
+    actuator}, services: {name: params}, stakeholders: {service: stakeholder}, policies: {variable:
+    policy}, prefer: latest | default, speaks: {peer: protocol}}``; units with
     ``host: {class, name}`` of the same name share a processor. ``factories`` makes services that
     are given in code; others are found by name. ``memory`` is where units keep what survives
     their restart; ``failures``, in the specification, ``[{unit, at_ms, until_ms}]``: a unit is

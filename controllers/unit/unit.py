@@ -24,6 +24,7 @@ from controllers.unit.contact import Contact
 from controllers.unit.contracts import CONFLICT, Terms
 from controllers.unit.copies import Copies, Policies
 from controllers.unit.forwarding import Forwarder
+from controllers.unit.gate import Gate
 from controllers.unit.groupvariables import REFUSED as INTRODUCTION_REFUSED
 from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
@@ -35,7 +36,7 @@ from controllers.unit.policy import Accessor, PolicyBook
 from controllers.unit.port import Port
 from controllers.unit.post import Post
 from controllers.unit.publisher import Publisher
-from controllers.unit.requests import Outcome, RequestProcessor
+from controllers.unit.requests import Outcome, RequestProcessor, refusal
 from controllers.unit.service import Result, Service
 from controllers.unit.store import Instance, Store
 from controllers.unit.surroundings import (
@@ -64,6 +65,7 @@ class ManagementUnit:
         "_backlog",
         "_contact",
         "_forwarder",
+        "_gate",
         "_inbox",
         "_maintenance",
         "_notes",
@@ -134,7 +136,10 @@ class ManagementUnit:
             log=audit,
             terms=terms,
         )
-        self._forwarder = Forwarder(identifier, around, post=self._post, processor=self.processor)
+        self._gate = Gate(identifier, around, host)
+        self._forwarder = Forwarder(
+            identifier, around, post=self._post, processor=self.processor, gate=self._gate
+        )
         copies = Copies(
             identifier,
             terms.copies,
@@ -240,7 +245,9 @@ class ManagementUnit:
         self.drain()
 
     def delivery(self, delivery: Delivery) -> None:
-        """Take a frame that arrived."""
+        """Take a frame that arrived, if there is room for it."""
+        if not self._gate.takes(delivery.flow, len(delivery.payload)):
+            return
         if (service := self.links.service(delivery.src)) is not None:
             self.links.take(service, delivery, self._inbox)
             self.drain()
@@ -310,6 +317,7 @@ class ManagementUnit:
     def close(self) -> None:
         """Record the requests whose outcome is still open."""
         self.caller.close()
+        self._gate.over()
 
     # -- serving -----------------------------------------------------------------------------
 
@@ -319,7 +327,8 @@ class ManagementUnit:
             self._again(request.id, request.source, flow)
             return
         outcome = self._execute(request, flow)
-        self._answers.keep(outcome.notify)
+        if outcome.notify.result is not Result.OVERLOADED:  # asked again, it may be another
+            self._answers.keep(outcome.notify)
         frame = self._post.notify(outcome.notify, cause=request.id, dst=request.source, flow=flow)
         if outcome.instance is not None and not outcome.written:
             # the value that was read has a history of its own
@@ -339,6 +348,8 @@ class ManagementUnit:
 
     def _execute(self, request: Request, flow: str) -> Outcome:
         """Execute a request and do what follows from it; nothing of that calls a service."""
+        if not self._gate.admits(flow):
+            return refusal(request, Result.OVERLOADED)
         outcome = self.processor.execute(request, flow, self.around.now_ms)
         if outcome.conflict:
             result = outcome.notify.result
