@@ -58,13 +58,15 @@ def grown(found: Run) -> pd.DataFrame:
 @pytest.mark.requirement("SP-05")
 @pytest.mark.parametrize(
     ("scheme", "loss"),
-    [("masking", 0.0), pytest.param("masking", 0.2, marks=pytest.mark.slow),
+    [("masking", 0.0), pytest.param("masking", 0.05, marks=pytest.mark.slow),
      pytest.param("elgamal", 0.12, marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_sums_nobody_below_can_read_are_the_registers_differences(
     tmp_path: Path, scheme: str, loss: float
 ) -> None:
-    units = {"security": "with-privacy", "privacy": {"scheme": scheme}}
+    units: dict[str, Any] = {"security": "with-privacy", "privacy": {"scheme": scheme}}
+    if loss:
+        units["failures"] = [{"unit": "meter/lv4.101/load-1?", "at_h": 0.6, "lasts_s": 1500}]
     found = go(tmp_path / scheme, units=units, network={"loss": loss})
     energy = grown(found)
     hidden = {one["t_ms"]: one for one in told(found, "hidden_sum", AREA)}
@@ -81,7 +83,7 @@ def test_sums_nobody_below_can_read_are_the_registers_differences(
             total = energy[variable].loc[t_ms // SLOT, there].sum()
             assert record[key] == pytest.approx(total, abs=1e-6)
         checked += 1
-    assert checked >= 5
+    assert checked >= 4
     requests = found.series("request")
     of_area = requests[(requests["unit"] == AREA).to_numpy()]
     assert not of_area["variable"].isin(["energy.import", "energy.export"]).any()
@@ -89,7 +91,9 @@ def test_sums_nobody_below_can_read_are_the_registers_differences(
     assert values["hidden_sums"]["value"] == len(hidden)
     assert values["suppressed_sums"]["value"] == len(told(found, "sum_suppressed"))
     if loss and scheme == "masking":
-        assert any(one["rounds"] for one in hidden.values())
+        rounds = [one["rounds"] for one in hidden.values()]
+        assert any(rounds)
+        assert any(len(one["absent"]) >= 10 for one in hidden.values())
 
 
 READERS = [
@@ -133,9 +137,11 @@ def results(found: Run, reader: str, variable: str = "energy.import") -> dict[st
 def test_meters_answer_whom_contracts_name_at_their_rate_and_others_ask_the_customers_unit(
     read: Run,
 ) -> None:
-    billing, hasty = results(read, "billing"), results(read, "hasty")
-    assert billing["ok"] > 150
-    assert "rate" not in {key for key in billing if billing[key] > 60}
+    billing, hasty = read.series("request"), results(read, "hasty")
+    billing = billing[(billing["unit"] == "reader/billing").to_numpy()]
+    unhurried = ~billing["location"].astype(str).str.match(r"meter/lv4.101/load-[12]\d")
+    assert unhurried.sum() > 60
+    assert set(billing[unhurried.to_numpy()]["result"]) == {"ok"}
     assert hasty["rate"] > hasty.get("ok", 0) > 0
     assert set(results(read, "stranger")) == {"denied"}
     assert set(results(read, "stranger", "device.energy")) == {"denied"}
