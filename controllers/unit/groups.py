@@ -20,7 +20,8 @@ from controllers.unit.policy import READ, READ_WRITE, WRITE
 __all__ = ["FLOWS", "GROUPS", "KINDS", "LATER", "Group", "Item", "described", "flow_of"]
 
 KINDS = {
-    "sensor": "sensor or actuator: an address of a unit's housing or of the field",
+    "sensor": "indicator or line sensor with a node of its own; drives are addresses of the unit "
+    "above",
     "dmu": "device management unit",
     "gui": "GUI device: the customer's display",
     "cmu": "customer management unit",
@@ -127,8 +128,6 @@ GROUPS: Mapping[str, tuple[Group, ...]] = {
             gathers fault.passage instrument; gathers switch.position instrument;
             gathers tap.position instrument; gathers light.position instrument;
             gathers confirm instrument"""),
-        ("commands", """orders switch.order instrument; orders tap.order instrument;
-            orders light.order instrument; orders crew.order instrument"""),
     ),
     "dmu": _groups(
         ("measurements and status", _DEVICES),
