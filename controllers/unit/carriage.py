@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controllers.security.envelope import Envelope
 from controllers.security.errors import RefusedError
-from controllers.unit.codec import DecodeError
+from controllers.unit.codec import DecodeError, UnknownOperationError
 from controllers.unit.host import Host
 from controllers.unit.security import is_by
 from controllers.unit.surroundings import Surroundings
@@ -46,14 +46,17 @@ class Carriage:
     def unload(self, transit: Transit) -> Message | str:
         """Return the message of a transit that arrived, or why it is refused.
 
-        ``malformed`` where it cannot be read, else the reasons of an envelope, and ``identity``
-        where header and message differ in who asks for what.
+        ``malformed`` where it cannot be read, ``unknown operation`` where a newer unit asks for
+        it, else the reasons of an envelope, and ``identity`` where header and message differ in
+        who asks for what.
         """
         around = self._around
         self._host.parse(around.now_ms * 1000, len(transit.content))
         try:
             sealed = self._envelope.open(transit.content, transit.origin, around.now_ms)
             message = around.codec.decode(sealed.payload, transit.origin, self._unit)
+        except UnknownOperationError:
+            return "unknown operation"
         except DecodeError:
             return "malformed"
         except RefusedError as error:

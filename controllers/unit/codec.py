@@ -26,7 +26,7 @@ from controllers.unit.wire import (
     strict_value,
 )
 
-__all__ = ["CODECS", "CborCodec", "Codec", "DecodeError"]
+__all__ = ["CODECS", "CborCodec", "Codec", "DecodeError", "UnknownOperationError"]
 
 _OP, _NUMBER, _VARIABLE, _LOCATION, _SERVICE, _STAKEHOLDER, _VALUE = range(7)
 _CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY = range(7, 14)
@@ -39,11 +39,20 @@ _FUNCTION_CODES = {name: code for code, name in enumerate(_FUNCTIONS)}
 _RESULTS = {int(result): result for result in Result}
 _REQUESTS = {int(operation): operation for operation in Operation if operation}
 _MAX_BYTES = 1 << 20
+_MOST_CODES = 1 << 16
 _MAX_TEXT = 1000
 
 
 class DecodeError(ValueError):
     """Bytes that are no message of the protocol."""
+
+
+class UnknownOperationError(DecodeError):
+    """A request, by its identifier, for an operation that only newer units have."""
+
+    def __init__(self, request: str) -> None:
+        super().__init__("unknown operation")
+        self.request = request
 
 
 class Codec(Protocol):
@@ -130,13 +139,12 @@ class CborCodec:
         if operation == 0:
             return self._read_notify(data, src, dst)
         if operation not in _REQUESTS:
-            raise DecodeError("unknown operation")
+            raise UnknownOperationError(f"{src}#{_natural(data, _NUMBER)}")
         return self._read_request(data, _REQUESTS[operation], src, dst)
 
     def _read_notify(self, data: dict[Any, Any], src: str, dst: str) -> Notify:
-        result = _RESULTS.get(_integer(data, _RESULT, 0))
-        if result is None:
-            raise DecodeError("unknown result")
+        # a newer unit may know more results: that it was refused is known all the same
+        result = _RESULTS.get(_natural(data, _RESULT, 0), Result.MALFORMED)
         return Notify(
             f"{dst}#{_natural(data, _NUMBER)}",
             result,
@@ -262,6 +270,7 @@ def _coded(
     data: dict[Any, Any], key: int, names: tuple[str, ...], default: str | None = None
 ) -> str:
     value = data.get(key, default)
-    if type(value) is int and 0 <= value < len(names):
-        return names[value]
+    if type(value) is int and 0 <= value < _MOST_CODES:
+        # what a newer unit has, and nobody here: it has no rights, and is no function
+        return names[value] if value < len(names) else f"code {value}"
     return _text(data, key, default)

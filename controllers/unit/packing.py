@@ -23,6 +23,7 @@ _TAG = 20_841  # unassigned; three bytes
 _SHORTEST = 8
 _LIMIT = 1 << 63
 _BYTES = "_b64"
+_MOST_FIELDS = 1 << 16
 
 
 class PackingError(ValueError):
@@ -40,23 +41,34 @@ def pack_value(value: Any, fields: Sequence[str] = ()) -> Any:
 
 
 def unpack_value(wire: Any, fields: Sequence[str] = ()) -> Any:
-    """Return the value of its wire form; raises PackingError if ``pack_value`` gave another."""
-    if type(wire) is dict:
-        value: Any = {
-            (name := _key(key, fields)): _unpack_item(name, item) for key, item in wire.items()
-        }
-    else:
+    """Return the value of its wire form; raises PackingError if ``pack_value`` gave another.
+
+    Keys by a number that is not known here are skipped: a newer unit says more. Keys that have a
+    number here may come by name: an older one does not know it.
+    """
+    if type(wire) is not dict:
         value = _unpack_list(wire)
-    if type(value) in (dict, list) and pack_value(value, fields) != wire:
-        raise PackingError("not the one form")
-    return value
+        if type(value) is list and pack_value(value) != wire:
+            raise PackingError("not the one form")
+        return value
+    record: dict[Any, Any] = {}
+    for key, item in wire.items():
+        if type(key) is int and len(fields) <= key < _MOST_FIELDS:
+            continue
+        name = _key(key, fields)
+        if name in record:
+            raise PackingError("a field twice")
+        record[name] = unpacked = _unpack_item(name, item)
+        if type(unpacked) in (list, str) and _pack_item(name, unpacked) != item:
+            raise PackingError("not the one form")
+    return record
 
 
 def _key(key: Any, fields: Sequence[str]) -> Any:
     if type(key) is not int:
         return key
     if not 0 <= key < len(fields):
-        raise PackingError("an unknown field")
+        raise PackingError("no field")
     return fields[key]
 
 

@@ -11,11 +11,12 @@ from controllers.security.errors import RefusedError
 from controllers.security.introduced import Introduced
 from controllers.unit.carriage import Carriage
 from controllers.unit.channels import Channel, Protecting, Reply, UnauthenticError
-from controllers.unit.codec import DecodeError
+from controllers.unit.codec import DecodeError, UnknownOperationError
 from controllers.unit.copies import Policies
 from controllers.unit.door import Door
 from controllers.unit.host import Host
 from controllers.unit.security import is_by
+from controllers.unit.service import Result
 from controllers.unit.surroundings import Surroundings
 from controllers.unit.transit import MARK, Transit, decode_transit, encode_transit
 from controllers.unit.wire import Message, Notify, Request
@@ -92,9 +93,7 @@ class Post:
             self.refuse(delivery, error.why)
             return ()
         except DecodeError as error:
-            around.counters["malformed"] += 1
-            around.noted("malformed", self._unit, src, delivery.id)
-            _LOG.info("%s: malformed frame %s of %s: %s", self._unit, delivery.id, src, error)
+            self._unread(error, delivery)
             return ()
         except RefusedError as error:
             if self._door is None or not self._door.answered(delivery, error):
@@ -126,12 +125,29 @@ class Post:
             self._around.books.add("cause", frame, about.id)
         self._put(frame, reply.payload, delivery.id, delivery.src, delivery.flow, -1, *who)
 
+    def _unread(self, error: DecodeError, delivery: Delivery) -> None:
+        """Count a frame that cannot be read, or answer what only newer units ask for."""
+        if isinstance(error, UnknownOperationError):
+            self._not_understood(error.request, delivery.src, delivery)
+            return
+        self._around.counters["malformed"] += 1
+        self._around.noted("malformed", self._unit, delivery.src, delivery.id)
+        _LOG.info("%s: malformed frame %s of %s: %s", self._unit, delivery.id, delivery.src, error)
+
+    def _not_understood(self, request: str, source: str, delivery: Delivery) -> None:
+        """Tell a newer unit that what it asks for is nothing that is known here."""
+        self._around.counters["unknown-operation"] += 1
+        notify = Notify(request, Result.MALFORMED, "", self._unit, "", None, -1)
+        self.notify(notify, cause=delivery.id, dst=source, flow=delivery.flow)
+
     def unload(self, transit: Transit, delivery: Delivery) -> Message | None:
         """Return the message of a transit for this unit; None, counted or told, where refused."""
         found = self._carriage.unload(transit)
         if not isinstance(found, str):
             return found
-        if found == "malformed":
+        if found == "unknown operation":
+            self._not_understood(transit.request, transit.source, delivery)
+        elif found == "malformed":
             self._around.counters["malformed"] += 1
             self._around.noted("malformed", self._unit, delivery.src, delivery.id)
         else:

@@ -21,7 +21,15 @@ from controllers.unit.directory import Directory
 from controllers.unit.functions import FunctionError, is_function, reduce_values
 from controllers.unit.kernelvariables import AUDIT_LOG, TRANSIT
 from controllers.unit.notes import Notebook
-from controllers.unit.policy import READ, WRITE, AccessControl, Accessor, Policy, PolicyBook
+from controllers.unit.policy import (
+    READ,
+    READ_WRITE,
+    WRITE,
+    AccessControl,
+    Accessor,
+    Policy,
+    PolicyBook,
+)
 from controllers.unit.privatevariables import ACCESS_POLICY
 from controllers.unit.service import Result
 from controllers.unit.store import Instance, Store
@@ -98,7 +106,7 @@ class RequestProcessor:
         self._store, self._policies = store, policies
         self.access = AccessControl(notes)
         self.subscriptions = Subscriptions(notes)
-        self.audit: Counter[tuple[Operation, Result]] = Counter()
+        self.audit: Counter[tuple[int, Result]] = Counter()
         self._operations: dict[Operation, Callable[[Request, Variable, str, str, int], Outcome]] = {
             Operation.WRITE: self._write,
             Operation.QUERY: self._query,
@@ -157,11 +165,15 @@ class RequestProcessor:
             return Result.DENIED
         owner = self._directory.owner(self._unit, TRANSIT)
         policy = self._policies.current(TRANSIT, owner, variable.policy)
-        right = WRITE if transit.operation is Operation.WRITE else READ
+        operation = transit.operation
+        right = READ_WRITE  # of an operation that only newer units have
+        if isinstance(operation, Operation):
+            right = WRITE if operation is Operation.WRITE else READ
         result = self.access.decide((policy,), right, TRANSIT, owner, by=transit, t_ms=t_ms)
-        self.audit[transit.operation, result] += 1
+        self.audit[operation, result] += 1
         if self.log.wants(result):
-            self._note(f"pass {transit.operation.label}", transit.request, TRANSIT, owner,
+            label = operation.label if isinstance(operation, Operation) else str(operation)
+            self._note(f"pass {label}", transit.request, TRANSIT, owner,
                        by=transit, result=result, t_ms=t_ms)  # fmt: skip
         return result
 

@@ -23,7 +23,8 @@ MARK = bytes([0xD9, _TAG >> 8, _TAG & 0xFF])
 _FIELDS = 9
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 1000
-_OPERATIONS = {int(operation): operation for operation in Operation}
+_MOST_OPERATIONS = 256
+_OPERATIONS: dict[int, int] = {int(operation): operation for operation in Operation}
 
 
 class Kind(IntEnum):
@@ -39,7 +40,8 @@ class Transit:
     """One message on its way from ``origin``, who sealed ``content``, to ``target``.
 
     ``request`` is the identifier of the request that it is, answers or belongs to; ``budget_ms``
-    how long a request may still take from here, there and back. ``operation``, ``stakeholder`` and
+    how long a request may still take from here, there and back. ``operation`` (an ``Operation``, or
+    the number of one that only newer units have), ``stakeholder`` and
     ``service`` of a request are what units on the way decide by; the holder finds them signed in
     the content, and refuses what differs.
     """
@@ -49,7 +51,7 @@ class Transit:
     target: str
     request: str
     content: bytes
-    operation: Operation = Operation.NOTIFY
+    operation: int = Operation.NOTIFY
     budget_ms: int = 0
     stakeholder: str = ""
     service: str = ""
@@ -88,8 +90,8 @@ def decode_transit(payload: bytes, src: str, dst: str) -> Transit:
     )
     if type(kind) is not int or not 0 <= kind < len(Kind) or type(content) is not bytes:
         raise DecodeError("kind or content of a transit")
-    if type(operation) is not int or operation not in _OPERATIONS:
-        raise DecodeError("unknown operation")
+    if type(operation) is not int or not 0 <= operation < _MOST_OPERATIONS:
+        raise DecodeError("an operation of a transit")
     # requests are numbered by who asks, subscriptions by who subscribed
     asker = origin if operation else target
     return Transit(
@@ -98,7 +100,7 @@ def decode_transit(payload: bytes, src: str, dst: str) -> Transit:
         target,
         f"{asker}#{_natural(number)}",
         content,
-        _OPERATIONS[operation],
+        _OPERATIONS.get(operation, operation),
         _natural(budget_ms),
         _text(stakeholder),
         _text(service),

@@ -141,7 +141,7 @@ def test_no_private_key_is_within_reach_of_who_holds_the_keys() -> None:
     public = {name for name in dir(keys) if not name.startswith("_")}
     assert public == {
         "unit", "at_rest", "decrypt", "encrypt", "public_agreement", "public_signing",
-        "randomness", "shared", "sign", "sums", "tag",
+        "group", "randomness", "shared", "sign", "sums", "tag",
     }  # fmt: skip
     assert repr(keys) == f"Keys({UNITS[0]})"
 
