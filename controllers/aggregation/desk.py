@@ -109,21 +109,37 @@ class Joining:
         self._waiting, self._count = list(reversed(meters)), len(meters)
         self._follow, self._join_ms, self._check = follow, join_ms, check
 
-    def start(self, desk: Desk) -> None:
-        """Begin with the first."""
+    def start(self, desk: Desk, *, wait: bool = False) -> None:
+        """Begin with the first; ``wait``: have join who is added only."""
         self._desk = desk
-        if self._waiting:
+        if wait:
+            self._waiting = []
+        elif self._waiting:
             desk.context.set_timer("join", desk.context.now_ms)
+
+    def add(self, meter: str) -> None:
+        """Have a further meter join, after those that wait already."""
+        if meter not in self._waiting:
+            self._waiting.insert(0, meter)
+            if len(self._waiting) == 1:
+                self._desk.context.set_timer("join", self._desk.context.now_ms + 1)
+
+    def drop(self, meter: str) -> None:
+        """Have a meter not join after all."""
+        if meter in self._waiting:
+            self._waiting.remove(meter)
 
     def due(self) -> None:
         """Have the next one join."""
+        if not self._waiting:
+            return  # who was to join is gone
         meter, context = self._waiting.pop(), self._desk.context
         self._follow(meter)
         if self._check:
             issued = context.data.periodic(VOLTAGE, meter, _CHECK_PERIOD_MS)
             self._desk.expect(issued, self, "check", meter, VOLTAGE)
         if self._waiting:
-            gap_ms = max(1, self._join_ms // self._count)
+            gap_ms = max(1, self._join_ms // max(1, self._count))
             context.set_timer("join", context.now_ms + gap_ms)
 
     def again(self, meter: str) -> None:

@@ -24,7 +24,7 @@ def boundary_of(t_ms: int) -> int | None:
 class Meters:
     """Subscribes to registers by ``event``; the first value is asked for by ``query``."""
 
-    __slots__ = ("_desk", "_edges", "_first_slot", "_meters", "joining")
+    __slots__ = ("_absent", "_desk", "_edges", "_first_slot", "_followed", "_meters", "joining")
 
     def __init__(self, meters: Sequence[str], settings: AggregationSettings) -> None:
         self._meters = tuple(meters)
@@ -36,26 +36,62 @@ class Meters:
             (meter, register): {} for meter in meters for register in REGISTERS
         }
         self._first_slot = 0
+        # subscriptions by meter; who is followed and known to be lost
+        self._followed: dict[str, list[str]] = {}
+        self._absent: set[str] = set()
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
         return bool(self._meters)
 
-    def start(self, desk: Desk) -> None:
-        """Have the meters join."""
+    def start(self, desk: Desk, *, wait: bool = False) -> None:
+        """Have the meters join, or ``wait`` for each to be added."""
         self._desk = desk
         self._first_slot = desk.context.now_ms // SLOT_MS
-        self.joining.start(desk)
+        self.joining.start(desk, wait=wait)
+        if wait:
+            self._absent = set(self._meters)
+
+    def add(self, meter: str) -> None:
+        """Follow a meter that is there (again), and perhaps belongs elsewhere."""
+        if meter not in self._meters:
+            self._meters = (*self._meters, meter)
+            for register in REGISTERS:
+                self._edges[meter, register] = {}
+        self._absent.discard(meter)
+        if meter not in self._followed:
+            self._followed[meter] = []
+            self.joining.add(meter)
+
+    def miss(self, meter: str) -> None:
+        """Do not ask a meter that is lost for what it does not send."""
+        self._absent.add(meter)
+
+    def drop(self, meter: str) -> None:
+        """Follow a meter no longer that is somebody else's now."""
+        if meter not in self._meters:
+            return
+        self.joining.drop(meter)
+        for subscription in self._followed.pop(meter, ()):
+            self._desk.context.data.unsubscribe(subscription, meter)
+        self._meters = tuple(one for one in self._meters if one != meter)
+        self._absent.discard(meter)
+        for register in REGISTERS:
+            del self._edges[meter, register]
 
     def _follow(self, meter: str) -> None:
         data, desk = self._desk.context.data, self._desk
         for register in REGISTERS:
-            desk.expect(data.event(register, meter), self, "register", meter, register)
+            issued = data.event(register, meter)
+            self._followed.setdefault(meter, []).append(issued.id)
+            desk.expect(issued, self, "register", meter, register)
             desk.expect(data.query(register, meter), self, "value", meter, register, once=True)
 
     def take(self, question: Question, notification: Notification) -> None:
         """Take a register's value."""
         meter, register = question.child, question.variable
+        if (meter, register) not in self._edges:
+            return  # it was dropped
         if question.purpose == "register" and self._desk.failed(question, notification):
             if notification.result is not Result.DENIED:
                 self.joining.again(meter)
@@ -73,7 +109,7 @@ class Meters:
         """Ask for what has not come of a slot: reports are not acknowledged, one may be lost."""
         data = self._desk.context.data
         for (meter, register), edges in self._edges.items():
-            if slot + 1 not in edges:
+            if slot + 1 not in edges and meter not in self._absent:
                 issued = data.query(register, meter)
                 self._desk.expect(issued, self, "value", meter, register, once=True)
 

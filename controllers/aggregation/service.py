@@ -24,6 +24,7 @@ from controllers.aggregation.desk import VOLTAGE, Desk, Part, Question
 from controllers.aggregation.meters import Meters
 from controllers.aggregation.reading import HiddenAreas
 from controllers.aggregation.release import Release
+from controllers.aggregation.roll import Roll
 from controllers.aggregation.settings import (
     AggregationSettings,
     make_hiding,
@@ -58,15 +59,19 @@ class Aggregation:
 
     name = "aggregation"
 
-    __slots__ = ("_context", "_desk", "_polled", "_settings", "_slot", "_sources")
+    __slots__ = ("_context", "_desk", "_polled", "_roll", "_settings", "_slot", "_sources")
 
     _context: UnitContext
 
     def __init__(
-        self, sources: Sources, settings: AggregationSettings, polled: Sequence[str] = ()
+        self,
+        sources: Sources,
+        settings: AggregationSettings,
+        polled: Sequence[str] = (),
+        roll: Roll | None = None,
     ) -> None:
         self._sources, self._settings, self._polled = sources, settings, tuple(polled)
-        self._slot = 0
+        self._slot, self._roll = 0, roll
 
     @classmethod
     def make(
@@ -98,18 +103,26 @@ class Aggregation:
         sources = Sources(
             Meters(open_ones, settings), Areas(areas, settings), collector, hidden, release
         )
-        return cls(sources, settings, polled)
+        groups = "group" in (spec.get("services") or {})
+        roll = Roll(sources.meters, sources.areas, directory) if groups else None
+        return cls(sources, settings, polled, roll)
 
     # -- stimuli -----------------------------------------------------------------------------
 
     def start(self, context: UnitContext) -> None:
         """Follow the areas below at once, have the meters join one after another."""
         self._context, self._desk = context, Desk(context)
-        sources = self._sources
-        for source in (sources.areas, sources.hidden, sources.release):
+        sources, wait = self._sources, self._roll is not None
+        sources.areas.start(self._desk, wait=wait)
+        for source in (sources.hidden, sources.release):
             if source is not None:
                 source.start(self._desk)
-        (sources.collector or sources.meters).start(self._desk)
+        if sources.collector is not None:
+            sources.collector.start(self._desk)
+        else:
+            sources.meters.start(self._desk, wait=wait)
+        if self._roll is not None:
+            self._roll.start(self._desk)
         self._slot = context.now_ms // SLOT_MS
         if self._sources.any:
             self._expect_slot()

@@ -33,6 +33,12 @@ class Books:
         event = "join_refused" if state == "refused" else f"{_EVENT[kind]}_{state}"
         return self._tell(MEMBER, event, (name, kind, state, why, silent_ms), causes)
 
+    def again(self, unit: str, *, lost: bool) -> None:
+        """Write what was known of a member before a restart, for those who follow it."""
+        state = "lost" if lost else "joined"
+        value = {"unit": unit, "state": state, "why": "restart", "kind": "unit", "silent_ms": 0}
+        self._context.data.write(MEMBER, self._context.unit, value)
+
     def parent(
         self,
         name: str,

@@ -17,7 +17,7 @@ from controllers.unit.service import Notification, Result
 __all__ = ["Follower"]
 
 _PARENT, _KEY = "parent", "key"
-_FIRST_WAIT_MS, _MOST_DOUBLINGS, _NEXT_MS, _PATIENCE_MS = 240_000, 3, 1_000, 60_000
+_ANSWER_MS, _AGAIN_MS, _MOST_DOUBLINGS, _NEXT_MS, _PATIENCE_MS = 240_000, 30_000, 6, 1_000, 60_000
 _KEY_BYTES = 32
 
 
@@ -142,10 +142,9 @@ class Follower:
         self._since_ms = self._context.now_ms
         issued = self._context.data.write(JOIN, candidate, value, cause=cause)
         self._candidate, self._asked = candidate, issued.id
-        self._later()
+        self._later(_ANSWER_MS)
 
-    def _later(self) -> None:
-        wait_ms = _FIRST_WAIT_MS << min(self._tries, _MOST_DOUBLINGS)
+    def _later(self, wait_ms: int) -> None:
         wait_ms = int(wait_ms * (0.75 + self._context.stream("wait").random() / 2))
         self._context.set_timer("join", self._context.now_ms + wait_ms)
 
@@ -162,8 +161,8 @@ class Follower:
         if self._place % len(self._settings.parents):
             self._context.set_timer("join", self._context.now_ms + _NEXT_MS)
         else:
+            self._later(_AGAIN_MS << min(self._tries, _MOST_DOUBLINGS))
             self._tries += 1
-            self._later()
 
     def admitted(self, source: str, value: dict[str, Any], cause: str) -> None:
         """Take an answer of a unit that was asked, or a new key from the parent."""

@@ -54,6 +54,7 @@ class Head:
                 unit = name.removeprefix(_MEMBER)
                 believed = State.LOST if state == State.LOST else State.PRESENT
                 self._silence.add(unit, settings.beat_ms, context.now_ms, believed)
+                books.again(unit, lost=believed is State.LOST)
         if kept.get(_REKEY):
             self._due()
 

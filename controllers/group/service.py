@@ -182,10 +182,8 @@ class GroupManagement:
         now_ms, news = self._context.now_ms, ""
         while self._revocations and self._revocations[0][1] <= now_ms:
             unit, _ = self._revocations.pop(0)
-            der = self._membership.revoke(unit)
+            self._membership.revoke(unit)
             news = self._context.decide("certificate_revoked", unit, None, ())
-            if der is not None:
-                self._membership.take_list(der)
         self._next_revocation()
         self._end_trust(news)
         self._head.push(news)
@@ -193,8 +191,7 @@ class GroupManagement:
     def _renew(self) -> None:
         """Take all lists anew from the operator's office, and hand on those that changed."""
         self._context.set_timer("lists", self._context.now_ms + self._settings.lists_ms)
-        newer = [self._membership.take_list(der) for der in self._membership.renewed()]
-        if any(newer):
+        if self._membership.renew():
             self._head.push("")
 
     def _take_list(self, value: dict[str, Any], cause: str) -> None:

@@ -148,14 +148,18 @@ class Trust:
 
     # -- what is revoked and expired ---------------------------------------------------------
 
-    def take_list(self, der: bytes, t_ms: int) -> bool:
+    def take_list(self, der: bytes, t_ms: int, *, own: bool = False) -> bool:
         """Take a revocation list; return whether it is newer than the one that was there.
 
-        One whose issuer is not known, not current or not signed by it is not taken.
+        One whose issuer is not known, not current or not signed by it is not taken; of the
+        operator's ``own`` office all are.
         """
         found, at = _list(der), self._pki.at(t_ms)
         if found is None or not _is_newer(found, self._lists.get(found.issuer)):
             return False
+        if own:
+            self._keep_list(der)
+            return True
         until = found.next_update_utc
         issuer = self._issuer(found.issuer)
         if issuer is None or until is None or not found.last_update_utc <= at <= until:

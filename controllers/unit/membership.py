@@ -152,15 +152,20 @@ class Membership:
         """Return a sum that grows with each of these lists."""
         return 0 if self._secure is None else self._secure.trust.up_to(self._scope(unit))
 
-    def renewed(self) -> list[bytes]:
-        """Return all lists as the operator's office has them now."""
-        return [] if self._secure is None else self._secure.pki.lists(self._now())
-
-    def revoke(self, unit: str) -> bytes | None:
-        """Have the operator's office revoke a unit's certificate; return its issuer's new list."""
+    def renew(self) -> bool:
+        """Take all lists as the operator's office has them now; return whether any is newer."""
         if self._secure is None:
-            return None
-        return self._secure.pki.revoke(unit, self._secure.applicant(unit), self._now())
+            return False
+        lists, now_ms = self._secure.pki.lists(self._now()), self._now()
+        taken = [self._secure.trust.take_list(der, now_ms, own=True) for der in lists]
+        return any(taken)
+
+    def revoke(self, unit: str) -> None:
+        """Have the operator's office revoke a unit's certificate, and take the new list."""
+        if self._secure is not None:
+            now_ms = self._now()
+            der = self._secure.pki.revoke(unit, self._secure.applicant(unit), now_ms)
+            self._secure.trust.take_list(der, now_ms, own=True)
 
     def _scope(self, unit: str) -> frozenset[str]:
         if unit not in self._scopes:
