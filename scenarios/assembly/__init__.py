@@ -12,6 +12,7 @@ from controllers.unit.catalogue import CATALOGUE
 from controllers.unit.groups import described
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.attacks import make_attacks
+from scenarios.assembly.boxes import with_black_boxes
 from scenarios.assembly.connection import connect_customers
 from scenarios.assembly.data import with_data
 from scenarios.assembly.detection import with_detection
@@ -52,6 +53,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)
+    with_black_boxes(config, hierarchy)
     with_gateways(config, hierarchy, hung.topology.get("line_instruments", ()))
     failures = unit_failures(config, hierarchy.units)
     network = make_network(config, model, hierarchy)

@@ -65,7 +65,8 @@ def _of_house(
 ) -> Spec:
     """Return what a customer's unit knows of its house: the name plates of its devices."""
     instruments = {item["id"]: item["target"] for item in hierarchy.instruments}
-    devices = {dmu: instruments[f"{dmu}/instrument"] for dmu in house.dmus}
+    named = {dmu: instruments.get(f"{dmu}/instrument") for dmu in house.dmus}
+    devices = {dmu: device for dmu, device in named.items() if device is not None}
     known = set(devices.values())
     hidden = [
         device["id"]

@@ -8,12 +8,13 @@ from pydantic import Field, model_validator
 
 from scenarios.schema.base import Positive, Section
 
-__all__ = ["BlackBox", "Gateway", "GatewayOrder", "Pair", "Pairing"]
+__all__ = ["BoxKind", "BoxProtocol", "Gateway", "GatewayOrder", "Pair", "Pairing"]
 
 _UNITS = "by identifier; `*` stands for anything, as in meter/lv4.101/*."
 _Plain = bool | int | float | str | None
 
-BlackBox = Literal["modbus", "zigbee"]
+BoxProtocol = Literal["modbus", "zigbee"]
+BoxKind = Literal["battery", "pv", "heat_pump", "fridge", "boiler"]
 
 
 class GatewayOrder(Section):

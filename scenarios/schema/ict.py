@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from scenarios.schema.base import Positive, Section, Share
 from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
-from scenarios.schema.gateways import Gateway
+from scenarios.schema.gateways import BoxKind, BoxProtocol, Gateway
 from scenarios.schema.group import Group
 from scenarios.schema.maintenance import Maintenance
 from scenarios.schema.privacy import Contract, CustomersPolicy, Privacy, ReadingBy
@@ -167,6 +167,15 @@ class Units(Section):
         default_factory=_usually_controlled,
         description="Kinds of devices whose management units can move them, and measure more than "
         "energy. ev, battery and pv have a unit anyway, the others only if they are named.",
+    )
+
+    black_boxes: dict[BoxKind, BoxProtocol] = Field(
+        default_factory=dict,
+        description="Kinds of devices that know nothing of the platform, with the protocol that "
+        "they speak: modbus, or zigbee (a plain sensor that reports). Their unit is a gateway.",
+    )
+    black_box_poll_s: Annotated[float, Field(ge=5, le=3600)] = Field(
+        default=300.0, description="How often such a unit asks its Modbus device [s]."
     )
 
     @field_validator("control")
