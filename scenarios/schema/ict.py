@@ -12,7 +12,13 @@ from scenarios.schema.detection import Detection
 from scenarios.schema.gateways import BoxKind, BoxProtocol, Gateway
 from scenarios.schema.group import Group
 from scenarios.schema.maintenance import Maintenance
-from scenarios.schema.privacy import Contract, CustomersPolicy, Privacy, ReadingBy
+from scenarios.schema.privacy import (
+    Classified,
+    Contract,
+    CustomersPolicy,
+    Privacy,
+    ReadingBy,
+)
 from scenarios.schema.signals import Control, OpenAdr, Signals
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
@@ -106,6 +112,10 @@ class Units(Section):
     )
     readers: list[ReadingBy] = Field(
         default_factory=list, description="Stakeholders who read customers' data."
+    )
+    critical: list[Classified] = Field(
+        default_factory=list,
+        description="What customers take for critical, or not, where it is not the usual.",
     )
     memory: Literal["volatile", "disk"] = Field(
         default="volatile",
