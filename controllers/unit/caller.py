@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from controllers.unit.calls import Call, Calls, Flow, Held
@@ -30,10 +30,20 @@ class Caller:
     """Issues requests here or to the unit that holds the data, repeats what is not answered.
 
     ``execute`` executes a request on this unit's own data; ``keep`` takes what it is told of that
-    of others.
+    of others. ``critical`` are variables that the unit takes for critical, or not, by itself.
     """
 
-    __slots__ = ("_around", "_calls", "_contact", "_execute", "_inbox", "_keep", "_post", "_unit")
+    __slots__ = (
+        "_around",
+        "_calls",
+        "_contact",
+        "_critical",
+        "_execute",
+        "_inbox",
+        "_keep",
+        "_post",
+        "_unit",
+    )
 
     def __init__(
         self,
@@ -46,10 +56,12 @@ class Caller:
         notes: Notebook,
         execute: Callable[[Request, str], Outcome],
         keep: Callable[[Notify, str, str, int], None],
+        critical: Mapping[str, bool],
     ) -> None:
         self._unit, self._around = unit, around
         self._post, self._inbox, self._execute = post, inbox, execute
         self._contact, self._calls, self._keep = contact, Calls(notes), keep
+        self._critical = critical
 
     def call(self, request: Request, cause: str) -> Issued:
         """Issue a service's request; its outcome will come as a notification."""
@@ -154,7 +166,8 @@ class Caller:
 
     def _flow(self, request: Request) -> tuple[str, Flow]:
         variable = self._around.catalogue.get(request.variable)
-        if variable is not None and variable.critical:
+        critical = variable is not None and variable.critical
+        if self._critical.get(request.variable, critical):
             name = "control"
         else:
             name = _FLOW_OF_SERVICE.get(request.service, "management")

@@ -56,20 +56,22 @@ class Terms:
 
     ``copies`` are variables of others of which it keeps what it is notified of, ``foreign`` peers
     whose protocol carries no policies. A ``shut`` one answers
-    its own house, and others what contracts grant.
+    its own house, and others what contracts grant. ``critical`` are variables that the owner takes for
+    critical, or not, whatever the catalogue says.
     """
 
     contracts: Contracts = field(default_factory=Contracts)
     copies: frozenset[str] = frozenset()
     foreign: frozenset[str] = frozenset()
     shut: bool = False
+    critical: Mapping[str, bool] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Mapping[str, Any], path: str) -> Terms:
         """Return the terms of a unit's specification; raises ScenarioError.
 
-        ``contracts: {variable: policy}``, ``copies: [variable]``, ``shut: bool``, ``speaks: {peer:
-        protocol}``.
+        ``contracts: {variable: policy}``, ``copies: [variable]``, ``shut: bool``, ``critical:
+        {variable: bool}``, ``speaks: {peer: protocol}``.
         """
         contracts = {}
         for variable, policy in (spec.get("contracts") or {}).items():
@@ -80,8 +82,8 @@ class Terms:
                 raise ScenarioError([fault]) from error
         foreign = {peer for peer, name in (spec.get("speaks") or {}).items() if name != "cbor"}
         copies = frozenset(spec.get("copies") or ())
-        shut = bool(spec.get("shut", False))
-        return Terms(Contracts(contracts), copies, frozenset(foreign), shut)
+        shut, critical = bool(spec.get("shut", False)), dict(spec.get("critical") or {})
+        return Terms(Contracts(contracts), copies, frozenset(foreign), shut, critical)
 
 
 def is_outside(directory: Directory, unit: str, source: str, owner: str) -> bool:

@@ -168,6 +168,7 @@ class ManagementUnit:
             notes=notes,
             execute=self._execute,
             keep=copies.keep,
+            critical=terms.critical,
         )
         self._publisher = Publisher(
             identifier,

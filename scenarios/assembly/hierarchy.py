@@ -245,7 +245,8 @@ class _Builder:
         dmus = [unit_name(device) for device in devices]
         for dmu, device in zip(dmus, devices, strict=True):
             self._device_unit(dmu, device, terminal, cmu)
-        services = self.forecast("cmu", substation)
+        source = PROVIDER if self._config.network.internet else substation
+        services = self.forecast("cmu", source)
         if self._steers:
             services["balancing"] = self._child_params(devices, dmus, meter, substation)
         self.unit("cmu", cmu, terminal.area, meter, dmus, services, customer=terminal.customer)
@@ -334,6 +335,7 @@ class _Builder:
             "start": self._config.time.start,
             "parent": substation,
             "meter": meter,
+            "forecast": bool(self.forecast("cmu", substation)),
             "latitude_deg": round(latitude, 4),
             "longitude_deg": round(longitude, 4),
             "devices": [

@@ -26,6 +26,7 @@ from simulators.network.topology import Topology
 __all__ = ["make_network"]
 
 Spec = dict[str, Any]
+INTERNET = "internet"
 
 
 def make_network(config: ScenarioConfig, model: GridModel, hierarchy: Hierarchy) -> Spec:
@@ -97,10 +98,19 @@ class _Wiring:
         for dmu, parent, _ in self._hierarchy.plants:
             wan = _technologies(self._wanted, dmu.split("/")[1]).wan
             self._connect(f"wan/{dmu.partition('/')[2]}", wan, dmu, site(parent))
+        self._internet()
         tops = [unit["id"] for unit in units if unit["kind"] == "tlgmu"]
         for unit in units:
             if unit["kind"] == "provider":
                 self._connect(f"backbone/{unit['id']}", backbone, unit["id"], site(tops[0]))
+
+    def _internet(self) -> None:
+        """Give customers' units and providers access to the Internet, if there is one."""
+        if self._wanted.internet:
+            for unit in self._hierarchy.units:
+                if unit["kind"] in ("cmu", "provider"):
+                    link = _link(f"{INTERNET}/{unit['id']}", "cloud", unit["id"], INTERNET)
+                    self._links.append(link | {"public": True})
 
     def specification(self, config: ScenarioConfig) -> Spec:
         """Return all that was added as the network takes it."""
@@ -111,6 +121,8 @@ class _Wiring:
         )
         clouds = cloud_links(self._hierarchy.units, mobile=bool(stations))
         nodes = self._hosting.nodes(_nodes(self._hierarchy, model, wanted))
+        if wanted.internet:
+            nodes.append({"id": INTERNET, "terminal": None, "battery_ms": 0})
         spec: Spec = {
             "nodes": self._hosting.power([*nodes, *stations.values()], hosts),
             "media": self._media,

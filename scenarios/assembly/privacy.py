@@ -13,7 +13,7 @@ from fernwatt.errors import Fault, ScenarioError
 from fernwatt.timebase import HOUR_MS
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
-from scenarios.schema.privacy import Contract, CustomersPolicy, GrantOf, ReadingBy
+from scenarios.schema.privacy import Classified, Contract, CustomersPolicy, GrantOf, ReadingBy
 
 __all__ = ["hang_privacy"]
 
@@ -39,6 +39,7 @@ def hang_privacy(config: ScenarioConfig, units: list[Spec]) -> None:
     houses = _houses(units)
     _keep(config, houses)
     _change(config, houses)
+    _classify(config, houses)
     _read(config, units, houses)
 
 
@@ -122,6 +123,15 @@ def _change(config: ScenarioConfig, houses: Sequence[Spec]) -> None:
                     )  # fmt: skip
 
 
+def _classify(config: ScenarioConfig, houses: Sequence[Spec]) -> None:
+    """Tell customers' units what is critical to them."""
+    for house in houses:
+        for one in config.units.critical:
+            if fnmatchcase(_tail(house["meter"]), one.customers):
+                wanted = dict.fromkeys(one.variables, one.critical)
+                house["cmu"]["critical"] = house["cmu"].get("critical", {}) | wanted
+
+
 def _read(config: ScenarioConfig, units: list[Spec], houses: Sequence[Spec]) -> None:
     """Add the units of stakeholders who read."""
     host = config.units.hosts.get("provider", "cloud")
@@ -175,10 +185,11 @@ def _check(config: ScenarioConfig, units: Sequence[Spec]) -> None:
     wanted, faults = config.units, []
     tails = [_tail(unit) for unit in units if unit["kind"] == "meter"]
     names = [variable.name for variable in CATALOGUE]
-    lists: dict[str, Sequence[CustomersPolicy | Contract | ReadingBy]] = {
+    lists: dict[str, Sequence[CustomersPolicy | Contract | ReadingBy | Classified]] = {
         "policies": wanted.policies,
         "contracts": wanted.contracts,
         "readers": wanted.readers,
+        "critical": wanted.critical,
     }
     for section, entries in lists.items():
         for number, one in enumerate(entries):

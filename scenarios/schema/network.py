@@ -224,6 +224,11 @@ class Network(Section):
     areas: dict[str, Area] = Field(
         default_factory=dict, description="Other technologies for single low-voltage areas."
     )
+    internet: bool = Field(
+        default=False,
+        description="Customers' units and data providers have access to the Internet, over which "
+        "goes what is not critical where that is the shorter way.",
+    )
     loss: Share = Field(
         default=0.0,
         description="Extra probability that a message is lost on a hop, retries regardless.",

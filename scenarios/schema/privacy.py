@@ -8,7 +8,7 @@ from pydantic import Field
 
 from scenarios.schema.base import Section
 
-__all__ = ["Contract", "CustomersPolicy", "GrantOf", "Privacy", "ReadingBy"]
+__all__ = ["Classified", "Contract", "CustomersPolicy", "GrantOf", "Privacy", "ReadingBy"]
 
 Text = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -93,6 +93,18 @@ class Contract(Section):
     )
     min_delay_s: Annotated[float, Field(ge=0, le=31_622_400)] = Field(
         default=900.0, description="The contracted rate: least time between two accesses [s]."
+    )
+
+
+class Classified(Section):
+    """What customers take for critical."""
+
+    customers: Text = Field(default="*", description="Whose, as in policies.")
+    variables: Annotated[list[Text], Field(min_length=1)] = Field(
+        description="Which variables their units ask for."
+    )
+    critical: bool = Field(
+        description="Whether they are critical to them: these keep to the internal network."
     )
 
 

@@ -30,6 +30,7 @@ from simulators.network.sleep import Sleepers
 from simulators.network.taps import Hook, Inside, Taps
 from simulators.network.topology import Topology
 from simulators.network.transport import Transports, make_host
+from simulators.network.ways import Ways
 
 __all__ = ["NetworkCore"]
 
@@ -67,6 +68,7 @@ class NetworkCore:
         self._carriers = build_carriers(topology, self._nodes, fabric, self._airs)
         self._by_id = {carrier.id: carrier for carrier in self._carriers}
         self._routes = Routes(self._nodes, self._carriers, anchors(topology, self._nodes))
+        self._ways = Ways(self._routes, topology, self._nodes, self._carriers)
         self._power = Power(self._env, self._horizon, topology.nodes, self._set_supply)
         switches = (self.set_node, self.set_carrier)
         self._outages = Outages(self._env, self._horizon, topology.outages, self._nodes, switches)
@@ -212,7 +214,7 @@ class NetworkCore:
             return
         it.up = up
         self._set_clock()
-        self._routes.changed()
+        self._ways.changed()
         self._horizon.changed()
         identifier = self._name()
         self._node_ups.append(NodeUp(identifier, cause, node, up))
@@ -237,7 +239,7 @@ class NetworkCore:
             return
         it.works = works
         self._set_clock()
-        self._routes.changed()
+        self._ways.changed()
         self._horizon.changed()
         kind = "carrier_up" if works else "carrier_down"
         self._books.note((self._env.now, self._name(), cause, kind, carrier))
@@ -276,7 +278,8 @@ class NetworkCore:
     def _route(self, message: Message, here: str) -> None:
         """Find the way from ``here`` and take its first hop."""
         target = message.dst
-        path = self._path(here, target)
+        inner = self._ways.inner
+        path = (self._path if inner is None else self._ways.of(message).path)(here, target)
         if path is None:
             node = self._nodes.get(target)
             self._lose(message, "no-route" if node is None or node.up else "node-down")
@@ -354,14 +357,15 @@ class NetworkCore:
     def _ahead_us(self, message: Message) -> int:
         """Return the least time from the node that ``message`` reaches next to its receiver."""
         path = message.path
+        routes = self._ways.of(message)
         if not path:
-            return self._routes.least_us(message.src, message.dst, message.size)
+            return routes.least_us(message.src, message.dst, message.size)
         if message.position + 1 == len(path):
             return 0
-        return self._routes.least_us(path[message.position][1].id, message.dst, message.size)
+        return routes.least_us(path[message.position][1].id, message.dst, message.size)
 
     def _rerouted(self, carrier: str) -> None:
-        self._routes.rerouted(carrier)
+        self._ways.rerouted(carrier)
         self._horizon.changed()
 
     def _note(self, kind: str, element: str) -> None:

@@ -69,12 +69,16 @@ class MediumSpec:
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """A link between two nodes; ``up`` is from ``a`` to ``b``."""
+    """A link between two nodes; ``up`` is from ``a`` to ``b``.
+
+    A ``public`` one belongs to the Internet: nothing critical goes over it.
+    """
 
     id: str
     technology: LinkTechnology
     a: str
     b: str
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +272,10 @@ class _Reader:
             technology = self._technology(item["technology"], LinkTechnology, path)
             self._members((item["a"], item["b"]), known, path)
             if technology is not None:
-                links.append(LinkSpec(item["id"], technology, item["a"], item["b"]))
+                public = bool(item.get("public", False))
+                if public and any(node.get("sleep") for node in self._spec.get("nodes", ())):
+                    self._fault(path, "no Internet where nodes sleep")
+                links.append(LinkSpec(item["id"], technology, item["a"], item["b"], public))
         return tuple(sorted(links, key=lambda link: link.id))
 
     def _members(self, members: Sequence[str], known: set[str], path: str) -> None:

@@ -23,7 +23,7 @@ AREA, READER = "lvgmu/lv4.101", "mvgmu/mv1.101"
 def go(folder: Path, hours: float = 2, **changes: Any) -> Run:
     source = YAML(typ="safe").load(Path("scenarios/street.yaml"))
     source["time"]["duration_h"] = hours
-    source["services"] = {"balancing": {"mode": "local"}}
+    source["services"] = {"balancing": {"mode": "local"}, **changes.pop("services", {})}
     source["units"] |= {"history_days": 0, **changes.pop("units", {})}
     source["network"] |= changes.pop("network", {})
     folder.mkdir(parents=True)
@@ -172,6 +172,34 @@ def test_the_copies_of_a_run_know_the_policies_of_their_instances(read: Run) -> 
     granted = granted[(granted["unit"] == "reader/friend").to_numpy()]
     late = granted[(granted["t_ms"] > 1.2 * 3_600_000).to_numpy()]
     assert (late["result"] == "ok").all()  # others' changes are no business of these customers
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("CP-09")
+def test_what_is_critical_to_a_customer_keeps_off_the_internet(tmp_path: Path) -> None:
+    prosumers = {"customers": "lv4.101/*-1?", "variables": ["weather.forecast"], "critical": True}
+    found = go(
+        tmp_path / "net",
+        1.0,
+        services={"forecast": {}},
+        network={"internet": True},
+        units={"critical": [prosumers]},
+    )
+    messages = found.messages
+    sent = messages[(messages["fate"] == "delivered").to_numpy()]
+    pairs = sent.assign(
+        src=sent["src"].astype(str), dst=sent["dst"].astype(str), flow=sent["flow"].astype(str)
+    )
+    told = pairs[(pairs["src"] == "provider/weather") & pairs["dst"].str.startswith("cmu/")]
+    critical = told["dst"].str.match(r"cmu/lv4.101/load-1\d$")
+    assert critical.sum() >= 20
+    assert set(told[critical]["flow"]) == {"control"}
+    assert (told[critical]["hops"] > 4).all()  # top, substations, meter, house
+    assert set(told[~critical]["hops"]) == {2}
+    assert not set(told[~critical]["flow"]) & {"control"}
+    assert pairs[pairs["flow"] == "control"]["hops"].min() > 0
+    own = pairs[pairs["src"].str.startswith(("meter/", "lvgmu/"))]
+    assert (own["hops"] <= 4).all()
 
 
 def test_what_is_stated_of_nobody_is_refused(tmp_path: Path) -> None:
