@@ -32,7 +32,7 @@ __all__ = [
     "make_service",
 ]
 
-_KEYS = {"signal", "decides", "hold_s", "max_percent", "max_h", "device", "announce_to"}
+_KEYS = {"signal", "decides", "hold_s", "max_percent", "max_h", "device", "announce_to", "strategy"}
 
 
 def make_service(
@@ -41,7 +41,8 @@ def make_service(
     """Return the service ``control`` of a unit, as the units' hub asks for it.
 
     ``params``: ``signal`` (``command``, ``price``, ``grid`` or ``all``), ``decides``, ``hold_s``,
-    ``max_percent`` and ``max_h`` (the contracts' limits); of a device's unit ``device`` (its
+    ``max_percent`` and ``max_h`` (the contracts' limits), ``strategy`` (whether the unit's customer
+    may change these); of a device's unit ``device`` (its
     capability) and ``announce_to`` (who decides for it, empty: this unit). Raises ScenarioError.
     """
     del directory  # who announces to whom is in ``params``
@@ -66,6 +67,7 @@ def make_service(
             round(params.get("hold_s", 3600.0) * 1000),
             int(params.get("max_percent", 100)),
             round(params.get("max_h", 24.0) * 3_600_000),
+            customers=bool(params.get("strategy", False)),
         )
         own = [capability] if capability is not None and not announced else []
         decider = Decider(settings, own)

@@ -8,7 +8,7 @@ nothing; whoever refuses an order by policy is let be, and has opted out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controllers.balancing.subscriptions import Subscriptions
@@ -27,7 +27,7 @@ from controllers.signals.records import (
     Price,
 )
 from controllers.unit.service import Notification, Result, UnitContext
-from fernwatt.timebase import SLOT_MS
+from fernwatt.timebase import HOUR_MS, SLOT_MS
 
 __all__ = ["Decider", "Settings"]
 
@@ -35,6 +35,8 @@ _SIGNALS = {"command": COMMAND, "price": PRICE, "grid": GRID}
 _GRACE_MS = 60_000
 _AT_ONCE_MS = 2_000
 _KEPT_MS = 3_600_000
+_FULL, _LONGEST_H = 100, 1_000_000
+_STRATEGY = "customer.strategy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Settings:
     hold_ms: int
     max_percent: int = 100
     max_ms: int = 1 << 40
+    customers: bool = False  # whose strategy counts: the customer's, who has it on this unit
 
     def allows(self, command: Command) -> bool:
         """Tell whether a command is within the contract, and within what is obeyed at all."""
@@ -52,6 +55,22 @@ class Settings:
             return False
         length_ms = command.end_ms - command.times_ms[0] if command.times_ms else 0
         return command.reduction_percent <= self.max_percent and length_ms <= self.max_ms
+
+    def changed(self, value: Any) -> Settings | None:
+        """Return the settings with a customer's strategy, None where it is none.
+
+        A strategy is ``{follow, max_percent, max_h}``; what it leaves out stays.
+        """
+        if not isinstance(value, dict) or not set(value) <= {"follow", "max_percent", "max_h"}:
+            return None
+        follow = value.get("follow", self.signal)
+        percent = value.get("max_percent", self.max_percent)
+        hours = value.get("max_h", self.max_ms / HOUR_MS)
+        if follow not in OBEYED or type(percent) is not int or not 0 <= percent <= _FULL:
+            return None
+        if type(hours) not in (int, float) or not 0 <= hours < _LONGEST_H:
+            return None
+        return replace(self, signal=follow, max_percent=percent, max_ms=round(hours * HOUR_MS))
 
 
 @dataclass(slots=True)
@@ -83,6 +102,8 @@ class Decider:
         self._subscriptions = Subscriptions(context)
         for name in OBEYED[self._settings.signal]:
             self._subscriptions.want(_SIGNALS[name], context.unit, now_too=name != "command")
+        if self._settings.customers:
+            self._subscriptions.want(_STRATEGY, context.unit, now_too=True)
         self._subscriptions.want(CAPABILITY, context.unit)
         for capability in self._own:
             self._meet(capability, "")
@@ -105,7 +126,7 @@ class Decider:
             self._probed(self._probes.pop(notification.request), notification)
         elif self._subscriptions.is_value(notification):
             own = notification.location == self._context.unit
-            if own and notification.variable in (*_SIGNALS.values(), CAPABILITY):
+            if own and notification.variable in (*_SIGNALS.values(), CAPABILITY, _STRATEGY):
                 self._heard(notification)
             else:
                 self._read(notification)
@@ -119,7 +140,9 @@ class Decider:
             if capability is not None:
                 self._meet(capability, notification.id)
             return
-        if notification.variable == PRICE and (price := Price.of(value)) is not None:
+        if notification.variable == _STRATEGY:
+            self._strategy(value, notification.id)
+        elif notification.variable == PRICE and (price := Price.of(value)) is not None:
             prices = state.signals.prices.with_new(price, now_ms)
             state.signals = Signals(state.signals.commands, prices, state.signals.grid)
         elif notification.variable == GRID and (grid := GridState.of(value)) is not None:
@@ -130,18 +153,31 @@ class Decider:
         self._decide_all()
 
     def _command(self, command: Command, cause: str) -> None:
-        """Take a command that is within the contract; answer who follows it."""
+        """Take a command; follow it if it is within the contract; answer who does."""
         state, now_ms = self._state, self._context.now_ms
         kept = {n: c for n, c in state.commands.items() if c.end_ms + _KEPT_MS > now_ms}
-        allowed = self._settings.allows(command)
-        self._refused = {n: r for n, r in self._refused.items() if n in kept}
-        self._refused[command.id] = not allowed
-        kept.pop(command.id, None)
-        if allowed:
-            kept[command.id] = command
-        state.commands = kept
-        state.signals = Signals(kept, state.signals.prices, state.signals.grid)
+        state.commands = kept | {command.id: command}
+        self._reconsider()
         self._answer(command, cause)
+
+    def _reconsider(self) -> None:
+        """Sort commands by whether they are within the contract."""
+        state = self._state
+        allowed = {n: c for n, c in state.commands.items() if self._settings.allows(c)}
+        self._refused = {number: number not in allowed for number in state.commands}
+        state.signals = Signals(allowed, state.signals.prices, state.signals.grid)
+
+    def _strategy(self, value: Any, cause: str) -> None:
+        """Take what the customer wants from now on, and answer anew where that changes it."""
+        changed = self._settings.changed(value)
+        if changed is None:
+            self._context.decide("strategy_refused", self._context.unit, None, (cause,))
+            return
+        self._settings, before = changed, self._refused
+        self._reconsider()
+        for number in sorted(self._state.commands):
+            if self._refused[number] != before.get(number):
+                self._answer(self._state.commands[number], cause)
 
     def _answer(self, command: Command, cause: str) -> None:
         """Say who of the customers whose devices are known here follows a command."""

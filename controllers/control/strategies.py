@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from controllers.signals.records import CONSUMERS, Command, GridState, Price
 from fernwatt.timebase import HOUR_MS
@@ -177,7 +178,8 @@ def _arbitrage(device: Device, prices: Prices, now_ms: int) -> Order | None:
     pays = bool(later) and max(later) * device.efficiency**2 > price
     if not pays or price > min(later):
         return None
-    return Order(device.p_max_w, steps[0][1], max(steps[0][0], prices.issued_ms(now_ms)))
+    same = list(takewhile(lambda step: step[2] == price, steps))
+    return Order(device.p_max_w, same[-1][1], max(now_ms, prices.issued_ms(now_ms)))
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -186,7 +188,8 @@ STRATEGIES: dict[str, Strategy] = {
     "grid": follow_grid,
 }
 OBEYED: dict[str, tuple[str, ...]] = {name: (name,) for name in STRATEGIES} | {
-    "all": tuple(STRATEGIES)
+    "all": tuple(STRATEGIES),
+    "none": (),
 }
 """What a setting of ``services.control.signal`` stands for."""
 

@@ -85,6 +85,8 @@ class Spread:
         self._set_timer()
 
     def _command(self, notification: Notification) -> None:
+        if notification.value is None:
+            return  # written by the owner to change the policy
         command = Command.of(notification.value)
         if command is None:
             self._context.decide("signal_refused", self._context.unit, None, (notification.id,))

@@ -35,9 +35,9 @@ SIGNAL_VARIABLES = (
                      "method", "order")),
     Variable("openadr.payload", 145, "record", "1", "unit", fields=("document",)),
     Variable("openadr.answer", 146, "record", "1", "unit", fields=("document",)),
-    Variable("display.order", 147, "record", "1", "customer",
-             fields=("set", "value")),
+    Variable("customer.strategy", 147, "record", "1", "customer", retention_ms=30 * DAY_MS,
+             fields=("follow", "max_percent", "max_h")),
     Variable("display.page", 148, "record", "1", "customer",
-             fields=("t_ms", "import_wh", "export_wh", "voltage_v", "outages", "cost_cent",
-                     "saving")),
+             fields=("t_ms", "import_wh", "export_wh", "cost_cent", "v_min_v", "v_max_v", "outages",
+                     "outage_s", "advice", "saving_wh", "saving_cent")),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from controllers.control import OBEYED
@@ -12,15 +12,14 @@ from controllers.unit.catalogue import CATALOGUE
 from controllers.unit.policy import READ, READ_WRITE, WRITE
 from controllers.unit.signalvariables import AGGREGATOR
 from controllers.unit.variable import SUPPLIER
-from fernwatt.streams import stream
 from fernwatt.timebase import HOUR_MS, Clock
 from scenarios.assembly.documents import documents
 from scenarios.assembly.fleet import Fleet
-from scenarios.assembly.hierarchy import Hierarchy, House
-from scenarios.assembly.outfits import kind_of
+from scenarios.assembly.hierarchy import Hierarchy
+from scenarios.assembly.homes import Home, find_homes
 from scenarios.assembly.tariffs import tariff_records
 from scenarios.loader import Scenario
-from scenarios.schema.signals import Control, GridLight, Instruction
+from scenarios.schema.signals import Control, CustomerSetting, Display, GridLight, Instruction
 
 __all__ = ["with_signals"]
 
@@ -39,7 +38,7 @@ def with_signals(scenario: Scenario, hierarchy: Hierarchy, fleet: Fleet) -> Hier
     Raises ScenarioError for files of prices and events that are none.
     """
     wanted = scenario.config.services
-    if wanted.signals is None and wanted.control is None and wanted.openadr is None:
+    if all(one is None for one in (wanted.signals, wanted.control, wanted.openadr, wanted.display)):
         return hierarchy
     builder = _Builder(scenario, hierarchy, fleet)
     builder.issuers()
@@ -48,18 +47,9 @@ def with_signals(scenario: Scenario, hierarchy: Hierarchy, fleet: Fleet) -> Hier
         builder.control(wanted.control)
         if builder.commands:
             builder.pass_on()
+    if wanted.display is not None:
+        builder.displays(wanted.display)
     return hierarchy
-
-
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """A customer whose devices can be controlled: plates of devices by unit."""
-
-    house: House
-    customer: str
-    substation: str
-    plates: Mapping[str, Spec]
-    contract: bool
 
 
 class _Builder:
@@ -74,7 +64,7 @@ class _Builder:
         self._obeyed = OBEYED[services.control.signal] if services.control else ()
         told = self._signals.commands if self._signals is not None else []
         self.commands = "command" in self._obeyed and bool(told or self._openadr)
-        self._homes = list(self._find_homes())
+        self._homes = find_homes(self._config, hierarchy, fleet)
 
     # -- who issues --------------------------------------------------------------------------
 
@@ -150,9 +140,12 @@ class _Builder:
         """Have informational signals followed down to where it is decided."""
         control = self._config.services.control
         lowest = _LOWEST[control.intelligence] if control is not None else "cmu"
+        shown = self._config.services.display is not None
+        if shown and lowest == "lvgmu":
+            lowest = "cmu"
         prices = [name for name in (_SUPPLIER, _GATEWAY) if name in self._units]
         wanted = {
-            PRICE: bool(prices) and (control is None or "price" in self._obeyed),
+            PRICE: bool(prices) and (shown or control is None or "price" in self._obeyed),
             GRID: bool(self._lights) and (control is None or "grid" in self._obeyed),
         }
         followed = [variable for variable, there in wanted.items() if there]
@@ -215,6 +208,8 @@ class _Builder:
             "max_percent": wanted.contract.max_percent,
             "max_h": wanted.contract.max_h,
         }
+        if self._config.services.display is not None and wanted.intelligence != "central":
+            deciding["strategy"] = True
         central, local = (wanted.intelligence == name for name in ("central", "local"))
         for home in self._homes:
             above = home.substation if central else home.house.cmu
@@ -239,52 +234,6 @@ class _Builder:
         """Let the aggregator's service of a substation see who announced what, once."""
         if _CAPABILITY not in unit.get("policies", {}):
             self._grant(unit, _CAPABILITY, [AGGREGATOR, "control", READ_WRITE, 0])
-
-    def _find_homes(self) -> list[_Home]:
-        """Return the customers with devices that take set-points."""
-        control = self._config.services.control
-        share = control.contract.share if control is not None else 0.0
-        targets = {one["unit"]: one["target"] for one in self._made.actuators}
-        devices = {device["id"]: device for device in self._fleet.devices}
-        homes = []
-        for area, houses in self._made.houses.items():
-            for house in houses:
-                customer = self._units[house.cmu]["customer"]
-                plates = {
-                    dmu: plate
-                    for dmu in house.dmus
-                    if dmu in self._units and "set_point" in self._units[dmu]["actuators"]
-                    if (plate := self._plate(devices[targets[dmu]], customer)) is not None
-                }
-                if plates:
-                    drawn = stream(self._config.seed, "contracts", house.cmu).random()
-                    contract = bool(drawn < share)
-                    homes.append(_Home(house, customer, f"lvgmu/{area}", plates, contract))
-        return homes
-
-    def _plate(self, device: Spec, customer: str) -> Spec | None:
-        """Return what a device's unit announces, None where its power is not known."""
-        kind = kind_of(device)
-        rated_w = device.get("p_max_w") or device.get("p_rated_w")
-        if kind == "pv" and device["id"] in self._fleet.panels:
-            rated_w = self._fleet.panels[device["id"]].p_rated_w
-        elif kind == "heat_pump":
-            rated_w = device["p_rated_w"] + device.get("rod_w", 0.0)
-        elif kind == "appliance":
-            rated_w = max(device["cycle_w"])
-        if not rated_w:
-            return None
-        plate = {
-            "device": device["id"],
-            "customer": customer,
-            "kind": kind,
-            "p_max_w": float(rated_w),
-            "p_min_w": float(device.get("p_min_w", 0.0)),
-            "method": "off" if device["kind"] == "thermostat" else "reduce",
-        }
-        if kind == "battery":
-            plate["efficiency"] = float(device["charge_efficiency"])
-        return plate
 
     # -- who passes commands on --------------------------------------------------------------
 
@@ -324,6 +273,48 @@ class _Builder:
             if name in self._units:
                 self._passes(self._units[name], {_TOP: _TOP}, name, False)
 
+    # -- what customers see and set ----------------------------------------------------------
+
+    def displays(self, wanted: Display) -> None:
+        """Give every customer a user interface, on a display of its own where there is one."""
+        homes = {home.house.cmu: home for home in self._homes}
+        quality = self._config.units.data is not None
+        for houses in self._made.houses.values():
+            for house in houses:
+                tail = house.cmu.partition("/")[2]
+                unit = self._units.get(f"gui/{tail}") or self._units[house.cmu]
+                home = homes.get(house.cmu)
+                followed = self._units[house.cmu]["services"].get("signals", {}).get("follow", ())
+                unit["services"]["display"] = {
+                    "meter": house.meter,
+                    "prices": house.cmu if any(v == PRICE for v, _ in followed) else "",
+                    "deciders": self._deciders(home),
+                    "rights": self._rights(home),
+                    "quality": quality,
+                    "every_s": float(wanted.every_s),
+                    "settings": [
+                        _setting(one) for one in wanted.settings if fnmatchcase(tail, one.customers)
+                    ],
+                }
+
+    def _deciders(self, home: Home | None) -> list[str]:
+        """Return the customer's units that decide, which are those whose strategy counts."""
+        if home is None:
+            return []
+        units = [home.house.cmu, *home.plates]
+        own = [self._units[name]["services"].get("control", {}) for name in units]
+        return [name for name, params in zip(units, own, strict=True) if params.get("strategy")]
+
+    def _rights(self, home: Home | None) -> list[list[Any]]:
+        """Return what a contract grants, and what may be written there without effect."""
+        control = self._config.services.control
+        if home is None or control is None:
+            return []
+        if control.intelligence != "central":
+            return [[COMMAND, home.house.cmu, [[AGGREGATOR, "signals", WRITE, 0]], None]]
+        policy = [[AGGREGATOR, "control", READ_WRITE, 0]]
+        return [["set_point", dmu, policy, {"p_w": 0.0}] for dmu in home.plates]
+
     def _passes(
         self, unit: Spec, below: Mapping[str, str], above: str, decides: bool, customer: str = ""
     ) -> None:
@@ -355,6 +346,16 @@ def _command(number: int, one: Instruction) -> Spec:
         "kinds": list(one.kinds),
         "times_ms": [begins_ms, begins_ms + round(one.lasts_h * HOUR_MS)],
         "percent": [one.limit_percent if limits else one.set_percent],
+    }
+
+
+def _setting(one: CustomerSetting) -> Spec:
+    """Return what a customer does at the display."""
+    strategy = {"follow": one.follow, "max_percent": one.max_percent, "max_h": one.max_h}
+    return {
+        "at_ms": round(one.at_h * HOUR_MS),
+        "strategy": {key: value for key, value in strategy.items() if value is not None},
+        "grants": one.grants,
     }
 
 

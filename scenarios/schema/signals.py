@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from scenarios.schema.base import Positive, Section, Share, Zone
 
-__all__ = ["Control", "OpenAdr", "Signals", "Tariff"]
+__all__ = ["Control", "Display", "OpenAdr", "Signals", "Tariff"]
 
 _HOURS = Annotated[float, Field(ge=0, le=8784)]
 _Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -162,8 +162,9 @@ class Control(Section):
         description="central: the substation's unit orders devices; hybrid: the customer's unit, "
         "of the devices that announced themselves; local: each device's unit decides by itself.",
     )
-    signal: Literal["command", "price", "grid", "all"] = Field(
-        default="command", description="What is obeyed; all: the lowest of what each asks for."
+    signal: Literal["command", "price", "grid", "all", "none"] = Field(
+        default="command",
+        description="What is obeyed; all: the lowest of what each asks for; none: nothing.",
     )
     contract: Contract = Field(default_factory=Contract, description="What customers allow.")
     hold_s: Annotated[float, Field(ge=960, le=86400)] = Field(
@@ -171,6 +172,53 @@ class Control(Section):
         description="How long an order holds at most, unless it is renewed; after that a device is "
         "under its own rule again [s].",
     )
+
+
+class CustomerSetting(Section):
+    """What customers do at their display."""
+
+    at_h: _HOURS = Field(description="When, after the start of the run [h].")
+    customers: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default="*",
+        description="Which, by the end of their meter's name, such as lv4.101/load-7; `*` stands "
+        "for anything.",
+    )
+    follow: Literal["command", "price", "grid", "all", "none"] | None = Field(
+        default=None, description="Strategy: which signals their devices follow; null: as before."
+    )
+    max_percent: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Contract: most that a command may take [%]; null: as before."
+    )
+    max_h: Annotated[float, Field(ge=0, le=48)] | None = Field(
+        default=None, description="Contract: longest that a command may last [h]; null: as before."
+    )
+    grants: bool | None = Field(
+        default=None,
+        description="Access: whether the aggregator may command their devices; null: as before.",
+    )
+
+    @model_validator(mode="after")
+    def _sets_something(self) -> Self:
+        if all(value is None for value in (self.follow, self.max_percent, self.max_h, self.grants)):
+            raise ValueError("sets nothing; give follow, max_percent, max_h or grants")
+        return self
+
+
+class Display(Section):
+    """A user interface for every customer: on a display (units.gui) or on the customer's unit."""
+
+    every_s: Annotated[int, Field(ge=900, le=86400)] = Field(
+        default=3600, description="How often a page is shown [s], whole quarter-hours."
+    )
+    settings: list[CustomerSetting] = Field(
+        default_factory=list, description="What customers do there."
+    )
+
+    @model_validator(mode="after")
+    def _whole_slots(self) -> Self:
+        if self.every_s % 900:
+            raise ValueError("every_s: not a whole number of quarter-hours")
+        return self
 
 
 class Document(Section):
