@@ -163,33 +163,32 @@ def orders_not_given(run: Run) -> pd.DataFrame:
     return pd.DataFrame({"t_us": chosen["t_us"], "actuator": chosen["element"].astype(str)})
 
 
+def _taps(run: Run) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the attack, the frame and the details of each frame that an attack's tap met."""
+    for _, tap, frame, told in _truth(run, "tapped"):
+        if tap.startswith("attack/"):
+            yield tap.rpartition("/")[0], frame, told
+
+
 def _changed(run: Run) -> set[str]:
     """Return the requests whose frames, or repetitions, an adversary changed."""
-    frames = {
-        cause
-        for _, cause, tap, told in _truth(run, "tapped")
-        if "payload" in told and tap.startswith("attack/")
-    }
-    listeners = {attack.id for attack in attacks(run) if attack.kind == "eavesdrop"}
-    heard = {
-        cause for _, cause, tap, _ in _truth(run, "tapped") if tap.rpartition("/")[0] in listeners
-    }
-    frames -= heard
+    flips = {attack.id for attack in attacks(run) if attack.kind == "flip"}
+    frames = {frame for attack, frame, _ in _taps(run) if attack in flips}
     message = run.columns("message", "id", "cause")
     again = {
         str(cause)
         for name, cause in zip(message["id"], message["cause"], strict=True)
         if name in frames
     }
-    return {str(name) for name in frames} | again
+    return frames | again
 
 
 def disclosed(run: Run) -> dict[str, int]:
     """Return how many values a listener could read, by the variable's code."""
     listeners = {attack.id for attack in attacks(run) if attack.kind == "eavesdrop"}
     counts: dict[str, int] = {}
-    for _, _, tap, told in _truth(run, "tapped"):
-        if tap.rpartition("/")[0] not in listeners or "payload" not in told:
+    for attack, _, told in _taps(run):
+        if attack not in listeners:
             continue
         message = _read(base64.b64decode(told["payload"]))
         if message is not None:
