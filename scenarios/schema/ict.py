@@ -19,7 +19,7 @@ from scenarios.schema.privacy import (
     Privacy,
     ReadingBy,
 )
-from scenarios.schema.signals import Control, OpenAdr, Signals
+from scenarios.schema.signals import Control, Display, OpenAdr, Signals
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
 
@@ -300,6 +300,9 @@ class Services(Section):
     )
     openadr: OpenAdr | None = Field(
         default=None, description="Gateway for OpenADR beside the top; null: none."
+    )
+    display: Display | None = Field(
+        default=None, description="User interface of customers; {} for the usual; null: none."
     )
     gateway: Gateway | None = Field(
         default=None,
