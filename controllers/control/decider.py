@@ -175,9 +175,14 @@ class Decider:
             return
         self._settings, before = changed, self._refused
         self._reconsider()
-        for number in sorted(self._state.commands):
-            if self._refused[number] != before.get(number):
-                self._answer(self._state.commands[number], cause)
+        for command in self._open_commands():
+            if self._refused[command.id] != before.get(command.id):
+                self._answer(command, cause)
+
+    def _open_commands(self) -> list[Command]:
+        """Return the commands that are not over."""
+        commands, now_ms = self._state.commands, self._context.now_ms
+        return [commands[n] for n in sorted(commands) if commands[n].end_ms > now_ms]
 
     def _answer(self, command: Command, cause: str) -> None:
         """Say who of the customers whose devices are known here follows a command."""
@@ -315,8 +320,8 @@ class Decider:
         known.ordered = None
         if outcome.result is Result.DENIED:
             known.refused = True
-            for number in sorted(self._state.commands):
-                self._answer(self._state.commands[number], outcome.id)
+            for command in self._open_commands():
+                self._answer(command, outcome.id)
 
     @property
     def devices(self) -> Mapping[str, Known]:
