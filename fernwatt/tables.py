@@ -362,6 +362,22 @@ _ALL = (
         """,
     ),
     _table(
+        "prediction",
+        "what balancing predicted of a quarter-hour when the day before was over, and what came",
+        """
+        t_ms:i  start of the quarter-hour
+        unit:s  unit that predicted
+        what:s  load (without the devices that are planned), or a panel's identifier
+        mean_w:f  predicted mean power
+        low_w:f?  predicted 10 % quantile; empty: not known
+        high_w:f?  predicted 90 % quantile
+        yesterday_w:f?  the quarter-hour of the day before
+        weekday_w:f?  that of the same weekday, a week before
+        week_w:f?  mean of the 7 days before
+        measured_w:f  mean power measured
+        """,
+    ),
+    _table(
         "membership",
         "each change of a group's members, its sensors, and of who is whose parent",
         """

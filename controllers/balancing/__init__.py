@@ -45,7 +45,8 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
     t = 0), and where wanted ``meters`` (child: its meter, for children that never answered) and
     ``others`` (meters of houses without a unit of their own).
     Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
-    ``latitude_deg`` and ``longitude_deg``. ``predictor`` (both) goes to ``LoadPredictor``.
+    ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
+    forecast. ``predictor`` (both) goes to ``LoadPredictor``.
 
     Raises ScenarioError with all that is wrong.
     """
@@ -83,7 +84,7 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
         known = common | {"children", "meters", "others"} | {f.name for f in fields(Settings)}
     else:
         needed = ["start", "parent", "meter"]
-        known = common | {"parent", "meter", "devices", "latitude_deg", "longitude_deg"}
+        known = common | {"parent", "meter", "devices", "latitude_deg", "longitude_deg", "forecast"}
     faults = [Fault(key, "is missing") for key in needed if key not in params]
     faults += [
         Fault(key, "is not known", f"one of {', '.join(sorted(known))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,12 @@ import numpy as np
 from controllers.balancing.controller import DeviceController, Plan
 from controllers.balancing.devices import Ints, Problem, Span, round_profile
 from controllers.balancing.house import House
+from controllers.balancing.panels import in_slots
 from controllers.balancing.planners import Watts
 from controllers.balancing.sound import is_sound
 from controllers.balancing.subscriptions import Subscriptions
+from controllers.forecast.relay import VARIABLE as FORECAST
+from controllers.forecast.relay import is_forecast
 from controllers.unit.service import Notification, UnitContext
 from fernwatt.timebase import SLOT_MS, Clock
 
@@ -82,6 +85,7 @@ class Child:
         self.name = name
         self._parent, self._meter = str(params["parent"]), str(params["meter"])
         self.house = House(params, start)
+        self._follows_forecasts = bool(params.get("forecast")) and bool(self.house.pv)
         self._now: _Negotiation | None = None
         self._serial = 0
 
@@ -97,6 +101,8 @@ class Child:
         self._subscriptions.want("load_profile", self._meter, now_too=True)
         for unit, variable in self.house.variables():
             self._subscriptions.want(variable, unit, now_too=variable != "device.energy")
+        if self._follows_forecasts:
+            self._subscriptions.want(FORECAST, context.unit, now_too=True)
         self._set_slot_timer()
         context.set_timer("refresh", self._next_slot_ms() + _REFRESH_MS)
 
@@ -123,7 +129,10 @@ class Child:
             detail = {"variable": notification.variable}
             self._context.decide("value_refused", notification.location, detail, [notification.id])
             return
-        if notification.location == self._context.unit:
+        if notification.variable == FORECAST:
+            if is_forecast(notification.value) and in_slots(notification.value):
+                self.house.take_forecast(notification.value)
+        elif notification.location == self._context.unit:
             self._order(notification)
         elif notification.location == self._meter:
             self.house.load.take(notification)
@@ -159,7 +168,7 @@ class Child:
         unit_w = value["unit_w"]
         if self._now is not None and number <= self._now.number:
             return
-        self.house.learn()
+        self._learn()
         base_w = round_profile(self.house.predict(first, slots), unit_w)
         from_ms = max(first * SLOT_MS, self._context.now_ms)
         problems = self._problems(Span(from_ms, first, slots, unit_w))
@@ -168,6 +177,13 @@ class Child:
             now.plans[device] = self._carried_on(device, problem, first, slots)
         self._now = now
         self._send_profile(0, cause)
+
+    def _learn(self) -> None:
+        """Learn from what was measured, and record how the day before had seen it."""
+        self.house.learn()
+        for slot, what, measured_w, said in self.house.said():
+            row = {"t_ms": slot * SLOT_MS, "unit": self._context.unit, "what": what}
+            self._context.record("prediction", row | asdict(said) | {"measured_w": measured_w})
 
     def _problems(self, span: Span) -> dict[str, Problem]:
         problems = {}

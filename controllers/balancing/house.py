@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from controllers.balancing.devices import Battery, Flexible, Vehicle
+from controllers.balancing.issue import Said
+from controllers.balancing.loads import LoadPredictor
+from controllers.balancing.panels import Panel, PvPredictor
 from controllers.balancing.planners import Watts
-from controllers.balancing.predictors import LoadPredictor, Panel, PvPredictor
 from controllers.balancing.registers import Register
 from controllers.unit.service import Notification
 from fernwatt.timebase import HOUR_MS, SLOT_MS, Clock
@@ -60,6 +62,7 @@ class House:
         self.pv: dict[str, PvPredictor] = {}
         self.units: dict[str, str] = {}  # device: unit
         self._pv_energy: dict[str, Register] = {}
+        self._said: list[tuple[int, str, float, Said]] = []
         self._next_slot: int | None = None
         self._primed = False
         for config in params.get("devices", ()):
@@ -132,6 +135,19 @@ class House:
                 return
             self._next_slot += 1
 
+    def take_forecast(self, record: Mapping[str, Any]) -> None:
+        """Take a weather forecast for all panels."""
+        for panel in self.pv.values():
+            panel.take_forecast(record)
+
+    def said(self) -> list[tuple[int, str, float, Said]]:
+        """Return what was predicted a day ahead of what was learnt since the last time.
+
+        Each slot, what (``load`` or a panel), mean power measured [W], and what was said.
+        """
+        out, self._said = self._said, []
+        return out
+
     def predict(self, first_slot: int, slots: int) -> Watts:
         """Return base load and panels together [W]."""
         total = self.load.predictor.predict(first_slot, slots)
@@ -162,10 +178,18 @@ class House:
                 continue
             base_w -= mean_w
             if device in self.pv:
-                self.pv[device].observe(slot, mean_w)
+                self._observe(device, self.pv[device], slot, mean_w)
         if complete:
-            self.load.predictor.observe(slot, base_w)
+            self._observe("load", self.load.predictor, slot, base_w)
         return True
+
+    def _observe(
+        self, what: str, predictor: LoadPredictor | PvPredictor, slot: int, p_w: float
+    ) -> None:
+        said = predictor.said(slot)
+        if said is not None:
+            self._said.append((slot, what, p_w, said))
+        predictor.observe(slot, p_w)
 
     def _prime(self) -> None:
         """Take the meter's memory of earlier days; what was fed in then came from the panels."""

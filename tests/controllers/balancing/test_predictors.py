@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pvlib
 import pytest
+import simbench
 
-from controllers.balancing.predictors import LoadPredictor, Panel, PvPredictor
+from controllers.balancing.loads import LoadPredictor
+from controllers.balancing.panels import Panel, PvPredictor, forecast_w, in_slots
 from controllers.balancing.registers import Register
 from fernwatt.timebase import Clock
 
@@ -44,8 +48,8 @@ def test_weekends_are_told_from_working_days_once_two_are_known():
     predictor = LoadPredictor(MONDAY)
     days = [DAY * (2 if day % 7 >= 5 else 1) for day in range(-14, 0)]
     predictor.load_history(-14 * 96, np.concatenate(days))
-    assert predictor.predict(0, 96) == pytest.approx(DAY)
-    assert predictor.predict(5 * 96, 96) == pytest.approx(2 * DAY)
+    assert predictor.predict(0, 96) == pytest.approx(DAY, rel=0.05)
+    assert predictor.predict(5 * 96, 96) == pytest.approx(2 * DAY, rel=0.05)
 
 
 def test_it_beats_yesterday_and_the_mean_of_a_week_on_a_correlated_load():
@@ -111,3 +115,115 @@ def test_registers_give_the_means_of_slots_over_clock_errors_and_gaps():
     assert register.mean_w(4) is None
     assert not register.add(3_600_500, 1.0)
     assert register.before(2_000_000) == 100.0
+
+
+# -- SimBench's households, a year: weights learnt from what was before, judged on the last quarter
+
+
+@pytest.fixture(scope="module")
+def households():
+    folder = Path(simbench.__file__).parent / "networks" / "1-complete_data-mixed-all-0-sw"
+    table = pd.read_csv(folder / "LoadProfile.csv", sep=";")
+    names = [f"H0-{kind}_pload" for kind in "ABCGHL"]
+    loads = {name[3]: 1000.0 * table[name].to_numpy() for name in names}
+    return loads | {"feeder": np.mean(list(loads.values()), axis=0)}
+
+
+def backtest(load):
+    """Return days predicted at midnight from October on, those measured, and naive ones."""
+    predictor = LoadPredictor(Clock.from_iso("2016-01-01T00:00:00Z"))
+    days = load[: load.size // 96 * 96].reshape(-1, 96)
+    ours, quantiles = [], []
+    for number, day in enumerate(days):
+        if number >= 274:
+            ours.append(predictor.predict(number * 96, 96))
+            quantiles.append(predictor.quantiles(number * 96, 96, (0.1, 0.9)))
+        for at, power_w in enumerate(day.tolist()):
+            predictor.observe(number * 96 + at, power_w)
+    last = range(274, len(days))
+    naive = {
+        "week": np.array([days[n - 7] for n in last]),
+        "mean": np.array([days[n - 7 : n].mean(axis=0) for n in last]),
+        "yesterday": np.array([days[n - 1] for n in last]),
+    }
+    return np.array(ours), np.array(quantiles), days[274:], naive
+
+
+def rmse(predicted, measured):
+    return float(np.sqrt(np.mean((predicted - measured) ** 2)))
+
+
+@pytest.mark.requirement("BA-03")
+@pytest.mark.parametrize("name", [*"ABCGHL", "feeder"])
+def test_a_day_ahead_it_beats_the_week_before_by_a_fifth(households, name):
+    ours, quantiles, measured, naive = backtest(households[name])
+    error = rmse(ours, measured)
+    assert error < 0.8 * rmse(naive["week"], measured)
+    assert error < 0.8 * rmse(naive["yesterday"], measured) or name == "feeder"
+    assert error < 1.0 * rmse(naive["mean"], measured)
+    inside = (quantiles[:, 0] <= measured) & (measured <= quantiles[:, 1])
+    assert 0.72 < inside.mean() < 0.88  # 80 % is right
+
+
+def test_before_anything_is_known_the_prediction_is_wide():
+    predictor = LoadPredictor(MONDAY, cold_start_w=300)
+    low, high = predictor.quantiles(0, 4, (0.1, 0.9))
+    assert low == pytest.approx([300 * (1 - 0.6 * 1.2816)] * 4, rel=1e-3)
+    assert high == pytest.approx([300 * (1 + 0.6 * 1.2816)] * 4, rel=1e-3)
+
+
+# -- panels and the weather forecast
+
+
+def forecast(start, irradiance, step_ms=3_600_000, air_c=10.0):
+    return {
+        "issued_ms": 0, "start_ms": start, "step_ms": step_ms,
+        "ghi_w_per_m2": list(irradiance), "temperature_c": [air_c] * len(irradiance),
+    }  # fmt: skip
+
+
+def test_a_panel_follows_the_forecast_as_pvlib_has_it():
+    panel = Panel(5000, 35, 180, 50.0, 10.0)
+    start = Clock.from_iso("2016-06-20T00:00:00Z")
+    times = pd.date_range("2016-06-20T00:30:00Z", periods=24, freq="1h")
+    sun = pvlib.solarposition.get_solarposition(times, 50.0, 10.0)
+    ghi = 0.7 * pvlib.clearsky.haurwitz(sun["apparent_zenith"])["ghi"].to_numpy()
+    first, ours = forecast_w(panel, start, forecast(0, ghi, air_c=15.0))
+    parts = pvlib.irradiance.erbs(ghi, sun["zenith"], times)
+    plane = pvlib.irradiance.get_total_irradiance(
+        35, 180, sun["apparent_zenith"], sun["azimuth"], parts["dni"], ghi, parts["dhi"]
+    )["poa_global"].fillna(0.0)
+    cell = pvlib.temperature.ross(plane, 15.0, k=0.03125)
+    theirs = pvlib.pvsystem.pvwatts_dc(plane, cell, 5000.0, -0.004).to_numpy()
+    hourly = ours.reshape(24, 4).mean(axis=1)
+    assert first == 0
+    assert hourly.sum() == pytest.approx(theirs.sum(), rel=0.01)
+    assert np.abs(hourly - theirs).max() < 0.03 * 5000
+
+
+def test_the_forecast_says_what_comes_later_and_is_corrected_by_the_yield():
+    """Two days under clouds that break up on the second noon; soiled panels yield half."""
+    panel = Panel(5000, 35, 180, 50.0, 10.0)
+    start = Clock.from_iso("2016-06-20T00:00:00Z")
+    told, untold = PvPredictor(panel, start), PvPredictor(panel, start)
+    sky = pd.date_range("2016-06-20T00:30:00Z", periods=48, freq="1h")
+    sun = pvlib.solarposition.get_solarposition(sky, 50.0, 10.0)
+    share = np.where(np.arange(48) < 36, 0.3, 0.9)
+    weather = forecast(0, share * pvlib.clearsky.haurwitz(sun["apparent_zenith"])["ghi"])
+    told.take_forecast(weather)
+    measured = -0.5 * forecast_w(panel, start, weather)[1]
+    now = 96 + 46
+    for slot in range(now):
+        told.observe(slot, measured[slot])
+        untold.observe(slot, measured[slot])
+    errors = [np.abs(one.predict(now, 34) - measured[now : now + 34]) for one in (told, untold)]
+    assert errors[0].mean() < 0.5 * errors[1].mean()
+    assert errors[0][16:].max() < 0.1 * 5000
+    assert (told.predict(0, 192) <= 0).all()
+
+
+def test_forecasts_of_no_use_are_told():
+    assert in_slots(forecast(0, [1.0] * 24))
+    assert not in_slots(forecast(5, [1.0] * 24))
+    assert not in_slots(forecast(0, [1.0] * 24, step_ms=1000))
+    assert not in_slots(forecast(0, [1.0] * 1000))

@@ -1,0 +1,101 @@
+"""How good predictions a day ahead were, beside what simple methods would have said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.kpis.registry import Outcome, Up, kpi, nothing
+
+if TYPE_CHECKING:
+    from analysis.run import Run
+
+__all__ = ["METHODS", "said"]
+
+# column of the table: how it is called
+METHODS = {
+    "mean_w": "ours",
+    "yesterday_w": "yesterday",
+    "weekday_w": "same weekday",
+    "week_w": "mean of 7 days",
+}
+_NONE = "nothing was predicted for a whole day ahead"
+
+
+def said(run: Run, panels: bool = False) -> pd.DataFrame:
+    """Return the table ``prediction`` of loads, or of ``panels``."""
+    frame = run.series("prediction")
+    return frame[((frame["what"] == "load") != panels).to_numpy()]
+
+
+def _error(frame: pd.DataFrame, method: str) -> float | None:
+    """Return the root mean square error by the mean of what was measured."""
+    known = frame[frame[method].notna().to_numpy()]
+    mean_w = float(known["measured_w"].abs().mean()) if len(known) else 0.0
+    if mean_w <= 0.0:
+        return None
+    return float(np.sqrt(((known[method] - known["measured_w"]) ** 2).mean())) / mean_w
+
+
+def _by_method(groups: list[pd.DataFrame]) -> dict[str, float]:
+    """Return the mean error over groups by method, of those that all groups have."""
+    out = {}
+    for column, name in METHODS.items():
+        errors = [_error(group, column) for group in groups]
+        found = [error for error in errors if error is not None]
+        if found and len(found) == len(errors):
+            out[name] = float(np.mean(found))
+    return out
+
+
+def _outcome(groups: list[pd.DataFrame]) -> Outcome:
+    by = _by_method(groups)
+    return Outcome(by["ours"], by=by) if "ours" in by else nothing(_NONE)
+
+
+@kpi("1", "predictions", Up.BAD)
+def load_prediction_nrmse(run: Run) -> Outcome:
+    """Root mean square error of houses' loads predicted a day ahead, by their mean; mean over
+    the houses. Beside: what the day before, the same weekday and the mean of 7 days would have
+    said of the same quarter-hours, where that is known.
+    """
+    frame = said(run)
+    return _outcome([group for _, group in frame.groupby("unit", observed=True, sort=True)])
+
+
+@kpi("1", "predictions", Up.BAD)
+def feeder_prediction_nrmse(run: Run) -> Outcome:
+    """The same of the sum over the houses of each low-voltage area, in quarter-hours of which
+    all of them are known.
+    """
+    frame = said(run)
+    area = frame["unit"].astype(str).str.split("/").str[1]
+    groups = [_summed(group) for _, group in frame.groupby(area.to_numpy(), sort=True)]
+    return _outcome([group for group in groups if len(group)])
+
+
+def _summed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the sum over units of each quarter-hour in which all of them are known."""
+    houses = frame["unit"].nunique()
+    total = frame.groupby("t_ms")[[*METHODS, "measured_w"]].sum(min_count=houses)
+    return total[total["measured_w"].notna().to_numpy()]
+
+
+@kpi("1", "predictions", Up.BAD)
+def panel_prediction_nrmse(run: Run) -> Outcome:
+    """The same of panels' yields."""
+    frame = said(run, panels=True)
+    return _outcome([group for _, group in frame.groupby("what", observed=True, sort=True)])
+
+
+@kpi("%", "predictions")
+def load_prediction_coverage_percent(run: Run) -> Outcome:
+    """Share of houses' quarter-hours within the predicted quantiles 10 and 90 %; 80 is right."""
+    frame = said(run)
+    known = frame[frame["low_w"].notna().to_numpy()]
+    if known.empty:
+        return nothing("no quantiles were known")
+    inside = (known["low_w"] <= known["measured_w"]) & (known["measured_w"] <= known["high_w"])
+    return Outcome(100.0 * float(inside.mean()))

@@ -1,0 +1,189 @@
+"""What a house will draw, learnt from its own measurements.
+
+Powers are means over slots of a quarter of an hour [W], positive = drawn from the grid; slots
+are counted from the scenario's start and negative before it, days from the start's UTC midnight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from statistics import NormalDist
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers.balancing.history import SLOTS_PER_DAY, History
+from controllers.balancing.issue import Issue, Said
+from fernwatt.timebase import Clock
+
+__all__ = ["LoadPredictor"]
+
+Watts: TypeAlias = NDArray[np.float64]
+
+_RIDGE = 0.03  # weight of the prior, in days; chosen on other months than the tests'
+_FORGET = 0.995  # of what was learnt, a day
+_RESIDUAL_DAYS = 28
+_AROUND = 4  # slots to either side that share their residuals
+_COLD_SHARE = 0.6  # standard deviation of what was never measured
+
+
+class LoadPredictor:
+    """A ridge regression upon means of earlier days, corrected by the newest readings.
+
+    Features are means of the last 7 and 28 days, of days of the same kind and of the same
+    weekday, yesterday, smoothed and levelled ones (``History.features``). Their weights are
+    learnt day by day; before anything is learnt they are those of the mean of the last 7 days.
+    The newest deviation is carried on and dies away as an AR(1) process whose coefficient is
+    estimated from all deviations so far. Without any history the prediction is
+    ``cold_start_w``.
+    """
+
+    def __init__(self, start: Clock, *, days: int = 56, cold_start_w: float = 400.0) -> None:
+        instant = start.start.astimezone(UTC)
+        self._start_slot = (instant.hour * 60 + instant.minute) // 15
+        self._history = History(days, instant.weekday())
+        self._cold_start_w = cold_start_w
+        size = History.SIZE
+        self._squares_of, self._products_of = np.zeros((size, size)), np.zeros(size)
+        self._weights = np.eye(size)[0]
+        self._residuals = np.full((_RESIDUAL_DAYS, SLOTS_PER_DAY), np.nan)
+        self._curves: dict[int, Watts] = {}
+        self._issue: tuple[int, Issue] | None = None
+        self._newest: int | None = None
+        self._deviation_w = 0.0
+        # Prior: a coefficient of 0.6 with the weight of eight hours of deviations of 200 W.
+        self._squares = 32 * 200.0**2
+        self._products = 0.6 * self._squares
+
+    @property
+    def newest_slot(self) -> int | None:
+        """Return the newest slot observed, None before the first."""
+        return self._newest
+
+    def load_history(self, first_slot: int, p_w: Sequence[float]) -> None:
+        """Take a row of slots at once, without counting its last one as news."""
+        for slot, power_w in enumerate(p_w, first_slot):
+            self._store(slot, power_w)
+
+    def observe(self, slot: int, p_w: float) -> None:
+        """Take the mean power of one slot; slots come in order, an older one only fills a gap."""
+        if self._newest is None or slot > self._newest:
+            gap = 0 if self._newest is None else slot - self._newest
+            deviation_w = p_w - float(self._usual(slot, 1)[0])
+            if gap == 1:
+                self._products += deviation_w * self._deviation_w
+                self._squares += self._deviation_w**2
+            self._newest, self._deviation_w = slot, deviation_w
+        self._store(slot, p_w)
+
+    def predict(self, first_slot: int, slots: int) -> Watts:
+        """Return the predicted mean power of ``slots`` slots."""
+        usual = self._usual(first_slot, slots)
+        if self._newest is None:
+            return usual
+        coefficient = min(max(self._products / self._squares, 0.0), 0.98)
+        ahead = np.arange(first_slot, first_slot + slots) - self._newest
+        predicted: Watts = usual + self._deviation_w * coefficient ** np.maximum(ahead, 0)
+        return predicted
+
+    def quantiles(self, first_slot: int, slots: int, levels: Sequence[float]) -> Watts:
+        """Return quantiles of the power, ``[levels, slots]``, from what was wrong a day ahead.
+
+        Before a day was predicted they are those of a normal distribution, 60 % wide.
+        """
+        mean = self.predict(first_slot, slots)
+        if np.isnan(self._residuals).all():
+            width = np.array([NormalDist().inv_cdf(level) for level in levels])
+            cold: Watts = mean + _COLD_SHARE * np.abs(mean) * width[:, None]
+            return cold
+        at = (np.arange(first_slot, first_slot + slots) + self._start_slot) % SLOTS_PER_DAY
+        wide: Watts = _level(mean) * _spread(self._residuals, np.asarray(levels))[:, at]
+        return mean + wide
+
+    def said(self, slot: int) -> Said | None:
+        """Return what was said of a slot when the day before it was over; None: nothing.
+
+        To be asked before the slot is observed.
+        """
+        day, at = divmod(slot + self._start_slot, SLOTS_PER_DAY)
+        if self._history.last_day is None or day != self._history.last_day + 1:
+            return None
+        if self._issue is None or self._issue[0] != day:
+            mean = self._curve(day)
+            spread = _spread(self._residuals, np.array([0.1, 0.9]))
+            low, high = mean + _level(mean) * spread
+            self._issue = (day, Issue(mean, low, high, *self._history.naive(day)))
+        return self._issue[1].at(at)
+
+    # -- learning ----------------------------------------------------------------------------
+
+    def _store(self, slot: int, p_w: float) -> None:
+        day, at = divmod(slot + self._start_slot, SLOTS_PER_DAY)
+        for complete in self._history.store(day, at, p_w):
+            self._learn(complete)
+
+    def _learn(self, day: int) -> None:
+        """Learn from a day that is over."""
+        self._curves.clear()
+        known = self._history.features(day, day - 1)
+        if known is None:
+            return
+        actual = self._history.row(day)
+        there = np.isfinite(actual)
+        curve = known @ self._weights
+        residual = np.where(there, actual - curve, np.nan)
+        self._residuals[day % _RESIDUAL_DAYS] = residual / _level(curve)
+        if not self._history.knows(day - 7):
+            return  # the features of its kind and weekday would stand for others
+        features, values = known[there], actual[there]
+        self._squares_of = self._squares_of * _FORGET + features.T @ features
+        self._products_of = self._products_of * _FORGET + features.T @ values
+        scale = _RIDGE * SLOTS_PER_DAY * max(float(np.mean(known[:, 0])) ** 2, 1.0)
+        prior = scale * np.eye(History.SIZE)
+        self._weights = np.linalg.solve(self._squares_of + prior, self._products_of + prior[0])
+
+    # -- predicting --------------------------------------------------------------------------
+
+    def _usual(self, first_slot: int, slots: int) -> Watts:
+        first, last = first_slot + self._start_slot, first_slot + self._start_slot + slots - 1
+        days = range(first // SLOTS_PER_DAY, last // SLOTS_PER_DAY + 1)
+        curve = np.concatenate([self._curve(day) for day in days])
+        skip = first % SLOTS_PER_DAY
+        return curve[skip : skip + slots]
+
+    def _curve(self, day: int) -> Watts:
+        """Return the usual day, kept until one more day is over."""
+        if day in self._curves:
+            return self._curves[day]
+        known = None if self._history.last_day is None else self._known(day)
+        if known is None:  # not a whole day yet: what there is of one, as it changes
+            return self._history.of_today(day, self._cold_start_w)
+        curve: Watts = known @ self._weights
+        self._curves[day] = curve
+        return curve
+
+    def _known(self, day: int) -> Watts | None:
+        last = self._history.last_day
+        return None if last is None else self._history.features(day, min(last, day - 1))
+
+
+def _level(curve: Watts) -> float:
+    """Return by what errors are scaled: they are larger where more is drawn."""
+    return max(float(np.abs(curve).mean()), 1.0)
+
+
+def _spread(residuals: Watts, levels: Watts) -> Watts:
+    """Return quantiles of residuals by slot of the day, ``[levels, 96]``, neighbours included."""
+    around = np.concatenate(
+        [np.roll(residuals, shift, axis=1) for shift in range(-_AROUND, _AROUND + 1)]
+    )
+    known = around[np.isfinite(around).any(axis=1)]
+    if not known.size:
+        return np.zeros((levels.size, SLOTS_PER_DAY))
+    # a gap takes the middle of its slot
+    middle = np.nanmedian(known)
+    filled = np.where(np.isfinite(known), known, middle)
+    quantiles: Watts = np.quantile(filled, levels, axis=0)
+    return quantiles
