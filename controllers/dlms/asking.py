@@ -49,9 +49,13 @@ class Setup(NamedTuple):
 
 
 class Asking:
-    """Gathers ``messages`` for the unit; those in ``awaited`` are needed for the response."""
+    """Gathers ``messages`` for the unit.
 
-    __slots__ = ("_codec", "_ends", "_identifier", "_objects", "_who", "awaited", "messages")
+    The answers to those in ``awaited`` are needed for the response, those to ``silent`` by nobody.
+    """
+
+    __slots__ = ("_codec", "_ends", "_identifier", "_objects", "_who", "awaited", "messages",
+                 "silent")  # fmt: skip
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Asking:
         self._ends, self._objects, self._codec = ends, objects, codec
         self._who, self._identifier = who, identifier
         self.messages: list[Message] = []
+        self.silent: set[str] = set()
         # request -> its variable, and function
         self.awaited: dict[str, tuple[str, str]] = {}
 
@@ -173,7 +178,7 @@ class Asking:
             period_ms=wanted.period_ms,
         )
         if before is not None and before.subscription != identifier:
-            self._unsubscribe(before)  # what the set-up was for ends with it
+            self.silent.add(self._unsubscribe(before))  # what the set-up was for ends with it
 
         def finish(answers: Answers) -> Apdu:
             result = answers[identifier].result

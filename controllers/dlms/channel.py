@@ -14,7 +14,7 @@ from controllers.dlms.wrapper import VERSION
 from controllers.security.errors import Refusal
 from controllers.unit.catalogue import Catalogue
 from controllers.unit.channels import Received, UnauthenticError
-from controllers.unit.codec import DecodeError
+from controllers.unit.codec import CborCodec, DecodeError
 from controllers.unit.notes import Notebook
 from controllers.unit.wire import Message
 
@@ -24,12 +24,13 @@ __all__ = ["DlmsChannel"]
 class DlmsChannel:
     """One unit's end; exactly one of the two units is a meter. Raises ValueError otherwise."""
 
-    __slots__ = ("_end", "_link")
+    __slots__ = ("_codec", "_end", "_ends", "_link")
 
     def __init__(self, unit: str, peer: str, catalogue: Catalogue, notes: Notebook) -> None:
         is_server = unit.startswith("meter/")
         if is_server is peer.startswith("meter/"):
             raise ValueError(f"exactly one of {unit} and {peer} must be a meter to speak DLMS")
+        self._ends, self._codec = (unit, peer), CborCodec(catalogue)
         self._link = Link(unit, peer, notes, is_server=is_server)
         end = MeterEnd if is_server else ReaderEnd
         self._end: MeterEnd | ReaderEnd = end(unit, peer, catalogue, notes, self._link)
@@ -44,10 +45,16 @@ class DlmsChannel:
         return payload.startswith(VERSION)
 
     def send(self, message: Message, t_ms: int) -> list[bytes]:
-        """Return the payloads of a message that go out now."""
-        if isinstance(self._end, MeterEnd):
-            return self._end.send(message)
-        return self._end.send(message, t_ms)
+        """Return the payloads of a message that go out now.
+
+        What does not fit into an APDU goes in the platform's own protocol, as at its other peers.
+        """
+        try:
+            if isinstance(self._end, MeterEnd):
+                return self._end.send(message)
+            return self._end.send(message, t_ms)
+        except DlmsError:
+            return [self._codec.encode(message, *self._ends)]
 
     def receive(self, payload: bytes, identifier: str, t_ms: int) -> Received:
         """Take a payload; raises DecodeError, UnauthenticError where its protection is broken."""

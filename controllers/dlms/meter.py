@@ -102,6 +102,7 @@ class MeterEnd:
         self._objects, self._codec = objects_of(catalogue), CborCodec(catalogue)
         self._associations: dict[int, _Association] = {}
         self._awaited: dict[str, _Awaited] = {}
+        self._silent: set[str] = set()  # requests whose answers no client waits for
         self._where = f"dlms-push/{peer}"
         self._pushes: dict[int, Setup] = {
             int(number): Setup(*noted) for number, noted in notes.items(self._where).items()
@@ -110,14 +111,20 @@ class MeterEnd:
     # -- what the unit sends -----------------------------------------------------------------
 
     def send(self, message: Message) -> list[bytes]:
-        """Return what goes out of the unit's answers, notifications, and own requests."""
+        """Return what goes out of the unit's answers, notifications, and own requests.
+
+        Raises DlmsError for an answer to what did not come by an association.
+        """
         if isinstance(message, Request):
             return [self._link.wrap(self._any_client(), self._carried(message))]
         if message.number:
             return [self._notification(message)]
+        if message.request in self._silent:
+            self._silent.remove(message.request)
+            return []
         awaited = self._awaited.pop(message.request, None)
         if awaited is None:
-            return []
+            raise DlmsError("no client has asked that")
         awaited.answers[message.request] = message
         if len(awaited.answers) < len(awaited.asked):
             return []
@@ -225,6 +232,7 @@ class MeterEnd:
         else:
             finish = asking.carried(apdu)
         awaited = _Awaited(client, apdu, finish, tuple(asking.awaited))
+        self._silent |= asking.silent
         if awaited.asked:
             self._awaited |= dict.fromkeys(awaited.asked, awaited)
             return Received(asking.messages)

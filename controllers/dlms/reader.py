@@ -17,6 +17,7 @@ from controllers.dlms.apdu import (
     GetBlock,
     GetNext,
     SetRequest,
+    encode_apdu,
 )
 from controllers.dlms.association import Aarq, read_aare
 from controllers.dlms.axdr import Data, DlmsError, Tag
@@ -40,6 +41,7 @@ _AGAIN_MS = 3_000  # an association is not asked for more often
 _STALLED_MS = 20_000  # an answer in blocks is given so long for each
 _PATIENCE_MS = 600_000  # longer than any caller waits
 _CHALLENGE_BYTES = 12
+_CIPHERED = 24  # what ciphering adds at most
 
 
 @dataclass(slots=True)
@@ -70,11 +72,16 @@ class ReaderEnd:
     # -- what the unit sends -----------------------------------------------------------------
 
     def send(self, message: Message, t_ms: int) -> list[bytes]:
-        """Return what goes out of a request, or of the unit's answer to one of the meter's."""
+        """Return what goes out of a request, or of the unit's answer to one of the meter's.
+
+        Raises DlmsError for what is longer than a meter takes.
+        """
         who = (message.stakeholder, message.service) if isinstance(message, Request) else ("", "")
         client = self._client(who)
         self._drop_old(client, t_ms)
         job = self._job(client, message, t_ms)
+        if len(encode_apdu(job.make(0))) + _CIPHERED > MAX_PDU:
+            raise DlmsError("longer than a meter takes")
         if client.state != "open":
             if job not in client.waiting:
                 client.waiting.append(job)

@@ -433,6 +433,24 @@ def test_any_client_finds_the_objects_that_the_standard_names(bench: Make) -> No
     assert asked_of(desk, 0x21, GetRequest(1, Attribute(4, energy))).state == 1, "no association"
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_does_not_fit_goes_in_the_platforms_own_protocol(bench: Make, level: str) -> None:
+    desk = bench(level=level)
+    long = {"p_w": 1.0, "at": "x" * 2000}
+    order = desk.ask("write", "set_point", METER, long, service="balancing")
+    policy = desk.ask("write", "confirm", METER, 5, service="balancing",
+                      policy=[["all", "all", 1, 0]])  # fmt: skip
+    desk.run(2000)
+    assert desk.told(order, "balancing") == [("ok", None, -1)]
+    assert desk.told(policy, "balancing") == [("ok", None, -1)]
+    asked = desk.ask("query", "set_point", METER, service="balancing")
+    desk.run(2000)
+    assert desk.told(asked, "balancing")[0][:2] == ("ok", long)
+    own = [payload for _, payload in desk.payloads() if not payload.startswith(b"\0\1")]
+    assert len(own) == 2
+    assert not desk.core.counters
+
+
 def test_only_a_meter_is_a_server() -> None:
     with pytest.raises(ValueError, match="exactly one"):
         CHANNELS["dlms"](TOP, "lvgmu/b", CATALOGUE, MemoryNotebook())
