@@ -141,6 +141,7 @@ def go(folder: Path, protocol: str, security: str = "none", **units: object) -> 
     """Run three hours of the street."""
     source = YAML(typ="safe").load(Path("scenarios/street.yaml"))
     source["time"] = {"start": "2016-04-20T15:00:00Z", "duration_h": 3}
+    source["services"]["balancing"]["mode"] = "local"  # or delays would steer devices
     changed = {"history_days": 1, "protocols": {"meters": protocol}, "security": security, **units}
     source["units"] |= changed
     folder.mkdir()
