@@ -1,6 +1,6 @@
 """The scenario's reference page and JSON Schema, made of the schema.
 
-``python -m scenarios.reference`` writes both.
+``python -m scenarios.reference`` writes both, and the page on variables.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.text import markdown_table
+from controllers.unit.ownership import variables_page
 from scenarios.schema import json_schema
 
 __all__ = ["scenario_page", "schema_text", "write"]
@@ -124,6 +125,8 @@ def write(root: Path) -> None:
     page, schema = root / "docs/reference/scenario.md", root / "scenarios/schema.json"
     page.write_text(scenario_page(), "utf-8", newline="\n")
     schema.write_text(schema_text(), "utf-8", newline="\n")
+    variables = root / "docs/reference/variables.md"
+    variables.write_text(variables_page(), "utf-8", newline="\n")
 
 
 if __name__ == "__main__":

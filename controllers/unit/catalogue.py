@@ -20,7 +20,7 @@ from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
 from controllers.unit.privatevariables import PRIVATE_VARIABLES
 from controllers.unit.securityvariables import SECURITY_VARIABLES
 from controllers.unit.signalvariables import SIGNAL_VARIABLES
-from controllers.unit.variable import OPERATOR, WEATHER_PROVIDER, Variable
+from controllers.unit.variable import OPERATOR, SUPPLIER, WEATHER_PROVIDER, Variable
 from fernwatt.timebase import DAY_MS
 
 __all__ = ["CATALOGUE", "OPERATOR", "WEATHER_PROVIDER", "Catalogue", "Variable"]
@@ -86,7 +86,7 @@ CATALOGUE = Catalogue(
         Variable("area.energy", 10, "record", "1", "unit", _AREA,
                  fields=("t_ms", "import_wh", "export_wh", "meters", "missing", "suppressed",
                          "span_ms")),
-        Variable("balancing.signal", 11, "any", "1", "operator", _BALANCING,
+        Variable("balancing.signal", 11, "any", "1", SUPPLIER, _BALANCING,
                  fields=_NEGOTIATED),
         Variable("balancing.offer", 12, "any", "1", "unit", _BALANCING,
                  fields=_NEGOTIATED),

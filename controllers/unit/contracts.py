@@ -55,9 +55,9 @@ class Terms:
     """What holds at a unit beyond its owner's policies.
 
     ``copies`` are variables of others of which it keeps what it is notified of, ``foreign`` peers
-    whose protocol carries no policies. A ``shut`` one answers
-    its own house, and others what contracts grant. ``critical`` are variables that the owner takes for
-    critical, or not, whatever the catalogue says.
+    whose protocol carries no policies. A ``shut`` one answers its own house, and others what
+    contracts grant. ``critical`` are variables that the owner takes for critical, or not,
+    whatever the catalogue says.
     """
 
     contracts: Contracts = field(default_factory=Contracts)
