@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from controllers.modbus.codec import (
     ILLEGAL_ADDRESS,
+    ILLEGAL_VALUE,
     READ_HOLDING,
     READ_INPUT,
     Failure,
@@ -24,14 +25,14 @@ from controllers.modbus.codec import (
     decode_request,
     encode_pdu,
 )
-from controllers.modbus.registers import FIRST, ORDERS, SIZE, VALUES, unpack
+from controllers.modbus.registers import FIRST, ORDER_SIZE, ORDERS, PLACES, SIZE, VALUES, unpack
 
 __all__ = ["Bank"]
 
-_HOLDING = {order.address + place for order in ORDERS.values() for place in range(4)}
+_HOLDING = {order.address + place for order in ORDERS.values() for place in range(ORDER_SIZE)}
 
-Ordered = Callable[[str, float, int], None]
-"""Variable, value and how long it holds [s]."""
+Ordered = Callable[[str, float, int, str], None]
+"""Variable, value, how long it holds [s], and where: one of ``PLACES``."""
 
 
 class Bank:
@@ -82,7 +83,9 @@ class Bank:
             raise ModbusError("no such register", ILLEGAL_ADDRESS, function)
         self._holding.update(zip(places, values, strict=True))
         for variable, order in ORDERS.items():
-            if order.address + 3 in places:
-                four = [self._holding[order.address + place] for place in range(4)]
-                holds_s = four[2] << 16 | four[3]
-                self._ordered(variable, float(unpack(four[:2])), holds_s)
+            if order.address + ORDER_SIZE - 1 in places:
+                five = [self._holding[order.address + place] for place in range(ORDER_SIZE)]
+                if five[4] >= len(PLACES):
+                    raise ModbusError("no such place", ILLEGAL_VALUE, function)
+                holds_s = five[2] << 16 | five[3]
+                self._ordered(variable, float(unpack(five[:2])), holds_s, PLACES[five[4]])

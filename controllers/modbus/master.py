@@ -20,7 +20,7 @@ from controllers.modbus.codec import (
     decode_reply,
     encode_pdu,
 )
-from controllers.modbus.registers import FIRST, ORDERS, SIZE, VALUES, pack
+from controllers.modbus.registers import FIRST, ORDERS, PLACES, SIZE, VALUES, pack
 
 __all__ = ["Done", "Master"]
 
@@ -80,15 +80,18 @@ class Master:
         if not any(isinstance(one.pdu, Read) for one in self._waiting):
             self._add(_Asked(Read(READ_INPUT, FIRST, SIZE)), t_ms)
 
-    def order(self, variable: str, value: float, holds_s: int, t_ms: int) -> None:
+    def order(
+        self, variable: str, value: float, holds_s: int, t_ms: int, at: str = PLACES[0]
+    ) -> None:
         """Write an order that holds so long; it takes the place of one that has not gone out."""
         order = ORDERS[variable]
         holds_s = max(0, min(holds_s, 0xFFFFFFFF))
-        registers = (*pack(round(value), 2), holds_s >> 16, holds_s & 0xFFFF)
+        place = PLACES.index(at)
+        registers = (*pack(round(value), 2), holds_s >> 16, holds_s & 0xFFFF, place)
         asked = _Asked(Write(order.address, registers), variable)
-        for place, one in enumerate(self._waiting):
-            if place and one.order == variable:
-                self._waiting[place] = asked
+        for number, one in enumerate(self._waiting):
+            if number and one.order == variable:
+                self._waiting[number] = asked
                 return
         self._add(asked, t_ms)
 

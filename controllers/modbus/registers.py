@@ -3,10 +3,10 @@
     input registers (function 4)            holding registers (functions 3, 6, 16)
       0  which values are there (bits)        100  set-point [W], 32 bits, signed
      10  energy [mWh], 64 bits, signed        102  valid for [s], 32 bits
-     14  state of charge [0.1 Wh], 32 bits    104  reactive set-point [var], 32 bits, signed
-     16  power [W], 32 bits, signed           106  valid for [s], 32 bits
-     18  temperature [0.01 degC], 16 bits
-     19  tank temperature [0.01 degC]
+     14  state of charge [0.1 Wh], 32 bits    104  of the device (0) or of the connection (1)
+     16  power [W], 32 bits, signed           110  reactive set-point [var], 32 bits, signed
+     18  temperature [0.01 degC], 16 bits     112  valid for [s], 32 bits
+     19  tank temperature [0.01 degC]         114  0
 
 A device has no common clock with anybody: an order says how long it holds, not until when. It is
 taken when its last register is written.
@@ -17,7 +17,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["FIRST", "ORDERS", "SIZE", "VALUES", "Order", "Place", "pack", "unpack"]
+__all__ = [
+    "FIRST",
+    "ORDERS",
+    "ORDER_SIZE",
+    "PLACES",
+    "SIZE",
+    "VALUES",
+    "Order",
+    "Place",
+    "pack",
+    "unpack",
+]
 
 FIRST, SIZE = 0, 20
 """The block of input registers that is read in one request."""
@@ -58,8 +69,11 @@ VALUES: Mapping[str, Place] = {
 }
 ORDERS: Mapping[str, Order] = {
     "set_point": Order(100, "p_w"),
-    "reactive_set_point": Order(104, "q_var"),
+    "reactive_set_point": Order(110, "q_var"),
 }
+ORDER_SIZE = 5
+PLACES = ("device", "connection")
+"""What a set-point is for, as register 104 has it: ``at`` of the variable."""
 
 
 def pack(value: int, count: int) -> list[int]:

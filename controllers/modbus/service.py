@@ -9,7 +9,7 @@ from typing import Any
 from controllers.modbus.codec import FRAMINGS, Adu, Framing, ModbusError
 from controllers.modbus.device import Bank
 from controllers.modbus.master import Done, Master
-from controllers.modbus.registers import ORDERS, VALUES
+from controllers.modbus.registers import ORDERS, PLACES, VALUES
 from controllers.unit.codec import DecodeError
 from controllers.unit.links import LinkContext, linked
 from controllers.unit.service import Notification, Result, UnitContext
@@ -66,10 +66,12 @@ class DeviceService:
         content = self._framing.encode(Adu(adu.transaction, adu.unit, reply))
         self._context.transmit(peer, content, flow="control", cause=identifier)
 
-    def _ordered(self, variable: str, value: float, holds_s: int) -> None:
+    def _ordered(self, variable: str, value: float, holds_s: int, at: str) -> None:
         context = self._context
         until_ms = context.now_ms + holds_s * 1000
-        order = {ORDERS[variable].field: value, "until_ms": until_ms}
+        order: dict[str, Any] = {ORDERS[variable].field: value, "until_ms": until_ms}
+        if at != PLACES[0]:
+            order["at"] = at
         context.data.write(variable, context.unit, order, cause=self._cause)
 
 
@@ -131,11 +133,12 @@ class MasterService:
         if notification.t_ms < 0 or not isinstance(value, dict):
             return
         number, until_ms = value.get(ORDERS[variable].field), value.get("until_ms")
-        if type(number) not in {int, float} or type(until_ms) is not int:
+        at = value.get("at", PLACES[0])
+        if type(number) not in {int, float} or type(until_ms) is not int or at not in PLACES:
             self._context.decide("order_refused", self._device, value, (notification.id,))
             return
         assert isinstance(number, int | float)
-        self._pending[variable] = (float(number), until_ms, notification.id)
+        self._pending[variable] = (float(number), until_ms, at)
         self._tell(variable)
         self._settle(notification.id)
 
@@ -164,12 +167,13 @@ class MasterService:
         self._settle(identifier)
 
     def _tell(self, variable: str) -> None:
-        number, until_ms, _ = self._pending[variable]
+        number, until_ms, at = self._pending[variable]
         now_ms = self._context.now_ms
         if until_ms <= now_ms:
             del self._pending[variable]
             return
-        self._master.order(variable, number, math.ceil((until_ms - now_ms) / 1000), now_ms)
+        holds_s = math.ceil((until_ms - now_ms) / 1000)
+        self._master.order(variable, number, holds_s, now_ms, at)
 
     def _done(self, done: Done | None, identifier: str) -> None:
         if done is None:

@@ -169,18 +169,18 @@ def talk(master: Master, bank: Bank, framing: str = "tcp", t_ms: int = 0) -> lis
 
 @pytest.mark.parametrize("framing", ["tcp", "rtu"])
 def test_a_master_reads_what_there_is_and_orders(framing: str) -> None:
-    ordered: list[tuple[str, float, int]] = []
+    ordered: list[tuple[str, float, int, str]] = []
     bank, master = Bank(lambda *it: ordered.append(it)), Master(FRAMINGS[framing])
     bank.put("device.energy", -1234.5678)
     bank.put("thermal.temperature", 21.38)
     bank.put("ev.session", 5.0)
     master.ask(0)
-    master.order("set_point", -2500.4, 90_000, 0)
+    master.order("set_point", -2500.4, 90_000, 0, "connection")
     first, second = talk(master, bank, framing)
     assert first == Done("", {"device.energy": pytest.approx(-1234.568),
                               "thermal.temperature": pytest.approx(21.38)})  # fmt: skip
     assert second == Done("", {}, "set_point")
-    assert ordered == [("set_point", -2500.0, 90_000)]
+    assert ordered == [("set_point", -2500.0, 90_000, "connection")]
 
 
 def test_a_silent_device_is_asked_twice_and_given_up_and_an_order_is_renewed() -> None:
@@ -194,7 +194,7 @@ def test_a_silent_device_is_asked_twice_and_given_up_and_an_order_is_renewed() -
     assert len(master.take()) == 1
     assert master.due(2_000) == Done("silent", {})
     (frame,) = master.take()
-    assert decode_request(FRAMINGS["tcp"].decode(frame).pdu) == Write(100, (0, 2, 0, 60))
+    assert decode_request(FRAMINGS["tcp"].decode(frame).pdu) == Write(100, (0, 2, 0, 60, 0))
 
 
 def test_a_late_reply_is_not_taken_for_that_of_the_next_request() -> None:
@@ -266,10 +266,10 @@ def test_our_master_reads_and_orders_a_device_of_others() -> None:
     assert written == Done("", {}, "set_point")
 
 
-async def asked_by_others() -> tuple[list[int], list[tuple[str, float, int]], int]:
+async def asked_by_others() -> tuple[list[int], list[Any], int]:
     from pymodbus.client import AsyncModbusTcpClient
 
-    ordered: list[tuple[str, float, int]] = []
+    ordered: list[Any] = []
     bank = Bank(lambda *it: ordered.append(it))
     bank.put("device.power", -3456.0)
 
@@ -285,7 +285,7 @@ async def asked_by_others() -> tuple[list[int], list[tuple[str, float, int]], in
     client = AsyncModbusTcpClient("127.0.0.1", port=server.sockets[0].getsockname()[1])
     await client.connect()
     read = await client.read_input_registers(16, count=2, device_id=1)
-    await client.write_registers(100, [0xFFFF, 0xFF9C, 0, 900], device_id=1)
+    await client.write_registers(100, [0xFFFF, 0xFF9C, 0, 900, 0], device_id=1)
     bad = await client.read_input_registers(500, count=2, device_id=1)
     client.close()
     server.close()
@@ -296,5 +296,5 @@ async def asked_by_others() -> tuple[list[int], list[tuple[str, float, int]], in
 def test_a_master_of_others_reads_and_orders_our_device() -> None:
     found, ordered, code = asyncio.run(asked_by_others())
     assert unpack(found) == -3456
-    assert ordered == [("set_point", -100.0, 900)]
+    assert ordered == [("set_point", -100.0, 900, "device")]
     assert code == 2
