@@ -13,6 +13,8 @@ import cbor2
 __all__ = ["blob", "dumps", "head"]
 
 _SMALL = [bytes([number]) for number in range(24)]
+_INTEGERS = {int}
+_LITTLE_BLOBS = [bytes([0x40 | count]) for count in range(24)]
 _LITTLE_MAPS = [bytes([0xA0 | count]) for count in range(24)]
 
 
@@ -31,7 +33,8 @@ def head(major: int, value: int) -> bytes:
 
 def blob(data: bytes) -> bytes:
     """Return a byte string."""
-    return head(2, len(data)) + data
+    size = len(data)
+    return (_LITTLE_BLOBS[size] if size < 24 else head(2, size)) + data
 
 
 def dumps(value: Any) -> bytes:
@@ -44,12 +47,13 @@ def dumps(value: Any) -> bytes:
         return head(3, len(text)) + text
     if kind is bytes:
         return blob(value)
-    if kind is dict and len(value) < 24 and all(type(key) is int for key in value):
+    if kind is dict and len(value) < 24 and _INTEGERS.issuperset(map(type, value)):
         keys = sorted(value)
         if not keys or (keys[0] >= 0 and keys[-1] < 24):
             parts = [_LITTLE_MAPS[len(keys)]]
             for key in keys:
-                parts += (_SMALL[key], dumps(value[key]))
+                parts.append(_SMALL[key])
+                parts.append(dumps(value[key]))
             return b"".join(parts)
     encoded: bytes = cbor2.dumps(value, canonical=True)
     return encoded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from typing import Any
 
 from controllers.unit.notes import Notebook
@@ -51,7 +50,10 @@ class Answers:
 
 def plain(answer: Notify) -> list[Any]:
     """Return the JSON form of a notification."""
-    return [int(part) if isinstance(part, Result) else part for part in astuple(answer)]
+    return [
+        answer.request, int(answer.result), answer.variable, answer.location, answer.owner,
+        answer.value, answer.t_ms, answer.number, answer.hop, answer.policy, answer.after,
+    ]  # fmt: skip
 
 
 def from_plain(noted: list[Any]) -> Notify:
