@@ -30,6 +30,7 @@ class Follower:
     __slots__ = (
         "_asked",
         "_away",
+        "_begun",
         "_books",
         "_candidate",
         "_context",
@@ -51,7 +52,7 @@ class Follower:
         self._silence = Silence(settings.suspect, settings.lost)
         self._asked, self._candidate = "", ""
         self._place = self._tries = 0
-        self._away, self._since_ms = False, context.now_ms
+        self._away, self._begun, self._since_ms = False, False, context.now_ms
         kept = context.kept()
         self.parent: str = kept.get(_PARENT, "")
         self._ring: Keyring | None = None
@@ -98,7 +99,7 @@ class Follower:
         now_ms, heard = self._context.now_ms, self._membership.contacts.heard
         for change in self._silence.look(now_ms, heard.get):
             self._changed(change)
-        alone = self.home and not (self.parent or self._away)
+        alone = self._begun and not (self.parent or self._away)
         patient = now_ms - self._since_ms >= _PATIENCE_MS
         if alone and patient and heard.get(self.home, -1) > self._since_ms:
             self._ask(self.home)
@@ -139,7 +140,7 @@ class Follower:
         value = {}
         if self._membership.secured:
             value["up_to"] = self._membership.up_to(self._context.unit)
-        self._since_ms = self._context.now_ms
+        self._since_ms, self._begun = self._context.now_ms, True
         issued = self._context.data.write(JOIN, candidate, value, cause=cause)
         self._candidate, self._asked = candidate, issued.id
         self._later(_ANSWER_MS)

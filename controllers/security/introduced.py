@@ -48,14 +48,13 @@ class Introduced:
         "_asked_ms",
         "_given_ms",
         "_known_to",
-        "_secret",
         "_signed",
         "_trust",
         "_wanted_ms",
     )
 
-    def __init__(self, signed: Signed, trust: Trust, *, secret: bool) -> None:
-        self._signed, self._trust, self._secret = signed, trust, secret
+    def __init__(self, signed: Signed, trust: Trust) -> None:
+        self._signed, self._trust = signed, trust
         self._known_to: set[str] = set()
         self._given_ms: dict[str, int] = {}
         self._asked_ms: dict[str, int] = {}
@@ -63,8 +62,8 @@ class Introduced:
         self._wanted_ms: dict[str, int] = {}
 
     def ready(self, dst: str) -> bool:
-        """Tell whether ``dst`` knows the unit, and what is for him can be sealed."""
-        return dst in self._known_to and (not self._secret or self._trust.knows(dst))
+        """Tell whether the unit and ``dst`` know each other."""
+        return dst in self._known_to and self._trust.knows(dst)
 
     def seal(
         self, payload: bytes, dst: str, t_ms: int, stakeholder: str = "", service: str = ""

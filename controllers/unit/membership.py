@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from controllers.security.certificates import dns_name
-from controllers.security.envelope import SECRET, Envelope, Sealed, Signed
+from controllers.security.envelope import Envelope, Sealed, Signed
 from controllers.security.errors import RefusedError
 from controllers.security.introduced import Introduced
 from controllers.security.introduction import IntroductionRefusedError, Introductions
@@ -253,7 +253,7 @@ class Memberships:
         """Return an envelope around one that looks at the membership's keys."""
         if membership.trust is None or not isinstance(inner, Signed):
             return Attentive(inner, membership.contacts, None)
-        membership.door = Introduced(inner, membership.trust, secret=self._level in SECRET)
+        membership.door = Introduced(inner, membership.trust)
         return Attentive(membership.door, membership.contacts, membership.door)
 
     def _applicant(self, unit: str) -> Applicant:

@@ -51,7 +51,7 @@ class World:
 
     def envelope(self, trust: Trust, unit: str, *, secret: bool = False) -> Introduced:
         signed = Signed("1", Keys(unit, SECRET), trust.keys, secret=secret)
-        return Introduced(signed, trust, secret=secret)
+        return Introduced(signed, trust)
 
     def charge(self, count: int) -> None:
         self.charged += count
