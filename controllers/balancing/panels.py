@@ -148,7 +148,7 @@ class PvPredictor:
 def in_slots(record: Mapping[str, Any]) -> bool:
     """Tell whether a forecast begins with a slot, has steps of whole ones, and is not endless."""
     whole = record["start_ms"] % SLOT_MS == 0 and record["step_ms"] % SLOT_MS == 0
-    return whole and len(record["ghi_w_per_m2"]) * record["step_ms"] <= _LONGEST_MS
+    return bool(whole and len(record["ghi_w_per_m2"]) * record["step_ms"] <= _LONGEST_MS)
 
 
 def forecast_w(panel: Panel, start: Clock, record: Mapping[str, Any]) -> tuple[int, Watts]:
