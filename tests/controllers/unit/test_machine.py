@@ -21,6 +21,7 @@ from fernwatt.messages import Reading
 OPERATOR, CUSTOMER = "operator", "customer/a"
 AREA, METER = "lvgmu/a", "meter/a/x"
 SERVICES = ("aggregation", "metering")
+BETWEEN = "concentrator/a"
 VARIABLE = "voltage"
 
 some_policies = st.lists(
@@ -57,16 +58,21 @@ class DataInterfaceMachine(RuleBasedStateMachine):
         services = {name: {} for name in SERVICES}
         spec = {
             "units": [
-                {"id": AREA, "children": [METER], "owner": OPERATOR, "services": services},
-                {"id": METER, "parent": AREA, "customer": CUSTOMER, "owner": CUSTOMER,
+                {"id": AREA, "children": [BETWEEN], "owner": OPERATOR, "services": services},
+                {"id": BETWEEN, "parent": AREA, "children": [METER], "owner": OPERATOR},
+                {"id": METER, "parent": BETWEEN, "customer": CUSTOMER, "owner": CUSTOMER,
                  "instruments": ["i/x"], "services": services},
             ]
         }  # fmt: skip
         self.spec, self.extra = spec, ()
         self.folder, self.memory = TemporaryDirectory(), None
 
-    @initialize(level=st.sampled_from(["none", "integrity"]), on_disk=st.booleans())
-    def the_units_begin(self, level, on_disk):
+    @initialize(
+        level=st.sampled_from(["none", "integrity"]), on_disk=st.booleans(), far=st.booleans()
+    )
+    def the_units_begin(self, level, on_disk, far):
+        # far: requests travel over a unit between, and take twice as long
+        self.one_way_ms, routing = (40, "levels") if far else (20, "direct")
         factories = {name: lambda _s, _p, _d, name=name: Listener(name) for name in SERVICES}
         self.memory = (
             DiskMemory(Path(self.folder.name) / "units.db", lambda unit: unit.encode().ljust(32))
@@ -74,7 +80,7 @@ class DataInterfaceMachine(RuleBasedStateMachine):
             else None
         )
         core = UnitsCore(
-            {**self.spec, "security": level}, 1, factories=factories, memory=self.memory
+            {**self.spec, "security": level, "routing": routing}, 1, factories=factories, memory=self.memory
         )
         self.bus = Loopback(core, fates=lambda frame, t: (20, *self.extra))
         self.bus.run(0)
@@ -158,7 +164,7 @@ class DataInterfaceMachine(RuleBasedStateMachine):
 
     @rule(value=st.floats(0, 400), service=services)
     def the_operator_writes(self, value, service):
-        t_ms = self.bus.now_ms + 20
+        t_ms = self.bus.now_ms + self.one_way_ms
         listener = self.listener(service)
         issued = listener.context.data.write(VARIABLE, METER, value, policy=[["all", "all", 3, 0]])
         result = self.grant([self.policy], 2, service, t_ms)
@@ -178,7 +184,7 @@ class DataInterfaceMachine(RuleBasedStateMachine):
         if function == "last" and limit is None:
             chosen = chosen[-1:]
         policies = [policy for _, policy in chosen] or [self.policy]
-        result, value = self.grant(policies, 1, service, self.bus.now_ms + 20), None
+        result, value = self.grant(policies, 1, service, self.bus.now_ms + self.one_way_ms), None
         if result is Result.OK and not chosen and function != "count":
             result = Result.NO_DATA
         elif result is Result.OK:
@@ -225,6 +231,13 @@ class DataInterfaceMachine(RuleBasedStateMachine):
         self.bus.core.kill(METER)
         self.pass_time(down_ms)
         self.bus.core.revive(METER)
+        self.settle()
+
+    @rule(down_ms=st.integers(0, 2000))
+    def the_unit_between_is_killed_and_begins_anew(self, down_ms):
+        self.bus.core.kill(BETWEEN)
+        self.pass_time(down_ms)
+        self.bus.core.revive(BETWEEN)
         self.settle()
 
     @rule(ms=st.integers(1, 3000))

@@ -23,7 +23,8 @@ from tests.controllers.unit.test_machine import DataInterfaceMachine
 RULES = [
     "the_network_doubles", "the_instrument_reads", "the_owner_writes", "the_operator_writes",
     "somebody_asks", "somebody_subscribes", "somebody_unsubscribes",
-    "the_meter_is_killed_and_begins_anew", "time_passes",
+    "the_meter_is_killed_and_begins_anew", "the_unit_between_is_killed_and_begins_anew",
+    "time_passes",
 ]  # fmt: skip
 LONG = settings(
     max_examples=600,
