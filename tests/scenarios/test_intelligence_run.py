@@ -172,3 +172,17 @@ def test_no_unit_of_the_tree_is_told_what_will_be_said():
     assert "command-1" not in specs
     feeds = {feed["variable"] for feed in plan.params["field"]["feeds"]}
     assert feeds == {"signal.price", "signal.command"}
+
+
+@pytest.mark.slow
+def test_separate_and_fused_give_the_same_bytes(tmp_path):
+    folders = []
+    for way in ("separate", "fused"):
+        changes = [*STREET, control("hybrid", "all"), f"orchestration.coupling={way}",
+                   "time.duration_h=1.25"]  # fmt: skip
+        found = run(load("street", changes), folder=tmp_path / way, with_report=False)
+        folders.append(found.check().folder)
+    separate, fused = folders
+    tables = sorted(path.relative_to(separate) for path in separate.rglob("*.parquet"))
+    assert [t for t in tables if (separate / t).read_bytes() != (fused / t).read_bytes()] == []
+    assert len(Run(fused).series("event").query("kind == 'control'")) > 0
