@@ -13,6 +13,7 @@ from controllers.detection.audit import Audit
 from controllers.detection.energy import Balance, House, Registers, Silence
 from controllers.detection.finding import Check, Finding
 from controllers.detection.limits import Limits
+from controllers.detection.members import Members
 from controllers.detection.orders import Numbers, Orders
 from controllers.detection.service import Detection
 from controllers.detection.sun import Sun
@@ -42,6 +43,8 @@ def make_service(
     limits = Limits.of(params.get("limits") or {}, f"{path}.limits")
     entry = directory[unit]
     checks: list[Check] = [Refusals(unit, limits), Traffic(unit, limits)]
+    if "group" in entry.services:
+        checks.append(Members(unit))
     if entry.kind == "meter":
         checks.append(Registers(unit, limits))
     if entry.kind == "cmu":
