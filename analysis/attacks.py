@@ -38,7 +38,7 @@ FITTING: dict[str, frozenset[str]] = {
     "flip": frozenset({"garbage", "forgery", "order", "balance", "reading", "audit"}),
     "spoof": frozenset({"request", "forgery", "garbage", "intrusion"}),
     "inject": frozenset({"order", "forgery", "garbage", "intrusion"}),
-    "stale_certificate": frozenset({"order", "forgery", "garbage", "intrusion"}),
+    "stale_certificate": frozenset({"order", "forgery", "garbage", "intrusion", "certificate"}),
     "flood": frozenset({"flood", "stray", "forgery", "garbage"}),
     "jam": frozenset({"silence"}),
     "compromise": frozenset({"audit", "balance", "order", "request", "silence"}),

@@ -76,7 +76,7 @@ def assemble(scenario: Scenario) -> RunPlan:
         "failures": failures,
     }
     if (group := group_spec(config, hierarchy.units)) is not None:
-        units_spec["group"] = group
+        units_spec["group"] = attacks.group(group)
     units_params = {"spec": units_spec, "seed": seed}
     params = {
         "grid": grid_params(scenario, model, phases)

@@ -22,20 +22,22 @@ __all__ = ["Attacks", "make_attacks"]
 
 Spec = dict[str, Any]
 _SET_POINT = "set_point"
+_BAD = ("forged", "expired", "revoked")
 
 
 @dataclass(slots=True)
 class Attacks:
     """What attacks add to the parameters of the simulators.
 
-    ``compromised`` holds, by unit, what its services write falsely; ``truth`` goes to the
-    recorder alone.
+    ``compromised`` holds, by unit, what its services write falsely, ``certificates``, by unit,
+    what is wrong with its own; ``truth`` goes to the recorder alone.
     """
 
     taps: list[Spec] = field(default_factory=list)
     noises: list[Spec] = field(default_factory=list)
     falsified: list[Spec] = field(default_factory=list)
     compromised: dict[str, list[Spec]] = field(default_factory=dict)
+    certificates: dict[str, str] = field(default_factory=dict)
     truth: list[Spec] = field(default_factory=list)
 
     def network(self, spec: Spec) -> Spec:
@@ -50,6 +52,10 @@ class Attacks:
             unit | {"compromised": marks[unit["id"]]} if unit["id"] in marks else unit
             for unit in units
         ]
+
+    def group(self, spec: Spec) -> Spec:
+        """Return what units are told of their group, with certificates that are not in order."""
+        return spec | {"certificates": spec["certificates"] | self.certificates}
 
     @property
     def field_params(self) -> Spec:
@@ -202,6 +208,7 @@ class _Maker:
             if src not in self._units:
                 self._fault("in_name_of", f"no unit {src}", nearest(src, self._units))
                 return targets
+            self._certify(src, keys)
             for number in range(attack.count):
                 at_ms = self._from_ms + round(number * attack.every_s * 1000)
                 if at_ms < self._until_ms:
@@ -210,6 +217,14 @@ class _Maker:
                     )
                     self._inject(src, target, payload, flow, 1, 1.0, at_ms)
         return targets
+
+    def _certify(self, holder: str, keys: str) -> None:
+        """Have the certificate of a unit not be in order, if that is what the attack is about."""
+        if keys not in _BAD:
+            return
+        self.made.certificates[holder] = keys
+        if self._config.units.group is None:
+            self._fault("keys", f"{keys} needs certificates", "write units.group: {}")
 
     def _inject(  # noqa: PLR0917 - of frames
         self,

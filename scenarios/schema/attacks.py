@@ -115,10 +115,12 @@ class StaleCertificate(_Forged):
     """Forged orders, sealed with keys that are, or ought to be, good for nothing."""
 
     kind: Literal["stale_certificate"]
-    keys: Literal["foreign", "outdated", "stolen"] = Field(
+    keys: Literal["foreign", "outdated", "stolen", "forged", "expired", "revoked"] = Field(
         default="foreign",
         description="foreign: of a unit that another operator certified; outdated: of the unit "
-        "itself, sealed before the window of freshness; stolen: of the unit itself, sealed now.",
+        "itself, sealed before the window of freshness; stolen: of the unit itself, sealed now; "
+        "forged, expired, revoked: of the unit itself, whose certificate is so from the begin of "
+        "the run on, and with which it tries to join (needs units.group).",
     )
     p_w: float = Field(description="Power that they order, positive = drawn [W].")
     lasts_s: Positive = Field(default=1800.0, description="How long each is to hold [s].")
