@@ -9,6 +9,7 @@ import pytest
 from controllers.detection.audit import Audit
 from controllers.detection.energy import Balance, House, Registers, Silence
 from controllers.detection.limits import Limits
+from controllers.detection.members import Members
 from controllers.detection.orders import Numbers
 from controllers.detection.sun import Sun
 from controllers.unit.service import Issued, Notification, Result
@@ -153,3 +154,20 @@ def test_wrong_limits_are_refused() -> None:
     with pytest.raises(ScenarioError) as caught:
         Limits.of({"nonsense": 1, "base_w": -1}, "limits")
     assert len(caught.value.faults) == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "found"),
+    [
+        ("refused", "expired", ["certificate"]),
+        ("lost", "beats", ["silence"]),
+        ("lost", "restart", []),
+        ("joined", "", []),
+    ],
+)
+def test_what_group_management_refuses_or_misses_is_found(
+    state: str, why: str, found: list[str]
+) -> None:
+    value = {"unit": "cmu/x", "kind": "unit", "state": state, "why": why, "silent_ms": 0}
+    check = Members("meter/x")
+    assert kinds(check.take(told("group.member", "meter/x", value, SLOT), SLOT)) == found
