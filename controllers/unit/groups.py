@@ -60,7 +60,7 @@ _FLOW_OF = {
     "control": (
         "set_point", "reactive_set_point", "thermal.band", "appliance.start", "switch.order",
         "tap.order", "crew.order", "light.order", "load.set_point", "der.set_point",
-        "der.command", "regulation.command", "area.set_point", "signal.command", "display.order",
+        "der.command", "regulation.command", "area.set_point", "signal.command", "customer.strategy",
         "gateway.reply",
     ),
     "information": (
@@ -135,13 +135,15 @@ GROUPS: Mapping[str, tuple[Group, ...]] = {
             told thermal.band cmu; told appliance.start cmu; gathers confirm instrument"""),
     ),
     "gui": _groups(
-        ("the customer's data", "hears display.page display"),
-        ("strategy, access rights, contract", "orders display.order display"),
+        ("the customer's data", """hears energy.import display; hears energy.export display;
+            hears voltage display; hears supply.quality display; hears signal.price display;
+            makes display.page display"""),
+        ("strategy, access rights, contract", "orders customer.strategy display"),
     ),
     "cmu": _groups(
         ("status and measurements of the devices", """hears device.energy home;
             hears device.power home; hears battery.soc home; hears ev.session home"""),
-        ("control of the devices", "orders set_point balancing; told display.order display"),
+        ("control of the devices", "orders set_point balancing; told customer.strategy display"),
         ("status of the house, upwards", "makes house.status home"),
         ("from the meter", """hears load.set_point home; hears tariff.active home;
             hears tariff.table home"""),

@@ -22,7 +22,8 @@ def complete(config: ScenarioConfig, hierarchy: Hierarchy) -> Hierarchy:
         _between(config, hierarchy, units, config.units.levels.between)
     if config.units.levels.above:
         top = units[_TOP]
-        services = {"aggregation": dict(top["services"]["aggregation"])}
+        # whose customers these are is not its business: it looks at no meter
+        services = {"aggregation": {**top["services"]["aggregation"], "poll": {"count": 0}}}
         hierarchy.units.append(
             plain_unit(config, "ugmu", _ABOVE, "", "", [_TOP], services, owner="coordinator")
         )

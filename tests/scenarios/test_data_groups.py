@@ -16,9 +16,11 @@ from controllers.unit.unit import ManagementUnit
 from fernwatt.errors import ScenarioError
 from scenarios import load, run
 from scenarios.assembly import assemble
+from scenarios.datapage import data_page
 
 H = 3_600_000
 SMALL = ["grid.source={simbench: 1-LV-rural1--0-sw}", "units.history_days=1", "time.duration_h=2"]
+HOME = ("meter", "cmu", "gui")
 ORDERS = """orders: [
   {at_h: 0.5, lasts_h: 1, import_max_w: 60000, export_max_w: 20000},
   {at_h: 0.7, lasts_h: 1, unit: lvgmu/lv1.101, regulate_pu: 1.0},
@@ -32,7 +34,9 @@ FIELD = """field={drives: {},
 STORM = [
     "time.duration_h=3", f"units.data={{{ORDERS}, {REVISIONS}}}", "units.dermu={share: 0.6}",
     "units.gui=0.3", "units.sensors=own", "units.levels={between: 2, above: true}",
-    "services.forecast={}", FIELD,
+    "services.forecast={}", FIELD, "services.control={intelligence: hybrid, signal: price}",
+    "services.signals={tariff: {kind: time-of-use, bands: [{begin: '00:00', per_mwh: 250}]}}",
+    "services.display={settings: [{at_h: 0.5, follow: none}]}",
 ]  # fmt: skip
 
 
@@ -122,9 +126,8 @@ def test_every_group_is_gathered_made_or_exchanged_but_those_of_later_services(s
         if {item.variable for item in group.items} <= set(LATER)
     }
     assert later == {("lvgmu", 3), ("lvgmu", 6), ("lvgmu", 7)}
-    shown = {("gui", 1), ("gui", 2)}  # what a display shows: a service of its own
     wanted = {(kind, group.number) for kind, groups in GROUPS.items() for group in groups}
-    assert there - shown == wanted - later - shown
+    assert there == wanted - later
 
 
 @pytest.mark.requirement("MU-06")
@@ -188,8 +191,9 @@ def test_the_five_flows_run_between_units_each_its_way_with_owner_and_rights(sto
     for found in (storm, street):
         table = flow_table(found)
         table = table[(table["delivered"] > 0) & (table["variable"] != "registry.have")]
-        # what the meter tells the customer's own unit goes home, not down the hierarchy
-        table = table[(table["source"] != "meter") | (table["target"] != "cmu")]
+        # what stays at home, between meter, unit and display, goes neither up nor down
+        at_home = table["source"].isin(HOME) & table["target"].isin(HOME)
+        table = table[~at_home]
         for flow, way in zip(table["flow"], table["direction"], strict=True):
             ways.setdefault(flow, set()).add(way)
         assert (table["owner"] != "").all()
@@ -380,3 +384,8 @@ def test_what_a_scenario_cannot_have_is_told_with_its_place(data, message):
         assemble(load("street", [*SMALL, f"units.data={data}"]))
     assert any(message in str(fault) for fault in raised.value.faults)
     assert any("units.data" in fault.path for fault in raised.value.faults)
+
+
+def test_the_page_on_data_is_the_table_that_is_used():
+    page = Path(__file__).parents[2] / "docs/reference/data.md"
+    assert page.read_text("utf-8") == data_page(), "run python -m scenarios.datapage"
