@@ -8,7 +8,7 @@ libsodium's (PyNaCl), which refuses points outside the prime-order group.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isqrt
@@ -18,7 +18,7 @@ from nacl.exceptions import RuntimeError as SodiumError
 
 from controllers.security.errors import Refusal, RefusedError
 
-__all__ = ["CIPHERTEXT_BYTES", "PrivateSum", "PublicSum", "add"]
+__all__ = ["CIPHERTEXT_BYTES", "PrivateSum", "PublicSum", "add", "add_all"]
 
 CIPHERTEXT_BYTES = 64
 _ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -75,6 +75,15 @@ def add(first: bytes, second: bytes) -> bytes:
     """Return the ciphertext of the sum of two; raises RefusedError."""
     (a, b), (c, d) = _halves(first), _halves(second)
     return _add(a, c) + _add(b, d)
+
+
+def add_all(ciphertexts: Sequence[bytes]) -> bytes:
+    """Return the ciphertext of the sum of one or more; raises RefusedError."""
+    total_a, total_b = _halves(ciphertexts[0])
+    for one in ciphertexts[1:]:
+        a, b = _halves(one)
+        total_a, total_b = _add(total_a, a), _add(total_b, b)
+    return total_a + total_b
 
 
 def _halves(ciphertext: bytes) -> tuple[bytes, bytes]:

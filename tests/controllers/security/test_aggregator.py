@@ -33,7 +33,7 @@ MASKING, ELGAMAL = parties("masking", NAMES), parties("elgamal", NAMES)
 values = st.integers(-(10**12), 10**12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.data(), st.integers(3, 24), st.integers(0, 24))
 def test_a_masked_sum_is_exact_over_who_is_left(
     data: st.DataObject, size: int, neighbours: int
@@ -148,7 +148,7 @@ def reduced(rows: list[dict[Any, int]], last: set[Any]) -> list[dict[Any, Fracti
     return out
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.data(), st.integers(4, 14), st.integers(0, 8))
 def test_neither_adder_nor_reader_can_tell_any_part_of_a_sum(
     data: st.DataObject, size: int, neighbours: int
