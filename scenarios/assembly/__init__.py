@@ -28,6 +28,7 @@ from scenarios.assembly.languages import let_speak
 from scenarios.assembly.levels import complete
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
+from scenarios.assembly.pairing import with_pairing
 from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
 from scenarios.assembly.signals import with_signals
@@ -53,6 +54,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)
+    with_pairing(config, hierarchy)
     with_black_boxes(config, hierarchy)
     with_gateways(config, hierarchy, hung.topology.get("line_instruments", ()))
     failures = unit_failures(config, hierarchy.units)

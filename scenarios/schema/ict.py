@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from scenarios.schema.base import Positive, Section, Share
 from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
-from scenarios.schema.gateways import BoxKind, BoxProtocol, Gateway
+from scenarios.schema.gateways import BoxKind, BoxProtocol, Gateway, Pairing
 from scenarios.schema.group import Group
 from scenarios.schema.maintenance import Maintenance
 from scenarios.schema.privacy import (
@@ -308,6 +308,10 @@ class Services(Section):
         default=None,
         description="Substations publish by MQTT at a broker in the cloud; {} for the usual; "
         "null: none.",
+    )
+    pairing: Pairing | None = Field(
+        default=None,
+        description="Devices that are paired through the cloud and controlled past it; null: none.",
     )
 
     @model_validator(mode="after")
