@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from controllers.dlms.axdr import Data, DlmsError, Reader, encode, length
 
@@ -52,6 +53,7 @@ Outcome = Data | int
 """What became of one attribute of a list: its value, or the result that says why there is none."""
 
 
+@lru_cache(maxsize=4096)
 def obis(name: str) -> bytes:
     """Return a logical name of its six numbers; raises DlmsError."""
     try:
@@ -63,6 +65,7 @@ def obis(name: str) -> bytes:
     return code
 
 
+@lru_cache(maxsize=4096)
 def logical_name(code: bytes) -> str:
     """Return the six numbers of a logical name; raises DlmsError."""
     if len(code) != 6:

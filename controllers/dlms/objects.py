@@ -39,6 +39,11 @@ __all__ = [
 _DATA, _EXTENDED, _PROFILE, _CLOCK, _ASSOCIATION, _PUSH, _MESSAGES = 1, 4, 7, 8, 15, 40, 8192
 _VALUE, _SCALER_UNIT, _CAPTURE_TIME = 2, 3, 5
 _BUFFER, _CAPTURED, _PERIOD = 2, 3, 4
+_KINDS = {
+    "register": (_EXTENDED, (_VALUE, _CAPTURE_TIME)),
+    "profile": (_PROFILE, (_BUFFER, _PERIOD)),
+    "data": (_DATA, (_VALUE,)),
+}
 _OWN, _DIGITS = 128, re.compile(r"(\d+)-(\d+):(\d+\.\d+\.\d+\.\d+)")
 _PUSHES = 64
 Stamped = tuple[Any, int]
@@ -148,29 +153,27 @@ _INTERVALS = ("1.0.1.29.0.255", "1.0.2.29.0.255")
 
 @dataclass(frozen=True, slots=True)
 class CosemObject:
-    """A variable as an object; ``kind`` is ``register``, ``profile`` or ``data``."""
+    """A variable as an object; ``kind`` is ``register``, ``profile`` or ``data``.
+
+    ``reads`` are the attributes that tell value and time stamp.
+    """
 
     variable: Variable
     name: str
     kind: str
+    reads: tuple[Attribute, ...]
 
-    @property
-    def reads(self) -> tuple[Attribute, ...]:
-        """The attributes that tell value and time stamp."""
-        if self.kind == "register":
-            return self._attribute(_VALUE), self._attribute(_CAPTURE_TIME)
-        if self.kind == "profile":
-            return self._attribute(_BUFFER), self._attribute(_PERIOD)
-        return (self._attribute(_VALUE),)
+    @classmethod
+    def of(cls, variable: Variable, name: str, kind: str) -> CosemObject:
+        """Return the object of that logical name."""
+        class_id, numbers = _KINDS[kind]
+        reads = tuple(Attribute(class_id, name, number) for number in numbers)
+        return cls(variable, name, kind, reads)
 
     @property
     def value(self) -> Attribute:
         """The attribute that is written, and that stands in the columns of a profile."""
-        return self._attribute(_VALUE)
-
-    def _attribute(self, number: int) -> Attribute:
-        class_id = {"register": _EXTENDED, "profile": _PROFILE, "data": _DATA}[self.kind]
-        return Attribute(class_id, self.name, number)
+        return self.reads[0]
 
     @property
     def scale(self) -> _Scale:
@@ -224,10 +227,11 @@ class CosemObject:
 class Objects:
     """All objects of a meter whose variables are those of a catalogue."""
 
-    __slots__ = ("_catalogue", "_named", "registers")
+    __slots__ = ("_catalogue", "_found", "_named", "registers")
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._found: dict[str, CosemObject] = {}
         found = [self.of(variable.name) for variable in catalogue]
         self._named = {one.name: one for one in found if one is not None and one.kind != "data"}
         self.registers = tuple(one for one in self._named.values() if one.kind == "register")
@@ -237,14 +241,20 @@ class Objects:
         variable = self._catalogue.get(name)
         if variable is None or not 0 < variable.code < 1 << 24:
             return None
+        if name not in self._found:
+            self._found[name] = self._object(variable)
+        return self._found[name]
+
+    @staticmethod
+    def _object(variable: Variable) -> CosemObject:
         field = _DIGITS.fullmatch(variable.field)
-        known = ".".join(field.groups()) if field else _OTHER_NAMES.get(name, "")
+        known = ".".join(field.groups()) if field else _OTHER_NAMES.get(variable.name, "")
         if known and variable.kind == "number" and variable.measure in _SCALES:
-            return CosemObject(variable, known, "register")
+            return CosemObject.of(variable, known, "register")
         if known and variable.fields == _RECORD_PROFILE:
-            return CosemObject(variable, known, "profile")
+            return CosemObject.of(variable, known, "profile")
         code = bytes([0, 0, _OWN]) + variable.code.to_bytes(3, "big")
-        return CosemObject(variable, logical_name(code), "data")
+        return CosemObject.of(variable, logical_name(code), "data")
 
     def at(self, attribute: Attribute) -> CosemObject | None:
         """Return the object that an attribute is of; None where there is none."""
