@@ -22,7 +22,7 @@ __all__ = ["LoadPredictor"]
 
 Watts: TypeAlias = NDArray[np.float64]
 
-_RIDGE = 0.03  # weight of the prior, in days; chosen on other months than the tests'
+_RIDGE = 0.03  # least weight of the prior, in days; chosen on other months than the tests'
 _FORGET = 0.995  # of what was learnt, a day
 _RESIDUAL_DAYS = 28
 _AROUND = 4  # slots to either side that share their residuals
@@ -48,6 +48,7 @@ class LoadPredictor:
         size = History.SIZE
         self._squares_of, self._products_of = np.zeros((size, size)), np.zeros(size)
         self._weights = np.eye(size)[0]
+        self._learnt = 0
         self._residuals = np.full((_RESIDUAL_DAYS, SLOTS_PER_DAY), np.nan)
         self._curves: dict[int, Watts] = {}
         self._issue: tuple[int, Issue] | None = None
@@ -140,7 +141,9 @@ class LoadPredictor:
         features, values = known[there], actual[there]
         self._squares_of = self._squares_of * _FORGET + features.T @ features
         self._products_of = self._products_of * _FORGET + features.T @ values
-        scale = _RIDGE * SLOTS_PER_DAY * max(float(np.mean(known[:, 0])) ** 2, 1.0)
+        self._learnt += 1
+        prior_days = max(_RIDGE, 1.0 / self._learnt)  # one day teaches little of another
+        scale = prior_days * SLOTS_PER_DAY * max(float(np.mean(known[:, 0])) ** 2, 1.0)
         prior = scale * np.eye(History.SIZE)
         self._weights = np.linalg.solve(self._squares_of + prior, self._products_of + prior[0])
 
