@@ -110,7 +110,7 @@ def losses_noticed(run: Run) -> Outcome:
     if frame.empty:
         return nothing(_NO_GROUPS)
     lost = frame[frame["state"] == "lost"]
-    kinds = lost["member"].str.partition("/")[0].where(lost["kind"] == "unit", "sensor")
+    kinds = lost["member"].str.split("/").str[0].where(lost["kind"] == "unit", "sensor")
     return Outcome(len(kinds), by=_counts(kinds))
 
 
