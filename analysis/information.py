@@ -100,7 +100,7 @@ def group_table(run: Run) -> pd.DataFrame:
     """
     units = {str(unit["id"]): str(unit["kind"]) for unit in run.topology.get("units") or ()}
     made = _made(run, units)
-    table = flow_table(run)
+    table = run.flows
     came = table.groupby(["target", "variable"])["delivered"].sum().to_dict()
     went = table.groupby(["source", "variable"])["items"].sum().to_dict()
     groups = (run.topology.get("data") or {}).get("groups") or {}

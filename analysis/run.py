@@ -180,6 +180,20 @@ class Run:
         rest = self.duration_ms - np.asarray(t_ms, dtype=np.int64)
         return np.clip(np.minimum(self.interval_ms, rest), 0, None) / HOUR_MS
 
+    @cached_property
+    def flows(self) -> pd.DataFrame:
+        """What data passed between kinds of units: flow, way, variable, owner, rights, counts."""
+        from analysis.information import flow_table
+
+        return flow_table(self)
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        """The data groups of each kind of unit, and how often their variables were there."""
+        from analysis.information import group_table
+
+        return group_table(self)
+
     # -- to look at --------------------------------------------------------------------------
 
     @property

@@ -27,8 +27,8 @@ customer's policy may differ. Rights are the named service's of the named stakeh
 may always read and write.
 """
 _EXPORTS = """`exports: [scada, dms, oms, mdm, market, tso]` in a scenario; files in `exports/`
-of the run folder. `mdm` also gets `mdm_meter_readings.xml`, the registers as CIM `MeterReadings` (IEC
-61968-9).
+of the run folder. `mdm` also gets `mdm_meter_readings.xml`, the registers as CIM
+`MeterReadings` (IEC 61968-9).
 """
 _OWNERS = {"customer": "customer behind the unit, else the unit's", "unit": "the unit's own"}
 

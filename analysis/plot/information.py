@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path as MplPath
 
-from analysis.information import FLOWS, flow_table, levels
+from analysis.information import FLOWS, levels
 from analysis.plot.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, Picture, empty, picture
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _TITLES = {
 
 def information(run: Run) -> Picture:
     """What passed between kinds of units, a diagram for each flow; items, width by bytes."""
-    table = flow_table(run)
+    table = run.flows
     carried = table[table["items"] > 0]
     columns = ["flow", "source", "target"]
     sums = carried.groupby(columns, as_index=False)[["items", "bytes"]].sum()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.information import flow_table, group_table
 from analysis.text import number
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def flow_rows(run: Run) -> list[FlowRow]:
     """Return the rows of items that passed, by flow and direction."""
     if not described(run):
         return []
-    table = flow_table(run)
+    table = run.flows
     table = table[table["items"] > 0]
     return [
         FlowRow(
@@ -67,7 +66,7 @@ def data_groups(run: Run) -> list[KindGroups]:
     """Return the groups of data of each kind of unit that the run has."""
     if not described(run):
         return []
-    table = group_table(run)
+    table = run.groups
     found = []
     for kind in dict.fromkeys(table["kind"]):
         rows, last = [], 0

@@ -30,7 +30,6 @@ def flows(
       fernwatt flows runs/street-1-0123abcd --json
     """
     from analysis import Run
-    from analysis.information import flow_table, group_table
     from analysis.text import text_table
     from fernwatt.errors import UsageError
 
@@ -38,7 +37,7 @@ def flows(
     known = sorted({str(unit["kind"]) for unit in folder.topology.get("units") or ()})
     if kind and kind not in known:
         raise UsageError(f"there is no unit of kind {kind}; the run has {', '.join(known)}")
-    table = group_table(folder) if groups else flow_table(folder)
+    table = folder.groups if groups else folder.flows
     if kind and groups:
         table = table[table["kind"] == kind]
     elif kind:
