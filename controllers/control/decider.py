@@ -37,6 +37,7 @@ _AT_ONCE_MS = 2_000
 _KEPT_MS = 3_600_000
 _FULL, _LONGEST_H = 100, 1_000_000
 _STRATEGY = "customer.strategy"
+_DEVICES = "control.devices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class Decider:
         self._settings = settings
         self._own = own
         self._known: dict[str, Known] = {}
+        self._of_unit: dict[str, list[Known]] = {}
         self._orders: dict[str, str] = {}  # request: device
         self._probes: dict[str, str] = {}
         self._state = _State()
@@ -101,10 +103,12 @@ class Decider:
         self._context = context
         self._subscriptions = Subscriptions(context)
         for name in OBEYED[self._settings.signal]:
-            self._subscriptions.want(_SIGNALS[name], context.unit, now_too=name != "command")
+            self._subscriptions.want(_SIGNALS[name], context.unit, now_too=True)
         if self._settings.customers:
             self._subscriptions.want(_STRATEGY, context.unit, now_too=True)
         self._subscriptions.want(CAPABILITY, context.unit)
+        if not self._own:
+            self._subscriptions.ask(_DEVICES, context.unit)
         for capability in self._own:
             self._meet(capability, "")
         self._set_slot_timer()
@@ -126,7 +130,9 @@ class Decider:
             self._probed(self._probes.pop(notification.request), notification)
         elif self._subscriptions.is_value(notification):
             own = notification.location == self._context.unit
-            if own and notification.variable in (*_SIGNALS.values(), CAPABILITY, _STRATEGY):
+            if own and notification.variable == _DEVICES:
+                self._recall(notification)
+            elif own and notification.variable in (*_SIGNALS.values(), CAPABILITY, _STRATEGY):
                 self._heard(notification)
             else:
                 self._read(notification)
@@ -204,6 +210,8 @@ class Decider:
             known.refused = False
         else:
             known = self._known[capability.device] = Known(capability)
+            self._of_unit.setdefault(capability.unit, []).append(known)
+            self._remember()
         if cause:
             known.causes[CAPABILITY] = cause
         away = capability.unit != self._context.unit
@@ -213,6 +221,20 @@ class Decider:
                 self._probes[issued.id] = capability.device
             return
         self._watch(capability)
+
+    def _recall(self, notification: Notification) -> None:
+        """Get to know those again who were known before this unit failed."""
+        value = notification.value if isinstance(notification.value, dict) else {}
+        for plain in value.get("devices", ()):
+            capability = Capability.of(plain)
+            if capability is not None and capability.device not in self._known:
+                self._meet(capability, notification.id)
+
+    def _remember(self) -> None:
+        """Write down whom this unit decides for, for when it begins anew."""
+        if not self._own:
+            devices = [self._known[name].capability.plain() for name in sorted(self._known)]
+            self._context.data.write(_DEVICES, self._context.unit, {"devices": devices})
 
     def _is_of_others(self, capability: Capability) -> bool:
         """Tell whether a device is somebody else's, whose policy has the say."""
@@ -241,12 +263,10 @@ class Decider:
             self._subscriptions.want("device.energy", capability.unit, now_too=True)
 
     def _read(self, notification: Notification) -> None:
-        for device in sorted(self._known):
-            known = self._known[device]
-            if known.capability.unit == notification.location:
-                value, t_ms = notification.value, notification.t_ms
-                if known.take(notification.variable, value, t_ms, notification.id):
-                    self._decide(known)
+        value, t_ms = notification.value, notification.t_ms
+        for known in self._of_unit.get(notification.location, ()):
+            if known.take(notification.variable, value, t_ms, notification.id):
+                self._decide(known)
 
     # -- deciding ----------------------------------------------------------------------------
 

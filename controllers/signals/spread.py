@@ -56,12 +56,15 @@ class Spread:
 
     def __init__(self, how: Spreading) -> None:
         self._how = how
+        self._expected: tuple[str, ...] = ()
         self._open: dict[str, _Open] = {}
         self._writes: dict[str, tuple[str, str]] = {}  # request: command, unit
 
     def start(self, context: UnitContext) -> None:
         """Follow the commands and answers that are written to this unit."""
         self._context = context
+        own = (context.unit,) if self._how.decides else ()
+        self._expected = (*sorted(self._how.below, key=str.encode), *own)
         context.data.event(COMMAND, context.unit)
         context.data.event(RESPONSE, context.unit)
 
@@ -147,14 +150,9 @@ class Spread:
             one.deadline_ms = self._context.now_ms + _LATE_MS
             self._set_timer()
 
-    @property
-    def _expected(self) -> list[str]:
-        own = [self._context.unit] if self._how.decides else []
-        return [*sorted(self._how.below, key=str.encode), *own]
-
     def _close(self, one: _Open) -> None:
         """Send the answers once all are there."""
-        if one.sent is None and all(unit in one.answers for unit in self._expected):
+        if one.sent is None and len(one.answers) == len(self._expected):
             self._report(one)
 
     def _sum(self, one: _Open) -> Answer:

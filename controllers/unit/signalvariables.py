@@ -7,7 +7,7 @@ customer's, that is the contract, and there is none by default.
 
 from __future__ import annotations
 
-from controllers.unit.policy import ALL, READ, WRITE, Grant
+from controllers.unit.policy import ALL, READ, READ_WRITE, WRITE, Grant
 from controllers.unit.variable import OPERATOR, SUPPLIER, Variable
 from fernwatt.timebase import DAY_MS
 
@@ -33,6 +33,8 @@ SIGNAL_VARIABLES = (
     Variable("control.capability", 144, "record", "1", "unit", _ANNOUNCED, 3 * DAY_MS,
              fields=("device", "unit", "customer", "kind", "p_max_w", "p_min_w", "efficiency",
                      "method", "order")),
+    Variable("control.devices", 149, "record", "1", "unit",
+             (Grant(AGGREGATOR, "control", READ_WRITE),), 30 * DAY_MS),
     Variable("openadr.payload", 145, "record", "1", "unit", fields=("document",)),
     Variable("openadr.answer", 146, "record", "1", "unit", fields=("document",)),
     Variable("customer.strategy", 147, "record", "1", "customer", retention_ms=30 * DAY_MS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 
 from controllers.control import OBEYED
@@ -26,7 +27,7 @@ __all__ = ["with_signals"]
 _TOP = "tlgmu/top"
 _SUPPLIER, _ISSUER, _GATEWAY = "supplier/prices", "aggregator/commands", "gateway/openadr"
 _LOWEST = {"central": "lvgmu", "hybrid": "cmu", "local": "dmu"}
-_LEVELS = ("dmu", "cmu", "lvgmu", "mvgmu", "tlgmu", "provider")
+_LEVELS = ("dmu", "cmu", "lvgmu", "igmu", "mvgmu", "tlgmu", "provider")
 _CAPABILITY = "control.capability"
 _FULL = 100
 Spec = dict[str, Any]
@@ -169,6 +170,8 @@ class _Builder:
 
     def _above(self, unit: Spec) -> str:
         """Return the unit above with a service of signals; of a customer's, the substation's."""
+        if unit["id"] == _TOP:
+            return ""
         if unit["kind"] == "cmu":
             return str(self._units[unit["parent"]]["parent"])
         return str(unit["parent"])
@@ -248,10 +251,12 @@ class _Builder:
                 below.setdefault(home.substation, {})[home.house.cmu] = home.customer
             if "dmu" in levels:
                 below[home.house.cmu] = dict.fromkeys(home.plates, home.customer)
+        uppers: set[str] = set()
         for substation in sorted({home.substation for home in self._homes}, key=str.encode):
-            above = self._units[substation]["parent"]
-            below.setdefault(above, {})[substation] = substation
-            below.setdefault(_TOP, {})[above] = above
+            way = self._way_up(substation)
+            uppers.update(way[:-1])
+            for name, above in pairwise(way):
+                below.setdefault(above, {})[name] = name
         for home in self._homes:
             units = [home.house.cmu, *home.plates]
             for name in units:
@@ -263,8 +268,7 @@ class _Builder:
             if "cmu" in levels and home.contract:
                 cmu = self._units[home.house.cmu]
                 self._grant(cmu, COMMAND, [AGGREGATOR, "signals", WRITE, 0])
-        lvgmus = {home.substation for home in self._homes}
-        for name in sorted(lvgmus | {self._units[one]["parent"] for one in lvgmus}):
+        for name in sorted(uppers, key=str.encode):
             unit = self._units[name]
             lowest = unit["kind"] == levels[0]
             self._passes(unit, below.get(name, {}), unit["parent"], lowest)
@@ -314,6 +318,13 @@ class _Builder:
             return [[COMMAND, home.house.cmu, [[AGGREGATOR, "signals", WRITE, 0]], None]]
         policy = [[AGGREGATOR, "control", READ_WRITE, 0]]
         return [["set_point", dmu, policy, {"p_w": 0.0}] for dmu in home.plates]
+
+    def _way_up(self, name: str) -> list[str]:
+        """Return a unit and all above it, up to the top."""
+        way = [name]
+        while way[-1] != _TOP:
+            way.append(str(self._units[way[-1]]["parent"]))
+        return way
 
     def _passes(
         self, unit: Spec, below: Mapping[str, str], above: str, decides: bool, customer: str = ""

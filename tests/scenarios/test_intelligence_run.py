@@ -165,6 +165,25 @@ def test_customers_without_a_contract_grant_nothing():
     assert {("aggregator/commands", "tlgmu/top"), ("supplier/prices", "tlgmu/top")} <= links
 
 
+def test_further_levels_pass_signals_on_too():
+    levels = "units.levels={between: 1, above: true}"
+    plan = assemble(load("street", [*STREET, control("local", "all"), levels]))
+    units = {unit["id"]: unit for unit in plan.params["units"]["spec"]["units"]}
+    middle = next(name for name in units if name.startswith("igmu/"))
+    substation = next(name for name in units if name.startswith("lvgmu/"))
+    follow = {name: unit["services"]["signals"]["follow"]
+              for name, unit in units.items() if "signals" in unit["services"]}  # fmt: skip
+    assert follow[substation] == [["signal.price", middle]]
+    assert follow[middle] == [["signal.price", units[middle]["parent"]]]
+    assert follow["tlgmu/top"] == [["signal.price", "supplier/prices"]]
+    assert "ugmu/all" not in follow
+    told = {name: list(unit["services"]["signals"]["commands"]["below"])
+            for name, unit in units.items() if "signals" in unit["services"]}  # fmt: skip
+    assert told[middle] == [substation]
+    assert told[units[middle]["parent"]] == [middle]
+    assert told["tlgmu/top"] == [units[middle]["parent"]]
+
+
 def test_no_unit_of_the_tree_is_told_what_will_be_said():
     plan = assemble(load("street", [*STREET, control("hybrid", "all")]))
     specs = json.dumps(plan.params["units"]["spec"], default=str)

@@ -257,6 +257,21 @@ def test_who_obeys_prices_follows_no_command():
     assert orders(bus) == []
 
 
+@pytest.mark.parametrize("mode", ["central", "hybrid"])
+def test_who_begins_anew_still_knows_its_devices_and_what_was_said(mode):
+    bus, tellers = world(mode)
+    plug(bus, 300_000)
+    say(bus, tellers, "signal.command", command(lasts_ms=3 * H))
+    bus.run(H + 600_000)
+    bus.core.kill(DECIDES[mode])
+    bus.run(H + 1_200_000)
+    bus.core.revive(DECIDES[mode])
+    bus.run(4 * H)
+    later = [one for one in orders(bus) if one[0] > H + 1_200_000]
+    assert {p_w for _, p_w, _ in later} == {3_300.0}
+    assert max(until for _, _, until in later) == 4 * H
+
+
 def test_every_order_names_what_led_to_it():
     bus, tellers = world("hybrid")
     plug(bus, 300_000)
