@@ -30,6 +30,7 @@ from analysis.kpis import (
     services,
     signals,
     sleepers,
+    users,
     vehicles,
 )
 from analysis.kpis.registry import KPIS, Kpi, Outcome, Up
@@ -59,6 +60,7 @@ _FAMILIES = (
     membership,
     signals,
     maintenance,
+    users,
     attacks,
     privacy,
 )

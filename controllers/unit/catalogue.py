@@ -144,6 +144,8 @@ CATALOGUE = Catalogue(
         *SIGNAL_VARIABLES,
         *GATEWAY_VARIABLES,
         *SECURITY_VARIABLES,
+        Variable("users.revoked", 160, "record", "1", OPERATOR, (Grant(ALL, "users", READ),),
+                 30 * DAY_MS, fields=("issued_ms", "serials")),
         Variable("update.offer", 95, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,
                  fields=("signed_b64",)),
         Variable("update.block", 96, "record", "1", OPERATOR, retention_ms=30 * DAY_MS,

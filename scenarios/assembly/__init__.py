@@ -29,6 +29,7 @@ from scenarios.assembly.levels import complete
 from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
 from scenarios.assembly.pairing import with_pairing
+from scenarios.assembly.people import with_users
 from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
 from scenarios.assembly.signals import with_signals
@@ -69,7 +70,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     seed, interval_ms = config.seed, config.record.interval_s * 1000
     network_params = {"spec": network, "seed": seed}
     units_spec: dict[str, Any] = {
-        "units": attacks.units(with_maintenance(config, hierarchy.units)),
+        "units": attacks.units(with_maintenance(config, with_users(config, hierarchy.units))),
         "security": config.units.security,
         "memory": config.units.memory,
         "routing": config.units.routing,

@@ -19,6 +19,7 @@ from scenarios.cli.report import report
 from scenarios.cli.run import run
 from scenarios.cli.schema import schema
 from scenarios.cli.study import study
+from scenarios.cli.users import users_app
 from scenarios.cli.validate import validate
 from scenarios.cli.verify import verify
 
@@ -90,3 +91,4 @@ def _options(
 
 for _name, _command in COMMANDS.items():
     app.command(_name, help=_help(_command.__doc__ or ""))(_command)
+app.add_typer(users_app, name="users")

@@ -20,6 +20,7 @@ from scenarios.schema.privacy import (
     ReadingBy,
 )
 from scenarios.schema.signals import Control, Display, OpenAdr, Signals
+from scenarios.schema.users import Users
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
 
@@ -133,6 +134,9 @@ class Units(Section):
     maintenance: Maintenance | None = Field(
         default=None,
         description="Packages that change what units run; null: units cannot be changed.",
+    )
+    users: Users | None = Field(
+        default=None, description="Persons that use the units; null: nobody does."
     )
     data: Data | None = Field(
         default=None,
