@@ -182,6 +182,7 @@ class Follower:
 
     def _become(self, parent: str, cause: str) -> None:
         before, self.parent = self.parent, parent
+        self._membership.moved(parent)
         self._candidate = self._asked = ""
         self._tries = self._place = 0
         self._context.keep(_PARENT, parent)

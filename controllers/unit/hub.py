@@ -102,6 +102,7 @@ class UnitsCore:
         self._memberships: Memberships | None = None
         if (group := spec.get("group")) is not None:
             speakers = {unit["id"]: self._speakers(unit) for unit in units}
+            self._join_routes(units, level)
             self._memberships = Memberships(group, level, seed, directory, speakers)
         self._host_overrides: Mapping[str, Any] = spec.get("hosts") or {}
         self._hosts: dict[str, Host] = {}
@@ -271,6 +272,18 @@ class UnitsCore:
         return self._units.get(delivery.dst)
 
     # -- set-up ------------------------------------------------------------------------------
+
+    def _join_routes(self, units: Iterable[Mapping[str, Any]], level: str) -> None:
+        """Let units reach the parents they may have to take in place of their own."""
+        routes = self._around.routes
+        if routes.by_levels and level != "none":
+            hint = "security none, routing direct, or no group"
+            message = "units that learn of each other by certificates cannot reach far ones unseen"
+            raise ScenarioError([Fault("routing", message, hint)])
+        for unit in units:
+            group = (unit.get("services") or {}).get("group") or {}
+            for backup in group.get("backups") or ():
+                routes.beside(unit["id"], backup)
 
     def _wire(self, spec: Mapping[str, Any], path: str) -> None:
         for instrument in spec.get("instruments", ()):

@@ -89,9 +89,12 @@ class _Secure:
 
 
 class Membership:
-    """One unit's; ``end`` ends the subscriptions of a unit and returns how many there were."""
+    """One unit's; ``end`` ends the subscriptions of a unit and returns how many there were.
 
-    __slots__ = ("_directory", "_now", "_scopes", "_secure", "contacts", "door", "end")
+    ``moved`` tells who is the unit's parent from now on.
+    """
+
+    __slots__ = ("_directory", "_now", "_scopes", "_secure", "contacts", "door", "end", "moved")
 
     def __init__(
         self, directory: Directory, now: Callable[[], int], secure: _Secure | None
@@ -100,6 +103,7 @@ class Membership:
         self.contacts = Contacts()
         self.door: Introduced | None = None
         self.end: Callable[[str], int] = lambda _unit: 0
+        self.moved: Callable[[str], None] = lambda _parent: None
         self._scopes: dict[str, frozenset[str]] = {}
 
     @property

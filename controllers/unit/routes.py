@@ -18,14 +18,15 @@ class Routes:
     """Who is next on the way from one unit to another, and how many hops it has.
 
     With routing ``direct`` every unit is one hop from every other. ``move`` puts a unit below
-    another parent than the directory's.
+    another parent than the directory's; ways change at once, as if all units had heard of it.
     """
 
-    __slots__ = ("_directory", "_levels", "_parents", "_ways")
+    __slots__ = ("_beside", "_directory", "_levels", "_parents", "_ways")
 
     def __init__(self, directory: Directory, routing: str = "direct") -> None:
         self._directory, self._levels = directory, routing == "levels"
         self._parents: dict[str, str] = {}
+        self._beside: set[tuple[str, str]] = set()
         self._ways: dict[tuple[str, str], tuple[str, ...]] = {}
 
     @property
@@ -42,6 +43,10 @@ class Routes:
         """Have ``unit`` below another parent from now on."""
         self._parents[unit] = parent
         self._ways.clear()
+
+    def beside(self, unit: str, other: str) -> None:
+        """Let two units be neighbours, though neither is the other's parent: a backup's place."""
+        self._beside |= {(unit, other), (other, unit)}
 
     def is_above(self, unit: str, other: str) -> bool:
         """Tell whether ``unit`` is an ancestor of ``other``."""
@@ -74,6 +79,8 @@ class Routes:
     def _find(self, here: str, there: str) -> tuple[str, ...]:
         if here == there or here not in self._directory or there not in self._directory:
             return ()
+        if (here, there) in self._beside:
+            return (there,)
         up, down = self._line(here), self._line(there)
         while len(up) > 1 and len(down) > 1 and up[-2] == down[-2] and up[-1] == down[-1]:
             up.pop()

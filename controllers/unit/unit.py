@@ -184,6 +184,7 @@ class ManagementUnit:
         )
         if membership is not None:
             membership.end = self.processor.subscriptions.end
+            membership.moved = lambda parent: around.routes.move(identifier, parent)
         self._answers = Answers(notes)
         self._services: dict[str, Service] = {}
         self._ports: dict[str, Port] = {}

@@ -12,6 +12,7 @@ from controllers.unit import Loopback, Result, UnitsCore
 from controllers.unit.catalogue import CATALOGUE
 from controllers.unit.directory import Directory
 from controllers.unit.routes import Routes
+from fernwatt.errors import ScenarioError
 from fernwatt.messages import Frame, Reading
 from tests.controllers.unit.conftest import CUSTOMER, OPERATOR, Probe
 
@@ -309,3 +310,19 @@ def test_a_unit_on_the_way_can_only_say_that_it_failed(monkeypatch: pytest.Monke
     assert outcome.result is not Result.OK
     assert outcome.value is None
     assert bus.core.counters["unexpected"] >= 1
+
+
+def test_a_backup_is_a_neighbour_and_ways_lead_over_it_once_it_is_the_parent() -> None:
+    routes = Routes(Directory(tree()["units"], CATALOGUE), "levels")
+    routes.beside(METER, "lvgmu/b")
+    assert routes.way(METER, "lvgmu/b") == ("lvgmu/b",)
+    assert routes.way(TOP, METER) == (MID, LOW, METER)
+    routes.move(METER, "lvgmu/b")
+    assert routes.way(TOP, CMU) == (MID, "lvgmu/b", METER, CMU)
+    assert routes.is_above("lvgmu/b", DMU)
+    assert not routes.is_above(LOW, DMU)
+
+
+def test_certificates_and_levels_do_not_go_together_yet() -> None:
+    with pytest.raises(ScenarioError, match="certificates"):
+        begin(security="integrity", group={"start": "2016-04-20T10:00:00Z"})
