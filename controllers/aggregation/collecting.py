@@ -44,7 +44,17 @@ class _Slot:
 class Collector:
     """Adds hidden energies of the meters below, slot by slot."""
 
-    __slots__ = ("_adder", "_desk", "_group", "_hiding", "_settings", "_slots", "joining")
+    __slots__ = (
+        "_absent",
+        "_adder",
+        "_desk",
+        "_followed",
+        "_group",
+        "_hiding",
+        "_settings",
+        "_slots",
+        "joining",
+    )
 
     def __init__(self, group: Group, hiding: Hiding, settings: AggregationSettings) -> None:
         self._group, self._hiding, self._settings = group, hiding, settings
@@ -52,19 +62,42 @@ class Collector:
             sorted(group.members), self._follow, join_ms=settings.join_ms, check=settings.check
         )
         self._slots: dict[int, _Slot] = {}
+        self._followed: dict[str, list[str]] = {}
+        self._absent: set[str] = set()
 
-    def start(self, desk: Desk) -> None:
-        """Have the meters join."""
+    def start(self, desk: Desk, *, wait: bool = False) -> None:
+        """Have the meters join, or ``wait`` for each to be added."""
         self._desk = desk
         self._adder: Aggregator = desk.context.aggregator(self._hiding.scheme)
         self._slots[desk.context.now_ms // SLOT_MS] = _Slot()
-        self.joining.start(desk)
+        self.joining.start(desk, wait=wait)
+        self._absent = set(self._group.members) if wait else set()
+
+    def add(self, meter: str) -> None:
+        """Follow a member that is there (again); what is not of the group cannot be summed."""
+        if meter in self._group:
+            self._absent.discard(meter)
+            if meter not in self._followed:
+                self._followed[meter] = []
+                self.joining.add(meter)
+
+    def miss(self, meter: str) -> None:
+        """Do not ask a meter that is lost for what it does not send."""
+        self._absent.add(meter)
+
+    def drop(self, meter: str) -> None:
+        """Follow a meter no longer that is somebody else's now."""
+        self.joining.drop(meter)
+        for subscription in self._followed.pop(meter, ()):
+            self._desk.context.data.unsubscribe(subscription, meter)
+        self._absent.add(meter)
 
     def _follow(self, meter: str) -> None:
         data, desk = self._desk.context.data, self._desk
-        desk.expect(data.event(SHARE, meter), self, "register", meter, SHARE)
-        if self._adder.resolves:
-            desk.expect(data.event(UNMASK, meter), self, "register", meter, UNMASK)
+        for variable in (SHARE, UNMASK) if self._adder.resolves else (SHARE,):
+            issued = data.event(variable, meter)
+            self._followed.setdefault(meter, []).append(issued.id)
+            desk.expect(issued, self, "register", meter, variable)
 
     # -- what comes --------------------------------------------------------------------------
 
@@ -109,7 +142,7 @@ class Collector:
         state = self._slots.setdefault(slot, _Slot())
         data = self._desk.context.data
         for meter in sorted(self._group.members):
-            if meter not in state.shares:
+            if meter not in state.shares and meter not in self._absent:
                 issued = data.query(SHARE, meter, condition=f"value.slot == {slot}")
                 self._desk.expect(issued, self, "late", meter, SHARE, once=True)
 

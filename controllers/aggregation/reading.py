@@ -23,23 +23,49 @@ class HiddenAreas:
     give these away.
     """
 
-    __slots__ = ("_desk", "_first_ms", "_groups", "_hiding", "_reader", "_records")
+    __slots__ = (
+        "_desk",
+        "_first_ms",
+        "_followed",
+        "_groups",
+        "_hiding",
+        "_reader",
+        "_records",
+    )
 
     def __init__(self, groups: Mapping[str, Group], hiding: Hiding) -> None:
         self._groups, self._hiding = groups, hiding
         self._records: dict[str, dict[int, tuple[dict[str, Any], str]]] = {a: {} for a in groups}
         self._first_ms = 0
+        self._followed: dict[str, str] = {}
 
-    def start(self, desk: Desk) -> None:
-        """Follow the areas."""
+    def __contains__(self, area: str) -> bool:
+        return area in self._groups
+
+    def start(self, desk: Desk, *, wait: bool = False) -> None:
+        """Follow the areas, or ``wait`` for each to be added."""
         self._desk = desk
         self._reader: Aggregator = desk.context.aggregator(self._hiding.scheme)
         self._first_ms = desk.context.now_ms // SLOT_MS * SLOT_MS
-        for area in self._groups:
+        for area in () if wait else self._groups:
             self._follow(area)
+
+    def add(self, area: str) -> None:
+        """Follow an area whose unit is there (again)."""
+        if area not in self._followed:
+            self._follow(area)
+
+    def miss(self, area: str) -> None:
+        """Go on: what a unit does not send is asked for once a slot."""
+
+    def drop(self, area: str) -> None:
+        """Follow an area no longer whose unit is somebody else's now."""
+        if (subscription := self._followed.pop(area, "")) != "":
+            self._desk.context.data.unsubscribe(subscription, area)
 
     def _follow(self, area: str) -> None:
         issued = self._desk.context.data.event(HIDDEN_SUM, area)
+        self._followed[area] = issued.id
         self._desk.expect(issued, self, "area", area, HIDDEN_SUM)
 
     def take(self, question: Question, notification: Notification) -> None:

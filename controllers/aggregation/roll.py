@@ -7,8 +7,10 @@ what it does not send, but counts as missing; whoever has left is another unit's
 from __future__ import annotations
 
 from controllers.aggregation.areas import Areas
+from controllers.aggregation.collecting import Collector
 from controllers.aggregation.desk import Desk, Question
 from controllers.aggregation.meters import Meters
+from controllers.aggregation.reading import HiddenAreas
 from controllers.unit.directory import Directory
 from controllers.unit.groupvariables import MEMBER
 from controllers.unit.service import Notification
@@ -19,10 +21,17 @@ __all__ = ["Roll"]
 class Roll:
     """Hands changes of the unit's group on to those who follow its members."""
 
-    __slots__ = ("_areas", "_directory", "_meters")
+    __slots__ = ("_areas", "_directory", "_hidden", "_meters")
 
-    def __init__(self, meters: Meters, areas: Areas, directory: Directory) -> None:
+    def __init__(
+        self,
+        meters: Meters | Collector,
+        areas: Areas,
+        directory: Directory,
+        hidden: HiddenAreas | None = None,
+    ) -> None:
         self._meters, self._areas, self._directory = meters, areas, directory
+        self._hidden = hidden
 
     def start(self, desk: Desk) -> None:
         """Subscribe to the group's changes; members of before a restart are told anew."""
@@ -46,10 +55,12 @@ class Roll:
         elif state in {"left", "expelled"}:
             source.drop(str(unit))
 
-    def _source(self, unit: str) -> Meters | Areas | None:
+    def _source(self, unit: str) -> Meters | Collector | Areas | HiddenAreas | None:
         if unit not in self._directory:
             return None
         entry = self._directory[unit]
         if entry.kind == "meter" and "metering" in entry.services:
             return self._meters
+        if self._hidden is not None and unit in self._hidden:
+            return self._hidden
         return self._areas if "aggregation" in entry.services else None

@@ -104,7 +104,9 @@ class Aggregation:
             Meters(open_ones, settings), Areas(areas, settings), collector, hidden, release
         )
         groups = "group" in (spec.get("services") or {})
-        roll = Roll(sources.meters, sources.areas, directory) if groups else None
+        roll = None
+        if groups:
+            roll = Roll(collector or sources.meters, sources.areas, directory, hidden)
         return cls(sources, settings, polled, roll)
 
     # -- stimuli -----------------------------------------------------------------------------
@@ -114,13 +116,11 @@ class Aggregation:
         self._context, self._desk = context, Desk(context)
         sources, wait = self._sources, self._roll is not None
         sources.areas.start(self._desk, wait=wait)
-        for source in (sources.hidden, sources.release):
-            if source is not None:
-                source.start(self._desk)
-        if sources.collector is not None:
-            sources.collector.start(self._desk)
-        else:
-            sources.meters.start(self._desk, wait=wait)
+        if sources.hidden is not None:
+            sources.hidden.start(self._desk, wait=wait)
+        if sources.release is not None:
+            sources.release.start(self._desk)
+        (sources.collector or sources.meters).start(self._desk, wait=wait)
         if self._roll is not None:
             self._roll.start(self._desk)
         self._slot = context.now_ms // SLOT_MS
