@@ -98,7 +98,7 @@ def latest_policy_for_old_instances(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(self: Any, request: Any, variable: Any, owner: str, flow: str, t_ms: int) -> Any:
         policy = self._policies.current(variable.name, owner, variable.policy)
-        result = self._access.decide((policy,), 1, variable.name, owner, by=request, t_ms=t_ms)
+        result = self.access.decide((policy,), 1, variable.name, owner, by=request, t_ms=t_ms)
         outcome = query(self, request, variable, owner, flow, t_ms)
         outcome.notify.result = result if result is not Result.OK else outcome.notify.result
         return outcome
