@@ -168,8 +168,9 @@ def joining_p95_s(run: Run) -> Outcome:
     """95th percentile of the time from a unit's first request to join in the run until it was a
     member, by kind of unit.
     """
-    asked = run.columns("request", "t_ms", "unit", "variable", "latency_ms")
-    asked = asked[(asked["variable"] == "group.join").to_numpy()]
+    asked = run.columns("request", "t_ms", "unit", "operation", "variable", "latency_ms")
+    wanted = (asked["variable"] == "group.join") & (asked["operation"] == "write")
+    asked = asked[wanted.to_numpy()]
     joined = _changes(run, "parent")
     joined = joined[joined["state"] == "joined"]
     if joined.empty or asked.empty:
