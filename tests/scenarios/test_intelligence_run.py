@@ -205,3 +205,31 @@ def test_separate_and_fused_give_the_same_bytes(tmp_path):
     tables = sorted(path.relative_to(separate) for path in separate.rglob("*.parquet"))
     assert [t for t in tables if (separate / t).read_bytes() != (fused / t).read_bytes()] == []
     assert len(Run(fused).series("event").query("kind == 'control'")) > 0
+
+
+@pytest.mark.slow
+def test_the_state_of_the_grid_spares_it_wherever_it_is_decided(runs, tmp_path):
+    lights = "services.signals={grid: [{at_h: 1, lasts_h: 1, level: amber}, "
+    lights += "{at_h: 2, lasts_h: 1, level: red}]}"
+    changes = [*STREET, lights, control("local", "grid")]
+    found = Run(run(load("street", changes), folder=tmp_path / "run", with_report=False)
+                .check().folder)  # fmt: skip
+    rows = found.series("device")
+    cars = rows[rows["kind"] == "ev"]
+    amber = cars[(cars["t_ms"] >= 1.1 * H) & (cars["t_ms"] < 2 * H)]["p_w"]
+    red = cars[(cars["t_ms"] >= 2.1 * H) & (cars["t_ms"] < 3 * H)]["p_w"]
+    assert 5_000 < amber.max() <= 5_501
+    assert red.max() < 1.0
+    assert cars_w(found, 3.1, 4.0) > cars_w(runs["none"], 3.1, 4.0)
+
+
+@pytest.mark.slow
+def test_central_control_may_run_in_a_cloud(runs, tmp_path):
+    changes = [*STREET, control("central", "command"), "network.hosting={lvgmu: cloud}"]
+    found = Run(run(load("street", changes), folder=tmp_path / "run", with_report=False)
+                .check().folder)  # fmt: skip
+    near = runs["central", "command"]
+    assert cars_w(found, 1.1, 3.0) == pytest.approx(cars_w(near, 1.1, 3.0), rel=1e-3)
+    assert found.kpis["control_done_percent"]["value"] == 100.0
+    late, soon = (r.kpis["control_reaction_p95_s"]["by"]["median"] for r in (found, near))
+    assert late > soon
