@@ -378,3 +378,30 @@ def test_a_node_that_goes_down_is_told(pair) -> None:
     bus.node("repeater/a", up=False)
     assert not bus.core.unit(METER).node_up
     assert [(event.kind, event.element) for event in bus.events] == [("node_down", METER)]
+
+
+@pytest.mark.requirement("DI-01")
+@pytest.mark.parametrize("kind", ["volatile", "disk"])
+def test_each_write_makes_a_new_instance_that_says_all_of_itself(pair, kind) -> None:
+    """Of the owner, of another stakeholder far off, and of the unit's own instrument."""
+    open_to_all = [["all", "all", 3, 0]]
+    bus = pair(meter={"policies": {"voltage": open_to_all}}, spec={"memory": kind})
+    asker, owner = probe(bus), probe(bus, METER)
+    bus.run(100, [reading(1, 230.0, 50)])
+    bus.poke()
+    mine = owner.context.data.write("voltage", METER, 231.0, policy=[["operator", "all", 3, 0]])
+    bus.poke()
+    theirs = asker.context.data.write("voltage", METER, 232.0)
+    settle(bus)
+    series = list(bus.core.unit(METER).store.series("voltage", "customer/a", METER))
+    assert [(one.id, one.value, one.t_ms) for one in series] == [
+        ("field#1", 230.0, 57),
+        (mine.id, 231.0, 100),
+        (theirs.id, 232.0, 120),
+    ]
+    assert {(one.variable, one.location, one.owner) for one in series} == {
+        ("voltage", METER, "customer/a")
+    }
+    assert [one.policy.plain() for one in series] == [
+        open_to_all, [["operator", "all", 3, 0]], [["operator", "all", 3, 0]],
+    ]  # fmt: skip
