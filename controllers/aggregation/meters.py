@@ -13,6 +13,7 @@ __all__ = ["REGISTERS", "Meters", "boundary_of"]
 
 REGISTERS = ("energy.import", "energy.export")
 _CLOCK_TOLERANCE_MS = 60_000
+_SILENT_SLOTS = 3
 
 
 def boundary_of(t_ms: int) -> int | None:
@@ -24,7 +25,16 @@ def boundary_of(t_ms: int) -> int | None:
 class Meters:
     """Subscribes to registers by ``event``; the first value is asked for by ``query``."""
 
-    __slots__ = ("_absent", "_desk", "_edges", "_first_slot", "_followed", "_meters", "joining")
+    __slots__ = (
+        "_absent",
+        "_desk",
+        "_edges",
+        "_first_slot",
+        "_followed",
+        "_meters",
+        "_silent",
+        "joining",
+    )
 
     def __init__(self, meters: Sequence[str], settings: AggregationSettings) -> None:
         self._meters = tuple(meters)
@@ -39,6 +49,7 @@ class Meters:
         # subscriptions by meter; who is followed and known to be lost
         self._followed: dict[str, list[str]] = {}
         self._absent: set[str] = set()
+        self._silent: dict[str, int] = {}  # slots of which a meter has not reported by itself
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
@@ -98,6 +109,7 @@ class Meters:
             return
         if notification.result is not Result.OK or notification.t_ms == -1:
             return
+        self._heard(meter, by_itself=question.purpose == "register")
         boundary, value = boundary_of(notification.t_ms), notification.value
         if boundary is None or boundary < self._first_slot:
             return
@@ -105,9 +117,20 @@ class Meters:
             edges = self._edges[meter, register]
             edges.setdefault(boundary, (float(value), notification.id))
 
+    def _heard(self, meter: str, *, by_itself: bool) -> None:
+        """Subscribe again at a meter that answers but does not report: it may have been reset."""
+        if by_itself:
+            self._silent.pop(meter, None)
+        elif self._silent.get(meter, 0) >= _SILENT_SLOTS:
+            del self._silent[meter]
+            self.joining.again(meter)
+
     def ask_late(self, slot: int) -> None:
         """Ask for what has not come of a slot: reports are not acknowledged, one may be lost."""
         data = self._desk.context.data
+        for meter in self._meters:
+            if all(slot + 1 not in self._edges[meter, register] for register in REGISTERS):
+                self._silent[meter] = self._silent.get(meter, 0) + 1
         for (meter, register), edges in self._edges.items():
             if slot + 1 not in edges and meter not in self._absent:
                 issued = data.query(register, meter)
