@@ -65,6 +65,10 @@ class Introduced:
         """Tell whether the unit and ``dst`` know each other."""
         return dst in self._known_to and self._trust.knows(dst)
 
+    def knows(self, src: str) -> bool:
+        """Tell whether the unit trusts the keys of ``src``."""
+        return self._trust.knows(src)
+
     def seal(
         self, payload: bytes, dst: str, t_ms: int, stakeholder: str = "", service: str = ""
     ) -> bytes:

@@ -42,6 +42,10 @@ class Door:
         """Tell whether messages for ``dst`` can go."""
         return self._introduced.ready(dst)
 
+    def knows(self, src: str) -> bool:
+        """Tell whether ``src`` has introduced itself, and is trusted."""
+        return self._introduced.knows(src)
+
     def hold(self, parcel: Parcel) -> None:
         """Have a message wait, in place of the same one before, and greet its receiver."""
         identifier, dst, flow = parcel[0], parcel[3], parcel[4]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from controllers.security.envelope import Envelope
-from controllers.security.errors import RefusedError
+from controllers.security.errors import Refusal, RefusedError
 from controllers.security.introduced import Introduced
 from controllers.unit.carriage import Carriage
 from controllers.unit.channels import Channel, Protecting, Reply, UnauthenticError
@@ -78,6 +78,7 @@ class Post:
         self._host.parse(around.now_ms * 1000, len(delivery.payload), own=own)
         try:
             if own:
+                self._check_known(src)
                 return self._receive(delivery, delivery.payload)
             sealed = self._envelope.open(delivery.payload, src, around.now_ms)
             if self._door is not None:
@@ -103,6 +104,11 @@ class Post:
             self.refuse(delivery, "identity")
             messages = ()
         return messages
+
+    def _check_known(self, src: str) -> None:
+        """Raise RefusedError unless a peer with protection of its own has introduced itself."""
+        if self._door is not None and not self._door.knows(src):
+            raise RefusedError(Refusal.UNKNOWN_KEY, src)
 
     def _is_plain(self, payload: bytes, src: str) -> bool:
         """Tell whether a payload is in the platform's own protocol, though ``src`` has another."""
@@ -272,11 +278,11 @@ class Post:
     ) -> None:
         around = self._around
         own = dst in self._protected and self._protected[dst].is_own(payload)
+        if self._door is not None and not self._door.ready(dst):
+            parcel = identifier, payload, cause, dst, flow, deadline_us, stakeholder, service
+            self._door.hold(parcel)
+            return
         if not own:
-            if self._door is not None and not self._door.ready(dst):
-                parcel = identifier, payload, cause, dst, flow, deadline_us, stakeholder, service
-                self._door.hold(parcel)
-                return
             payload = self._envelope.seal(payload, dst, around.now_ms, stakeholder, service)
         self._hand(identifier, payload, cause, dst, flow, deadline_us, own=own)
 
