@@ -28,6 +28,7 @@ FAMILIES = {
     "lighting": "Public lighting", "reliability": "Reliability",
     "quality": "Quality of supply", "vehicles": "Vehicles",
     "communication": "Communication", "services": "Services",
+    "signals": "Signals and control",
     "membership": "Groups of units",
     "attacks": "Attacks and their detection",
 }  # fmt: skip
