@@ -42,14 +42,10 @@ def passed(run: Run) -> pd.DataFrame:
     frame = run.columns("message", "id", "cause", "src", "dst", "bytes", "fate")
     for name in ("src", "dst", "fate"):
         frame[name] = frame[name].astype(str)
-    asked = _requests(run)
-    about = _about(frame, asked)
-    readings = run.columns("reading", "id", "variable")
-    told = dict(zip(readings["id"], readings["variable"].astype(str), strict=True))
-    pairs = zip(frame["id"], about, frame["src"], frame["dst"], strict=True)
-    found = [_frame(ident, cause, src, dst, asked, told) for ident, cause, src, dst in pairs]
-    frame["variable"] = [variable for variable, _ in found]
-    frame["role"] = [role for _, role in found]
+    found = _Frames(run, frame)
+    kinds = [found.of(ident) for ident in frame["id"]]
+    frame["variable"] = [variable for variable, _ in kinds]
+    frame["role"] = [role for _, role in kinds]
     return frame.drop(columns=["id", "cause"])
 
 
@@ -134,41 +130,52 @@ def _requests(run: Run) -> dict[str, tuple[str, str, str, str, bool]]:
     return {ident: (unit, at, kind, name, ok) for ident, unit, at, kind, name, ok in rows}
 
 
-def _about(frame: pd.DataFrame, asked: Mapping[str, Any]) -> list[str]:
-    """Return for each frame what it is about, following frames that carry another one on."""
-    cause = dict(zip(frame["id"], frame["cause"], strict=True))
-    found = []
-    for ident, first in cause.items():
-        about = first
-        for _ in range(_MOST_HOPS):
-            if ident in asked or about in asked or about not in cause:
-                break
-            about = cause[about]
-        found.append(about)
-    return found
+class _Frames:
+    """Frames by identifier, and what each is about."""
 
+    def __init__(self, run: Run, frame: pd.DataFrame) -> None:
+        self._asked = _requests(run)
+        readings = run.columns("reading", "id", "variable")
+        self._told = dict(zip(readings["id"], readings["variable"].astype(str), strict=True))
+        ends = zip(frame["cause"], frame["src"], frame["dst"], strict=True)
+        self._frames = dict(zip(frame["id"], ends, strict=True))
+        self._known: dict[str, tuple[str, str]] = {}
 
-def _frame(  # noqa: PLR0917 - a frame and all that says what it is
-    ident: str, about: str, src: str, dst: str, asked: Mapping[str, Any], told: Mapping[str, str]
-) -> tuple[str, str]:
-    """Return variable and role of a frame."""
-    own = asked.get(ident)
-    if own is not None:
-        return own[3], _CARRIES if own[2] == "write" else _ASKS
-    request = asked.get(about)
-    if request is None:
-        return (told[about], _CARRIES) if about in told else ("", _ASKS)
-    unit, location, operation, variable, good = request
-    written = operation == "write"
-    if unit == location:  # an instance that was written there
-        role = _CARRIES
-    elif operation == "query" and src == location:
-        role = _CARRIES if good else _CONFIRMS
-    elif dst == unit:
-        role = _CONFIRMS
-    else:  # it was sent again, or handed on, or its instance told to somebody else
-        role = _CARRIES if written else _ASKS
-    return variable, role
+    def of(self, ident: str) -> tuple[str, str]:
+        """Return variable and role of a frame."""
+        way = [ident]  # back to the frame that the others carry on
+        while len(way) < _MOST_HOPS and self._carries_on(way[-1]):
+            way.append(self._frames[way[-1]][0])
+        for name in reversed(way):
+            if name not in self._known:
+                carried = self._frames[name][0]
+                on = self._carries_on(name) and carried in self._known
+                self._known[name] = self._known[carried] if on else self._first(name)
+        return self._known[ident]
+
+    def _carries_on(self, ident: str) -> bool:
+        """Tell whether a frame passes on what another one brought."""
+        cause = self._frames[ident][0]
+        return ident not in self._asked and cause not in self._asked and cause in self._frames
+
+    def _first(self, ident: str) -> tuple[str, str]:
+        own = self._asked.get(ident)
+        if own is not None:
+            return own[3], _CARRIES if own[2] == "write" else _ASKS
+        about, src, dst = self._frames[ident]
+        request = self._asked.get(about)
+        if request is None:
+            return (self._told[about], _CARRIES) if about in self._told else ("", _ASKS)
+        unit, location, operation, variable, good = request
+        if unit == location:  # an instance that was written there
+            role = _CARRIES
+        elif operation == "query" and src == location:
+            role = _CARRIES if good else _CONFIRMS
+        elif dst == unit:
+            role = _CONFIRMS
+        else:  # it was sent again, or handed on, or its instance told to somebody else
+            role = _CARRIES if operation == "write" else _ASKS
+        return variable, role
 
 
 def _depths(units: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

@@ -161,7 +161,8 @@ class Concentrator:
         """Keep a record at the boundary that it is of, by the clock of who made it."""
         period_ms = self._times.period_ms
         end_ms = round(t_ms / period_ms) * period_ms
-        if abs(t_ms - end_ms) <= _CLOCK_MS and end_ms >= self._told_ms:
+        ahead_ms = end_ms - self._context.now_ms
+        if abs(t_ms - end_ms) <= _CLOCK_MS and self._told_ms <= end_ms and ahead_ms <= period_ms:
             self._heard.setdefault((unit, end_ms), (value, cause))
 
     def _close(self) -> None:

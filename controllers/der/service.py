@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from controllers.unit.service import Notification, Result, UnitContext
+from controllers.unit.shapes import fits
 
 __all__ = ["Der", "Plate"]
 
@@ -95,7 +96,7 @@ class Der:
         """Take what was set or measured."""
         value, variable = notification.value, notification.variable
         there = notification.result is Result.OK and notification.t_ms != -1
-        if not there or not isinstance(value, dict):
+        if not there or not isinstance(value, dict) or not fits(variable, value):
             return
         if variable == _MEASURED:
             self._measured = value
@@ -104,7 +105,7 @@ class Der:
         elif variable == _COMMAND:
             self._command(bool(value["run"]), notification.id)
         elif variable == _CONFIGURATION:
-            self._configuration = value["items"]
+            self._configuration = _limits(value["items"])
             self._apply(notification.id)
         elif variable in {_SET_POINT, _REGULATION}:
             self._hold(variable, value, notification.id)
@@ -193,7 +194,7 @@ class Der:
             q_var = plate.q_max_var * above / _DROOP
         else:
             factor = asked.get("power_factor") or self._configuration.get("power_factor") or 1.0
-            if factor >= 1.0:
+            if not 0.0 < factor < 1.0:
                 return None
             q_var = abs(float(self._measured.get("p_w") or 0.0)) * math.tan(math.acos(factor))
         return round(min(max(q_var, -plate.q_max_var), plate.q_max_var), 1)
@@ -229,7 +230,7 @@ class Der:
         rated_va = math.hypot(plate.p_max_w, plate.q_max_var)
         i_max_a = _OVER_CURRENT * rated_va / (plate.v_nominal_v * conductors)
         self._alarm("over-current", value["i_a"], i_max_a, value["i_a"] > i_max_a, notification)
-        if "v_max_v" in limits:
+        if {"v_min_v", "v_max_v"} <= limits.keys():
             v_v, low_v, high_v = value["v_v"], limits["v_min_v"], limits["v_max_v"]
             self._alarm("over-voltage", v_v, high_v, v_v > high_v, notification)
             self._alarm("under-voltage", v_v, low_v, v_v < low_v, notification)
@@ -250,3 +251,12 @@ class Der:
         context = self._context
         decision = context.decide("der_alarm", context.unit, record, (notification.id,))
         context.data.write("der.alarm", context.unit, record, cause=decision)
+
+
+def _limits(items: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a configuration says in positive numbers; anything else is none of it."""
+    return {
+        name: float(value)
+        for name, value in items.items()
+        if type(value) in (int, float) and (value > 0.0 or (name == "export_max_w" and value == 0))
+    }

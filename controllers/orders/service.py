@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controllers.unit.service import Notification, Result, UnitContext
+from controllers.unit.shapes import fits
 
 __all__ = ["Behind", "Order", "Orders"]
 
@@ -81,6 +82,8 @@ class Orders:
         own = notification.location == self._unit and notification.t_ms != -1
         value = notification.value
         if notification.result is not Result.OK or not own or not isinstance(value, dict):
+            return
+        if not fits(notification.variable, value):
             return
         if notification.variable == LIMIT:
             self._limit(value, notification.id)

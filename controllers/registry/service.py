@@ -16,6 +16,7 @@ from typing import Any
 
 from controllers.registry.book import Book, Key
 from controllers.unit.service import Notification, Result, UnitContext
+from controllers.unit.shapes import fits
 
 __all__ = ["DATA", "Registry", "Source"]
 
@@ -107,10 +108,9 @@ class Registry:
 
     def _is_own(self, notification: Notification) -> bool:
         """Tell whether a notification brings an instance of this unit."""
-        there = notification.result is Result.OK and notification.t_ms != -1
-        return (
-            there and notification.location == self._unit and isinstance(notification.value, dict)
-        )
+        value, here = notification.value, notification.location == self._unit
+        there = here and notification.result is Result.OK and notification.t_ms != -1
+        return there and isinstance(value, dict) and fits(notification.variable, value)
 
     def timer(self, name: str) -> None:
         """Make what is due at the top, tell what there is, or send again."""
@@ -151,6 +151,8 @@ class Registry:
     def _change(self, value: Mapping[str, Any], cause: str) -> None:
         """Apply a difference; one that does not fit is answered by what there is."""
         key = Key(value["data"], value["target"])
+        if key.data not in DATA or not all(isinstance(name, str) for name in value["drop"]):
+            return
         book = self._books.setdefault(key, Book())
         version, base = int(value["version"]), int(value["base"])
         if version <= book.version:
@@ -192,7 +194,7 @@ class Registry:
         has: dict[Key, int] = {}
         for text, version in value["versions"].items():
             data, _, target = text.partition(" ")
-            has[Key(data, target)] = int(version)
+            has[Key(data, target)] = version if type(version) is int else 0
         self._has[child] = has
         self._send(child, cause)
 

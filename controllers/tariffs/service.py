@@ -8,14 +8,17 @@ was counted between two readings goes to the register that was active at the fir
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from controllers.unit.service import Notification, Result, UnitContext
+from controllers.unit.shapes import fits
 from fernwatt.timebase import DAY_MS, HOUR_MS
 
 __all__ = ["Tariffs", "active", "switchings"]
 
+_AT = re.compile(r"at ([01][0-9]|2[0-3]):([0-5][0-9])")
 TABLE, ACTIVE, REGISTER = "tariff.table", "tariff.active", "energy.import"
 
 
@@ -23,10 +26,10 @@ def switchings(items: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Return when in the day [ms] which register begins to count, in order."""
     found = []
     for name, register in items.items():
-        kind, _, time = name.partition(" ")
-        if kind == "at":
-            hours, minutes = time.split(":")
-            found.append((int(hours) * HOUR_MS + int(minutes) * 60_000, str(register)))
+        match = _AT.fullmatch(name)
+        if match is not None:
+            at_ms = int(match[1]) * HOUR_MS + int(match[2]) * 60_000
+            found.append((at_ms, str(register)))
     return sorted(found)
 
 
@@ -74,10 +77,11 @@ class Tariffs:
         value, variable = notification.value, notification.variable
         if variable == REGISTER:
             self._count(float(value), notification.id)
-        elif variable == TABLE and value["version"] > self._version:
+        elif variable == TABLE and fits(TABLE, value) and value["version"] > self._version:
+            if not switchings(value["items"]):
+                return  # a calendar without a time says nothing
             self._items, self._version = value["items"], value["version"]
-            if switchings(self._items):
-                self._switch(notification.id)
+            self._switch(notification.id)
         elif variable == ACTIVE and not self._wh:
             self._wh = dict(value["registers"])
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controllers.unit.service import Notification, Result, UnitContext
+from controllers.unit.shapes import fits
 
 __all__ = ["FOLLOW", "Follower", "Wanted"]
 
@@ -27,7 +28,7 @@ class Wanted:
 
 
 class Follower:
-    """Subscribes to ``wanted`` by ``event``, spread over ``join_ms``."""
+    """Subscribes to ``wanted`` by ``event``, spread over ``join_ms``; takes what has its shape."""
 
     __slots__ = ("_asked", "_context", "_gap_ms", "_pending")
 
@@ -63,7 +64,8 @@ class Follower:
         if result is Result.OK:
             if not subscription:
                 del self._asked[notification.request]
-            return notification.t_ms != -1
+            sound = fits(notification.variable, notification.value)
+            return notification.t_ms != -1 and sound
         if result is Result.REPLACED or (result is Result.NO_DATA and subscription):
             return False
         del self._asked[notification.request]

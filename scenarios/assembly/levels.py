@@ -86,7 +86,7 @@ def with_sensors(config: ScenarioConfig, hierarchy: Hierarchy) -> None:
         hung = [name for name in upper["instruments"] if name.startswith(("indicator/", "sensor/"))]
         places = sorted({name.partition("/")[2] for name in hung}, key=str.encode)
         for place in places:
-            name = f"sensor/{place}"
+            name = f"probe/{place}"  # the instrument itself is called sensor/…
             own = [each for each in hung if each.partition("/")[2] == place]
             unit = plain_unit(config, "sensor", name, upper["area"], upper["id"], [], {})
             unit["instruments"] = own

@@ -106,6 +106,13 @@ def test_what_is_not_asked_for_is_not_there():
     assert "outages" not in plan.params["field"]["instruments"][0]
 
 
+def test_no_two_things_have_the_same_identifier(storm, street):
+    for found in (storm, street):
+        ids = [set(found.series(name)["id"]) for name in ("message", "reading", "event")]
+        assert not ids[0] & ids[1]
+        assert not (ids[0] | ids[1]) & ids[2]
+
+
 # -- groups --------------------------------------------------------------------------------------
 
 
