@@ -140,6 +140,8 @@ class Collector:
     def ask_late(self, slot: int) -> None:
         """Ask those whose report of a slot has not come."""
         state = self._slots.setdefault(slot, _Slot())
+        if not self._group.allows(()):
+            return  # of so few, none sends anything
         data = self._desk.context.data
         for meter in sorted(self._group.members):
             if meter not in state.shares and meter not in self._absent:

@@ -67,6 +67,10 @@ def _hide(config: ScenarioConfig, units: Sequence[Spec]) -> None:
 def _agree(config: ScenarioConfig, units: Sequence[Spec]) -> None:
     """Tell meters what contracts grant: from the start, customers' policies grant as much."""
     for unit in units:
+        if unit["kind"] == "lvgmu" and config.units.privacy.copies:
+            unit["copies"] = sorted(config.units.privacy.copies)
+        if unit["customer"] and config.units.privacy.prefer != "latest":
+            unit["prefer"] = config.units.privacy.prefer
         if unit["kind"] != "meter":
             continue
         contracts: dict[str, list[list[Any]]] = {}
@@ -137,7 +141,7 @@ def _read(config: ScenarioConfig, units: list[Spec], houses: Sequence[Spec]) -> 
     host = config.units.hosts.get("provider", "cloud")
     for one in config.units.readers:
         targets = [
-            [variable, unit["id"], house["cmu"]["id"] if one.via == "cmu" else ""]
+            [variable, unit["id"], _asked(house, one.via)]
             for house in houses
             if fnmatchcase(_tail(house["meter"]), one.customers)
             for variable in one.variables
@@ -165,6 +169,11 @@ def _houses(units: Sequence[Spec]) -> list[Spec]:
 def _holders(house: Spec, variable: str) -> Iterable[Spec]:
     """Return the units of a house where a variable is measured."""
     return [house["meter"]] if variable.startswith(_OF_METERS) else house["dmus"]
+
+
+def _asked(house: Spec, via: str) -> str:
+    """Return the unit that is asked for a copy, empty where none is."""
+    return {"cmu": str(house["cmu"]["id"]), "lvgmu": str(house["meter"]["parent"])}.get(via, "")
 
 
 def _tail(unit: Spec) -> str:
@@ -202,5 +211,10 @@ def _check(config: ScenarioConfig, units: Sequence[Spec]) -> None:
                 for name in one.variables
                 if name not in names
             ]
+    faults += [
+        Fault("units.privacy.copies", f"no variable {name}", nearest(name, names))
+        for name in wanted.privacy.copies
+        if name not in names
+    ]
     if faults:
         raise ScenarioError(faults)

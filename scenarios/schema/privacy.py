@@ -41,6 +41,16 @@ class Privacy(Section):
         description="Largest share of one customer in a sum in plain text; of a hidden one nobody "
         "can tell.",
     )
+    prefer: Literal["latest", "default"] = Field(
+        default="latest",
+        description="Which policy of their owners' readings and writes by others take: the latest "
+        "that the owner put in force, or the first one.",
+    )
+    copies: list[Text] = Field(
+        default_factory=list,
+        description="Variables of which substations keep what they are notified of, by the "
+        "policies that come with it.",
+    )
     min_span_h: Annotated[float, Field(ge=0, le=8784)] = Field(
         default=0.0,
         description="A sum in plain text over so many hours may be of fewer [h]; 0: never.",
@@ -123,8 +133,8 @@ class ReadingBy(Section):
     from_h: Annotated[float, Field(ge=0, le=8784)] = Field(
         default=0.0, description="From when on [h]."
     )
-    via: Literal["source", "cmu"] = Field(
+    via: Literal["source", "cmu", "lvgmu"] = Field(
         default="source",
-        description="Whether it asks the meter or device itself, or the customer's unit for its "
-        "copy.",
+        description="Whether it asks the meter or device itself, or the customer's unit or that of "
+        "the substation for its copy.",
     )

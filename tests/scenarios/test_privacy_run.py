@@ -24,7 +24,8 @@ def go(folder: Path, hours: float = 2, **changes: Any) -> Run:
     source = YAML(typ="safe").load(Path("scenarios/street.yaml"))
     source["time"]["duration_h"] = hours
     source["services"] = {"balancing": {"mode": "local"}, **changes.pop("services", {})}
-    source["units"] |= {"history_days": 0, **changes.pop("units", {})}
+    units = json.loads(json.dumps(changes.pop("units", {})))  # nothing in it is there twice
+    source["units"] |= {"history_days": 0, **units}
     source["network"] |= changes.pop("network", {})
     folder.mkdir(parents=True)
     with (folder / "case.yaml").open("w") as file:
@@ -172,6 +173,59 @@ def test_the_copies_of_a_run_know_the_policies_of_their_instances(read: Run) -> 
     granted = granted[(granted["unit"] == "reader/friend").to_numpy()]
     late = granted[(granted["t_ms"] > 1.2 * 3_600_000).to_numpy()]
     assert (late["result"] == "ok").all()  # others' changes are no business of these customers
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("DI-07")
+def test_a_substations_copies_are_ruled_by_the_policies_that_came_with_them(tmp_path: Path) -> None:
+    """An event at the top: the operator's tool looks at single customers, where they let it."""
+    tool = {"name": "tool", "stakeholder": "operator", "variables": ["energy.import"],
+            "via": "lvgmu", "every_s": 600, "from_h": 0.6}  # fmt: skip
+    grants = [{"stakeholder": "operator", "service": "aggregation"},
+              {"stakeholder": "operator", "service": "reader", "min_delay_s": 500}]  # fmt: skip
+    policies = [
+        {"variables": ["energy.import"], "grants": grants},
+        {"customers": "lv4.101/*-1?", "variables": ["energy.import"], "grants": grants[:1]},
+        {"customers": "lv4.101/*-2?", "variables": ["energy.import"], "grants": grants[:1],
+         "at_h": 1.0},
+    ]  # fmt: skip
+    units = {"privacy": {"copies": ["energy.import"]}, "policies": policies, "readers": [tool]}
+    found = go(tmp_path / "drill", 1.75, units=units)
+    requests = found.series("request")
+    asked = requests[(requests["unit"] == "reader/tool").to_numpy()]
+    asked = asked.assign(house=asked["location"].astype(str).str.extract(r"load-(\d+)")[0].values)
+    outcome = asked.groupby(asked["house"].str.len().eq(2) * asked["house"].str[0].astype(int))
+    results = {int(key): set(part["result"].astype(str)) for key, part in outcome}
+    assert results[1] == {"denied"}
+    assert results[3] == results[4] == {"ok"}
+    twenties = asked[asked["house"].str.match(r"2\d")]
+    early = twenties[twenties["t_ms"] < 3_600_000]
+    late = twenties[twenties["t_ms"] > 4_600_000]  # a quarter of an hour later it has new ones
+    assert set(early["result"]) == {"ok"}
+    assert set(late["result"]) == {"denied"}
+    messages = found.messages
+    sent = messages[(messages["src"] == "reader/tool").to_numpy()]
+    assert set(sent["dst"].astype(str)) == {AREA}  # no meter was asked
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("SP-06")
+def test_a_thousand_meters_in_hidden_sums_of_areas_that_are_large_enough(tmp_path: Path) -> None:
+    case = load("metering", ["units.security=with-privacy", "time.duration_h=0.75"])
+    found = Run(run(case, folder=tmp_path / "run", with_report=False).check().folder)
+    [record] = [one for one in told(found, "area_energy") if one["t_ms"] == 0 and one["meters"]][:1]
+    assert record["meters"] + record["missing"] == 1000
+    assert record["meters"] > 900
+    small = {one["absent"][0].split("/")[1] for one in told(found, "sum_suppressed")}
+    assert small == {"lv1.101"}  # thirteen houses
+    energy = grown(found)
+    absent = {name for one in told(found, "hidden_sum") if one["t_ms"] == 0
+              for name in one["absent"]}  # fmt: skip
+    absent |= {name for one in told(found, "sum_suppressed") if one["t_ms"] == 0
+               for name in one["absent"]}  # fmt: skip
+    there = [name for name in energy["energy.import"].columns if name not in absent]
+    total = energy["energy.import"].loc[0, there].sum()
+    assert record["import_wh"] == pytest.approx(total, abs=1e-6)
 
 
 @pytest.mark.slow

@@ -99,6 +99,7 @@ def test_small_areas_are_held_and_released_together() -> None:
     assert len(whys) == 2 * 1  # one slot of each of the small areas
 
 
+@pytest.mark.requirement("SP-06")
 def test_what_would_be_left_of_a_sum_by_taking_off_what_is_known_is_held() -> None:
     spec = tree([14, 20])
     bus = run(spec, even(spec))

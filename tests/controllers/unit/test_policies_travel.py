@@ -136,6 +136,7 @@ def test_a_copy_has_owner_and_policy_and_is_ruled_by_it(level: str) -> None:
     assert ask(bus, TOP, "probe", at=AREA).result is Result.OK
 
 
+@pytest.mark.requirement("DI-07")
 def test_a_change_of_policy_holds_for_new_instances_only() -> None:
     bus = start()
     follow(bus)
@@ -177,6 +178,7 @@ def test_only_the_owner_puts_a_policy_in_force_and_only_for_what_is_hers() -> No
         assert service(bus, CMU).outcome(issued.id).result is Result.MALFORMED
 
 
+@pytest.mark.requirement("DI-08")
 @pytest.mark.parametrize("prefer", ["latest", "default"])
 def test_writes_by_others_take_the_owners_latest_policy_or_the_default(prefer: str) -> None:
     default = [[OPERATOR, "aggregation", 3, 0]]
