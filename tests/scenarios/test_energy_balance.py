@@ -30,6 +30,7 @@ def gap(found: Run) -> float:
     return float((system - drawn - lost).abs().sum() / exchanged.sum())
 
 
+@pytest.mark.requirement("BX-07")
 @pytest.mark.parametrize("solver", ["balanced", "pandapower"])
 def test_import_is_devices_and_losses_of_the_branches(tmp_path, solver):
     found = go(tmp_path / "run", f"grid.solver={solver}")
@@ -38,6 +39,7 @@ def test_import_is_devices_and_losses_of_the_branches(tmp_path, solver):
     assert found.kpis["losses_wh"]["value"] > 0
 
 
+@pytest.mark.requirement("BX-07")
 def test_a_device_whose_power_does_not_arrive_opens_the_gap(tmp_path, monkeypatch):
     whole = core.DevicesCore.power
     terminal = 7

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from controllers.security.envelope import LEVELS, make_envelope
 from controllers.security.keys import Keys, PublicKeys
-from controllers.unit import CATALOGUE, Result
+from controllers.unit import CATALOGUE, Result, UnitsCore
 from controllers.unit.codec import CborCodec, DecodeError
 from controllers.unit.packing import PackingError, pack_value, unpack_value
 from controllers.unit.wire import Notify, Operation, Request, ValueRefusedError, clean_value
+from simulators.network.core import NetworkCore
 
 CODEC = CborCodec(CATALOGUE)
 A, B = "lvgmu/a", "meter/a/x"
@@ -228,3 +229,47 @@ def test_nesting_has_an_end() -> None:
         value = value[0]
     with pytest.raises(ValueRefusedError):
         clean_value(deep)
+
+
+@pytest.mark.requirement("CP-06")
+def test_four_values_of_a_meter_signed_take_less_than_200_bytes_of_the_network() -> None:
+    """From the unit's request to the network's books: what is encoded is what is carried."""
+    day = {"start_ms": 0, "step_ms": 900_000, "import_wh": [251.4, 250.1, 249.9, 612.7],
+           "export_wh": [0.0, 0.0, 0.0, 0.0]}  # fmt: skip
+    services = {"metering": {}}
+    spec = {
+        "units": [
+            {"id": "meter/a/1", "owner": "operator", "services": services, "parent": "lvgmu/a"},
+            {"id": "lvgmu/a", "owner": "operator", "children": ["meter/a/1"]},
+        ],
+        "security": "integrity",
+    }
+
+    class Writer:
+        name = "metering"
+
+        def start(self, context):
+            context.data.write("load_profile", "lvgmu/a", day)
+
+        def notify(self, notification): ...
+
+        def timer(self, name): ...
+
+    core = UnitsCore(spec, 1, factories={"metering": lambda *_: Writer()})
+    (frame,) = core.step(0).frames
+    assert 92 < len(frame.payload) <= 200
+    medium = {"id": "m", "technology": "plc-g3", "members": ["lvgmu/a", "meter/a/1"],
+              "root": "lvgmu/a"}  # fmt: skip
+    nodes = [{"id": node} for node in medium["members"]]
+    network = NetworkCore({"nodes": nodes, "media": [medium], "links": []}, 1)
+    network.advance(0)
+    network.inject(0, [frame])
+    while (due_ms := network.next_ms()) is not None and due_ms < 10_000:
+        network.advance(due_ms)
+    network.close(10_000)
+    (row,) = [dict(rows) for name, rows in network.rows() if name == "message"]
+    assert row["fate"] == ["delivered"]
+    assert row["bytes"] == [len(frame.payload)]
+    # IPv6 and UDP, adaptation, MAC and PHY headers of G3, once if nothing was repeated
+    assert row["attempts"] == [row["hops"][0]]
+    assert 20 < row["wire_bytes"][0] - len(frame.payload) < 80

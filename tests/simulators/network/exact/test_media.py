@@ -332,6 +332,7 @@ def test_the_formulas_give_the_printed_digits(
     assert worked_out == pytest.approx(printed, abs=6e-5)
 
 
+@pytest.mark.requirement("NW-07")
 @pytest.mark.parametrize("row", PARAMETERS)
 def test_the_medium_agrees_with_theory(
     row: str, seed: int, mean: Any, agrees: Callable[[list[Any]], None]

@@ -462,6 +462,7 @@ def test_a_rare_loss_with_five_percent_longer_services_is_told(
     differs(rare_loss(1_000, SLOWER, seed, mean))
 
 
+@pytest.mark.requirement("NW-07")
 @pytest.mark.parametrize("row", PARAMETERS)
 def test_the_kernel_agrees_with_theory(
     row: str, seed: int, mean: Any, agrees: Callable[[list[Any]], None]

@@ -30,6 +30,7 @@ KINDS = {"rf-mesh-15.4": "medium", "plc-g3": "medium", "lte-m": "cell", "gprs": 
 QUICK = {("rf-mesh-15.4", 0.18), ("gprs", 0.05), ("core-4g", 0.18)}
 
 
+@pytest.mark.requirement("BX-06")
 @pytest.mark.parametrize(
     ("name", "share"),
     [
