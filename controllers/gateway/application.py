@@ -56,7 +56,7 @@ class Application:
         """Return the application of its parameters.
 
         ``broker``, ``user``, ``password``; with a default: ``client``, ``prefix``,
-        ``orders: [{at_s, gateway, variable, location, value}]``, ``keep_alive_s``.
+        ``orders: [{at_s, gateway, variable, location, value}]``, ``keep_alive_s``, ``patience_s``.
         """
         prefix = params.get("prefix", "fernwatt")
         settings = Settings(
@@ -65,6 +65,7 @@ class Application:
             params["password"].encode(),
             clean=False,
             keep_alive_s=params.get("keep_alive_s", 300),
+            patience_ms=round(float(params.get("patience_s", 20)) * 1000),
             filters=((f"{prefix}/#", 1),),
         )
         orders = [

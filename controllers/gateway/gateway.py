@@ -24,7 +24,7 @@ from controllers.unit.service import Notification, Result, UnitContext
 
 __all__ = ["Gateway"]
 
-_PERIOD, _JOIN = "period", "join"
+_PERIOD, _JOIN, _ASK = "period", "join", "ask"
 _AGAIN_MS = 600_000
 _REMEMBERED = 256
 _CAUGHT_UP = 8
@@ -74,6 +74,8 @@ class Gateway:
                 self._context.set_timer(_PERIOD, late_ms)
         elif name == _JOIN:
             self._join()
+        elif name == _ASK:
+            self._ask()
         else:
             self._took(self.session.due(), "")
 
@@ -147,9 +149,20 @@ class Gateway:
         if self._context.now_ms >= collector.end_ms(number) and collector.complete(number):
             self._context.set_timer(_PERIOD, self._context.now_ms)
 
+    def _ask(self) -> None:
+        """Ask those whose readings of the period have not come: reports are not acknowledged."""
+        missing = set(self.collector.missing(self.collector.closed + 1))
+        for source in self.collector.sources:
+            if source.name in missing and source.location != self._context.unit:
+                for variable in source.variables:
+                    self._context.data.query(variable, source.location)
+
     def _expect(self) -> None:
-        """Come back when the next period is over."""
+        """Come back when the next period is over, and half its time-out later."""
         end_ms = self.collector.end_ms(self.collector.closed + 1)
+        ask_ms = end_ms + self.settings.timeout_ms // 2
+        if ask_ms > self._context.now_ms:
+            self._context.set_timer(_ASK, ask_ms)
         self._context.set_timer(_PERIOD, max(end_ms, self._context.now_ms))
 
     # -- publishing --------------------------------------------------------------------------

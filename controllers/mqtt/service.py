@@ -87,7 +87,7 @@ class BrokerService:
         for connection, content in self.host.take():
             said[connection] = said.get(connection, b"") + content
         for connection, content in said.items():
-            context.transmit(connection, content, cause=cause)
+            context.transmit(connection, content, flow="session", cause=cause)
         for told in self.host.told():
             detail = {"client": told.client}
             context.decide(f"broker_{told.what}", told.connection, detail, (cause,) * bool(cause))

@@ -71,7 +71,7 @@ class Session:
     def _done(self, happened: list[Happening], cause: str = "") -> list[Happening]:
         """Send what the client says, and wait for what it waits for."""
         for content in self.client.take():
-            self._context.transmit(self._peer, content, cause=cause)
+            self._context.transmit(self._peer, content, flow="session", cause=cause)
         at_ms = self.client.next_ms()
         if at_ms < 0:
             self._context.cancel_timer(_TIMER)

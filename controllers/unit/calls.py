@@ -42,6 +42,7 @@ FLOWS: dict[str, Flow] = {
     "balancing": Flow(1, 10_000, 2),
     "metering": Flow(2, 30_000, 2),
     "management": Flow(3, 30_000, 2),
+    "session": Flow(2, 30_000, 2),  # connections of foreign protocols; nothing else repeats them
 }
 
 

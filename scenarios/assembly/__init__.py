@@ -19,7 +19,7 @@ from scenarios.assembly.detection import with_detection
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
-from scenarios.assembly.gateways import with_gateways
+from scenarios.assembly.gateways import with_gateways, with_streams
 from scenarios.assembly.grid import grid_params, grid_source, with_solver
 from scenarios.assembly.group import group_spec, with_backup_links, with_group
 from scenarios.assembly.hierarchy import Hierarchy, make_hierarchy
@@ -61,7 +61,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     failures = unit_failures(config, hierarchy.units)
     network = make_network(config, model, hierarchy)
     network = with_backup_links(config, hierarchy.units, network)
-    network = with_dead_nodes(network, failures)
+    network = with_dead_nodes(with_streams(config, network), failures)
     with_detection(config, hierarchy, fleet)
     with_group(config, hierarchy)
     let_speak(config, hierarchy.units)

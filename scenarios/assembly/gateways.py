@@ -22,12 +22,22 @@ from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
 from scenarios.schema.gateways import Gateway
 
-__all__ = ["APPLICATION", "BROKER", "cloud_links", "cloud_unit", "grant", "with_gateways"]
+__all__ = [
+    "APPLICATION",
+    "BROKER",
+    "cloud_links",
+    "cloud_unit",
+    "grant",
+    "with_gateways",
+    "with_streams",
+]
 
 BROKER, APPLICATION = "broker/cloud", "application/web"
 _PATH = "services.gateway"
 _HOUR_S = 3600
 _LINES = "line.phases"
+_PATIENCE_S = 120.0
+"""Longer than TCP waits for a sign of life (RFC 1122 4.2.3.5: at least 100 s)."""
 Spec = dict[str, Any]
 
 
@@ -58,6 +68,15 @@ def with_gateways(
             for variable in unit["actuators"]:
                 grant(unit, variable, [OPERATOR, "gateway", READ_WRITE, 0])
     hierarchy.units += [_broker(wanted, passwords), _application(wanted, passwords)]
+
+
+def with_streams(config: ScenarioConfig, network: Spec) -> Spec:
+    """Return the specification of a network whose MQTT sessions go over TCP, unless it says how."""
+    if config.services.gateway is None:
+        return network
+    transport: Spec = network.get("transport") or {}
+    flows = {"session": {"kind": "reliable"}} | dict(transport.get("flows", {}))
+    return network | {"transport": transport | {"flows": flows}}
 
 
 def cloud_links(units: Iterable[Mapping[str, Any]], *, mobile: bool) -> list[Spec]:
@@ -103,6 +122,7 @@ def _params(wanted: Gateway, sources: Sequence[Spec], password: str) -> Spec:
         "keep_alive_s": wanted.keep_alive_s,
         "retry_max_s": wanted.retry_max_s,
         "join_s": wanted.join_s,
+        "patience_s": _PATIENCE_S,
         "prefix": wanted.prefix,
     }
 
@@ -144,7 +164,7 @@ def _broker(wanted: Gateway, passwords: Mapping[str, str]) -> Spec:
         "application": {"password": passwords["application"],
                         "publish": [f"{prefix}/+/+/command"], "subscribe": [f"{prefix}/#"]},
     }  # fmt: skip
-    return cloud_unit(BROKER, {"mqtt": {"users": users}}, {"*": "mqtt"})
+    return cloud_unit(BROKER, {"mqtt": {"users": users, "patience_s": _PATIENCE_S}}, {"*": "mqtt"})
 
 
 def _application(wanted: Gateway, passwords: Mapping[str, str]) -> Spec:
@@ -155,6 +175,7 @@ def _application(wanted: Gateway, passwords: Mapping[str, str]) -> Spec:
         "password": passwords["application"],
         "prefix": wanted.prefix,
         "keep_alive_s": wanted.keep_alive_s,
+        "patience_s": _PATIENCE_S,
         "orders": [
             {"at_s": order.at_h * _HOUR_S, **order.model_dump(exclude={"at_h"})}
             for order in wanted.orders

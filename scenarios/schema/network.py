@@ -172,8 +172,11 @@ class Transport(Section):
     default: FlowTransport = Field(
         default_factory=FlowTransport, description="Of classes that flows does not name."
     )
-    flows: dict[Literal["control", "balancing", "metering", "management"], FlowTransport] = Field(
-        default_factory=dict, description="Of single application classes."
+    flows: dict[
+        Literal["control", "balancing", "metering", "management", "session"], FlowTransport
+    ] = Field(
+        default_factory=dict,
+        description="Of single application classes; session (MQTT) is reliable unless it is named.",
     )
 
 

@@ -188,6 +188,7 @@ def test_wrong_passwords_are_refused_and_nothing_leaves_the_area(tmp_path: Path)
     assert not any(isinstance(it, Publish) for it in kept.packets(GATEWAY, BROKER))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("security", ["none", "integrity+secrecy"])
 def test_line_sensors_of_a_substation_take_part(tmp_path: Path, security: str) -> None:
     sensor = "{at: ['line/lv1.101/line-1*'], accuracy_class: 0.5, rated_a: 200, period_s: 60}"
@@ -217,3 +218,33 @@ def test_what_cannot_be_is_named(setting: str, path: str) -> None:
         assemble(load("street", [*SMALL, f"services.gateway={setting}"]))
     named = [fault.path for fault in caught.value.faults]
     assert f"services.gateway.{path}" in named
+
+
+@pytest.mark.slow
+def test_where_every_tenth_frame_is_lost_all_still_arrives_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    found, kept = carried_out(tmp_path / "run", "services.gateway={}", "network.loss=0.1")
+    areas = [one for one in kept.shown() if "missing" in one]
+    assert [one["end_ms"] // PERIOD_MS for one in areas] == list(range(1, 8))
+    assert sum(len(one["missing"]) for one in areas) <= 3  # of 91: joined late, or asked in vain
+    assert "application_gap" not in set(found.events["kind"])
+
+
+@pytest.mark.slow
+def test_gateways_boxes_and_pairs_are_the_same_however_simulators_are_coupled(
+    tmp_path: Path,
+) -> None:
+    pair = "{controller: cmu/lv1.101/load-2, device: dmu/lv1.101/load-1/battery}"
+    settings = [
+        *SMALL, "time.duration_h=0.75", "services.gateway={}", "units.security=integrity",
+        "units.black_boxes={battery: modbus, pv: zigbee}", f"services.pairing={{pairs: [{pair}]}}",
+    ]  # fmt: skip
+    runs = []
+    for coupling in ("separate", "fused"):
+        scenario = load("street", [*settings, f"orchestration.coupling={coupling}"])
+        done = run(scenario, folder=tmp_path / coupling, with_report=False).check()
+        runs.append(Run(done.folder))
+    assert runs[0].messages.equals(runs[1].messages)
+    assert runs[0].events.equals(runs[1].events)
+    assert len(runs[0].messages) > 500
