@@ -111,8 +111,12 @@ class Collector:
         value = notification.value
         if notification.result is not Result.OK or type(value) is not dict:
             return
-        slot, v = self._slots.get(value.get("slot", -1)), from_fields(value)
+        number, v = value.get("slot"), from_fields(value)
+        slot = self._slots.get(number) if type(number) is int else None
         if slot is None or v is None:
+            return
+        if not self._adder.is_sound(v):
+            self._refuse(meter, question.variable, notification.id)
             return
         if question.variable == SHARE:
             if slot.round == 0 and meter not in slot.shares:
@@ -124,6 +128,11 @@ class Collector:
             told = slot.given_up.setdefault(meter, {})
             told[beside] = told.get(beside) or v
             slot.causes[meter] = notification.id
+
+    def _refuse(self, meter: str, variable: str, cause: str) -> None:
+        """Note that what a meter sent cannot be added: it is missing."""
+        detail = {"variable": variable}
+        self._desk.context.decide("share_refused", meter, detail, (cause,))
 
     def _names(self, places: Any) -> list[str]:
         members = self._group.members

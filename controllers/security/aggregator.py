@@ -36,6 +36,7 @@ __all__ = [
     "make_aggregator",
 ]
 
+_VALUES = 2
 Work = tuple[str, int]
 """What it costs a processor: a kind of work (``hash``, ``point``) and how often."""
 
@@ -130,6 +131,9 @@ class Aggregator(Protocol):
     ) -> list[int]:
         """Return the sums over ``members``, at their reader; raises RefusedError."""
 
+    def is_sound(self, hidden: Sequence[Any]) -> bool:
+        """Tell whether hidden values can be added."""
+
     def work(self, group: Group) -> Mapping[str, Work]:
         """Return what hiding, adding one and revealing cost: ``hide``, ``add``, ``reveal``."""
 
@@ -142,7 +146,7 @@ class Masking:
 
     __slots__ = ("__keys", "_known", "_lanes", "_maskers")
 
-    def __init__(self, keys: Keys, known: PublicKeys, lanes: int = 2) -> None:
+    def __init__(self, keys: Keys, known: PublicKeys, lanes: int = _VALUES) -> None:
         self.__keys, self._known, self._lanes = keys, known, lanes
         self._maskers: dict[Group, Masker] = {}
 
@@ -188,6 +192,12 @@ class Masking:
             for lane, mask in enumerate(self._of_reader(member, round_name, self._lanes)):
                 sums[lane] -= mask
         return [_signed(one) for one in sums]
+
+    def is_sound(self, hidden: Sequence[Any]) -> bool:
+        """Tell whether these are as many integers of 64 bits as there are values."""
+        return len(hidden) == self._lanes and all(
+            type(one) is int and -MODULUS // 2 <= one < MODULUS // 2 for one in hidden
+        )
 
     def work(self, group: Group) -> Mapping[str, Work]:
         """Return hashes: one a neighbour and one for the reader; none to add."""
@@ -256,6 +266,15 @@ class Encrypting:
             raise RefusedError(Refusal.UNKNOWN_KEY, "not the reader")
         private = self.__keys.sums()
         return [private.decrypt(_cipher(one)) for one in total]
+
+    def is_sound(self, hidden: Sequence[Any]) -> bool:
+        """Tell whether these are two ciphertexts."""
+        try:
+            for one in hidden:
+                add_all([_cipher(one)])
+        except RefusedError:
+            return False
+        return len(hidden) == _VALUES
 
     def work(self, group: Group) -> Mapping[str, Work]:
         """Return multiplications of points: three to hide a value, two to check that it is one."""

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given as fuzz
+from hypothesis import settings
+from hypothesis import strategies as st
 
-from controllers.unit import CATALOGUE, Loopback, UnitsCore
+from controllers.unit import CATALOGUE, Loopback, Notification, Result, UnitsCore
 from controllers.unit.codec import CborCodec
 from fernwatt.messages import Reading
 from fernwatt.streams import stream
@@ -347,3 +350,128 @@ def test_no_customers_value_is_within_reach_of_the_substation(
         }
     else:
         assert len(known & secret) > 18 * 4
+
+
+# -- who does not keep to the rules ----------------------------------------------------------
+
+
+def forward(bus: Loopback, value: dict[str, Any]) -> None:
+    data = bus.core.unit("lvgmu/lv0").context("aggregation").data
+    data.write("area.hidden", "lvgmu/lv0", value)
+    bus.poke()
+    bus.run(bus.now_ms + 1000)
+
+
+def test_a_substation_that_forwards_one_customers_share_gets_it_read_by_nobody() -> None:
+    spec = tree(size=18)
+    given, energy = registers(spec, 2)
+    bus = Loopback(UnitsCore(spec, 1))
+    bus.run(SLOT + 70_000, given)
+    group, one = tree_group(spec), "meter/lv0/load-4"
+    share = bus.core.unit(one).store.newest("energy.hidden", "customer/lv0/load-4", one)
+    assert share is not None
+    others = [place for place, name in enumerate(group.members) if name != one]
+    forward(bus, {"t_ms": 0, "v": share.value["v"], "missing": others})
+    bus.run(2 * SLOT + 890_000, given)
+    whys = [e.value["why"] for e in bus.events if e.kind == "sum_suppressed"
+            and e.element == "lvgmu/lv0" and e.value["t_ms"] == 0]  # fmt: skip
+    assert whys == ["too-few"]
+    record = area(bus, "mvgmu/mv")[0]
+    assert (record["meters"], record["suppressed"]) == (0, 1)
+    reader = numbers_of(bus.core.unit("mvgmu/mv"))
+    assert not {float(round(value, 3)) for value in energy[one][0]} & reader
+
+
+@pytest.mark.parametrize("lie", ["members", "twice"])
+def test_a_sum_that_is_not_of_whom_it_says_is_not_believed(lie: str) -> None:
+    spec = tree(size=18)
+    given, energy = registers(spec, 2)
+    bus = Loopback(UnitsCore(spec, 1))
+    bus.run(SLOT + 70_000, given)
+    if lie == "members":  # all took part, and one is said to be missing
+        shares = [bus.core.unit(m).store.newest("energy.hidden", f"customer/{m[6:]}", m)
+                  for m in energy]  # fmt: skip
+        total = [sum(s.value["v"][lane] for s in shares if s) for lane in (0, 1)]
+        wrapped = [(one + 2**63) % 2**64 - 2**63 for one in total]
+        forward(bus, {"t_ms": 0, "v": wrapped, "missing": [3]})
+    bus.run(SLOT + 300_000, given)
+    if lie == "twice":  # the right sum has been forwarded; another one would tell the difference
+        forward(bus, {"t_ms": 0, "v": [1, 2], "missing": [3]})
+    bus.run(2 * SLOT + 890_000, given)
+    record = area(bus, "mvgmu/mv")[0]
+    if lie == "members":
+        assert (record["meters"], record["import_wh"]) == (0, 0.0)
+        assert "range" in [e.value["why"] for e in bus.events if e.kind == "sum_suppressed"]
+    else:
+        total = sum(energy[meter][0] for meter in energy)
+        assert (record["meters"], record["import_wh"]) == (18, pytest.approx(total[0], abs=1e-6))
+
+
+@pytest.mark.parametrize("scheme", ["masking", "elgamal"])
+def test_a_meter_that_sends_nonsense_is_missing_and_the_sum_is_right(scheme: str) -> None:
+    spec = tree(size=18, neighbours=4, scheme=scheme)
+    given, energy = registers(spec, 2)
+    bus, bad = Loopback(UnitsCore(spec, 1)), "meter/lv0/load-9"
+    begin = [one for one in given if one.t_sample_ms < SLOT]
+    bus.run(SLOT - 1, begin)
+    data = bus.core.unit(bad).context("privacy").data
+    for nonsense in ({"slot": 0, "v": ["x", None]}, {"slot": 0, "v_b64": "AAAA"},
+                     {"slot": [1], "v": [1, 2]}, {"slot": 0, "v": [1 << 62]},
+                     {"v": {}}, {}):  # fmt: skip
+        data.write("energy.hidden", bad, nonsense)
+    bus.poke()
+    # its own instrument is silent from now on, so that nothing better comes of it
+    rest = [one for one in given if one.t_sample_ms >= SLOT
+            and one.instrument != f"instrument/{bad[6:]}"]  # fmt: skip
+    bus.run(SLOT + 890_000, rest)
+    record = area(bus, "mvgmu/mv")[0]
+    total = sum(energy[meter][0] for meter in energy if meter != bad)
+    assert (record["meters"], record["missing"]) == (17, 1)
+    assert record["import_wh"] == pytest.approx(total[0], abs=1e-6)
+    assert {e.element for e in bus.events if e.kind == "share_refused"} == {bad}
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["slot", "v", "v_b64", "missing", "t_ms", "x"]), inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+FUZZED = {
+    ("lvgmu/lv0", "aggregation"): ("energy.hidden", "energy.unmask"),
+    ("mvgmu/mv", "aggregation"): ("area.hidden",),
+    ("meter/lv0/load-1", "privacy"): ("energy.missing", "energy.import"),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@fuzz(values, st.sampled_from(sorted(FUZZED)), st.data())
+def test_nothing_but_a_line_in_the_books_comes_of_garbage(
+    value: Any, who: tuple[str, str], data: st.DataObject
+) -> None:
+    variable = data.draw(st.sampled_from(FUZZED[who]))
+    if not CATALOGUE.get(variable).takes(value):
+        return  # no unit lets that in
+    bus = FUZZ_BUS
+    unit, name = who
+    service = bus.core.service(unit, name)
+    requests = {
+        request: question
+        for request, question in getattr(getattr(service, "_desk", None), "_asked", {}).items()
+        if question.variable == variable
+    }
+    request = next(iter(requests), "nobody#1")
+    notification = Notification("x#1", request, Result.OK, variable, "meter/lv0/load-0",
+                                "customer/lv0/load-0", value, 0)  # fmt: skip
+    service.notify(notification)
+
+
+def fuzz_bus() -> Loopback:
+    spec = tree(size=16)
+    given, _ = registers(spec, 1)
+    bus = Loopback(UnitsCore(spec, 1))
+    bus.run(SLOT + 60_000, given)
+    return bus
+
+
+FUZZ_BUS = fuzz_bus()
