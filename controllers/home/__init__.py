@@ -13,6 +13,11 @@ __all__ = ["Home", "make_service"]
 def make_service(
     unit_spec: Mapping[str, Any], params: Mapping[str, Any], directory: object = None
 ) -> Home:
-    """Return the service; ``params``: ``meter``, ``devices`` (unit → ``{kind, p_max_w}``)."""
+    """Return the service.
+
+    ``params``: ``meter``, ``devices`` (unit → ``{kind, p_max_w}``), ``obeys``: whether it keeps the
+    vehicles to the load-control set-point.
+    """
     del unit_spec, directory
-    return Home(str(params["meter"]), dict(params.get("devices", {})))
+    obeys = bool(params.get("obeys", False))
+    return Home(str(params["meter"]), dict(params.get("devices", {})), obeys=obeys)

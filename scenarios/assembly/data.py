@@ -108,7 +108,14 @@ class _Data:
         for dmu in dmus:
             device = self._devices[dmu]
             devices[dmu] = {"kind": kind_of(device), "p_max_w": device.get("p_max_w", 0.0)}
-        unit["services"]["home"] = {"meter": unit["parent"], "devices": devices}
+        services = self._config.services
+        # where balancing or device control decide about devices, nobody else does
+        free = services.balancing.mode == "local" and services.control is None
+        unit["services"]["home"] = {
+            "meter": unit["parent"],
+            "devices": devices,
+            "obeys": free and "ev" in self._config.units.control,
+        }
 
     def _grid_unit(self, unit: Spec) -> None:
         below = [self._units[child] for child in unit["children"]]

@@ -295,6 +295,35 @@ def test_the_operator_sees_and_orders_what_was_left_to_it_and_nothing_that_is_hi
         assert any(name.startswith(f"{tail}/{kind}") or name.endswith(f"/{kind}") for name in moved)
 
 
+def test_an_order_of_the_control_centre_reaches_cars_through_meter_and_customer(tmp_path):
+    evening = [
+        "grid.source={simbench: 1-LV-rural1--0-sw}",
+        "units.history_days=0",
+        "time={start: '2016-04-20T15:00:00Z', duration_h: 4}",
+        "devices.ev.share=1.0",
+        "devices.pv.share=0",
+        "devices.battery.share=0",
+        "services.balancing.mode=local",
+    ]
+    drawn = {}
+    for name, data in (
+        ("free", "{}"),
+        ("held", "{orders: [{at_h: 2, lasts_h: 1.5, import_max_w: 39000}]}"),
+    ):
+        settings = [*evening, f"units.data={data}"]
+        found = run(load("street", settings), folder=tmp_path / name, with_report=False).check()
+        devices = Run(found.folder).series("device")
+        cars = devices[devices["kind"] == "ev"]
+        drawn[name] = cars.groupby("t_ms")["p_w"].sum() + 0.0
+    later = [2 * H + k * 900_000 for k in range(1, 6)]
+    free, held = drawn["free"][later], drawn["held"][later]
+    assert free.max() > 39_000.0  # what there is to hold back
+    assert (held <= 39_000.0).all()
+    assert held.sum() < 0.8 * free.sum()
+    before = [k * 900_000 for k in range(8)]
+    assert (drawn["free"][before] == drawn["held"][before]).all()
+
+
 # -- versions ------------------------------------------------------------------------------------
 
 
