@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from controllers.signals import make_service
@@ -48,11 +50,16 @@ class Obedient:
         self.context.data.write("signal.response", self.context.unit, value)
 
 
-def world(follows=(True, True, True), contracts=(True, True, True), **options):
+def world(follows=(True, True, True), contracts=(True, True, True), parallel=4, **options):
     """An aggregator, a top, a substation and three customers who follow, do not, or say nothing."""
 
     def params(source="", below=(), above="", answer_s=60.0, **more):
-        spread = {"below": dict.fromkeys(below, ""), "above": above, "answer_s": answer_s} | more
+        spread = {
+            "below": dict.fromkeys(below, ""),
+            "above": above,
+            "answer_s": answer_s,
+            "parallel": parallel,
+        } | more
         for name in spread["below"]:
             spread["below"][name] = f"customer/{name[-1]}" if name in CMUS else name
         follow = [["signal.price", source]] if source else []
@@ -189,8 +196,19 @@ def test_nobody_below_may_command_and_nonsense_goes_nowhere():
 
 
 def test_few_are_told_at_a_time():
-    bus = world()
+    bus = world(parallel=1)
     bus.run(2 * H, [fed(H, command())])
+    writes = [f for f in bus.frames if f.src == LV and f.dst in CMUS and f.flow == "control"]
+    back = {f.src: f.ready_us for f in bus.frames
+            if f.dst == LV and f.flow == "control" and f.ready_us >= H * 1000}  # fmt: skip
+    told = [f for f in writes if f.ready_us >= H * 1000 and f.priority == 0]
+    order = sorted(CMUS)
+    assert [f.dst for f in told[: len(CMUS)]] == order
+    for first, then in pairwise(told[: len(CMUS)]):
+        assert then.ready_us >= back[first.dst]
+
+
+def test_parameters_are_checked():
     assert make_service({}, {"commands": {"below": {}}}).name == "signals"
     with pytest.raises(ScenarioError, match="3 faults"):
         make_service({"id": "x"}, {"follow": [["weather.forecast", "y"]], "more": 1,
