@@ -13,6 +13,7 @@ from fernwatt.timebase import HOUR_MS, SLOT_MS
 __all__ = ["Balance", "House", "Registers", "Silence"]
 
 _IN, _OUT, _AREA, _DEVICE = "energy.import", "energy.export", "area.energy", "device.energy"
+_VOLTAGE = "voltage"
 _SLOT_H = SLOT_MS / HOUR_MS
 
 
@@ -94,7 +95,11 @@ class Silence:
 
 
 class Registers:
-    """A meter's own registers: faster than its connection, backwards or frozen (``reading``)."""
+    """A meter's own registers: faster than its connection, backwards or frozen (``reading``).
+
+    Registers alone may stand still for hours, where a battery holds its house at nothing; a
+    voltage never does.
+    """
 
     def __init__(self, unit: str, limits: Limits) -> None:
         self._unit, self._limits = unit, limits
@@ -102,8 +107,8 @@ class Registers:
         self._changed_ms: int | None = None
 
     def wants(self) -> Sequence[Source]:
-        """Return the unit's own registers."""
-        return [(_IN, self._unit), (_OUT, self._unit)]
+        """Return the unit's own registers, and its voltage."""
+        return [(_IN, self._unit), (_OUT, self._unit), (_VOLTAGE, self._unit)]
 
     def take(self, notification: Notification, now_ms: int) -> Sequence[Finding]:
         """Hold a value against the one before."""
@@ -116,7 +121,8 @@ class Registers:
         if grown_wh or self._changed_ms is None:
             self._changed_ms = now_ms
         limits, causes = self._limits, (notification.id,)
-        if not 0.0 <= grown_wh <= limits.connection_w * hours:
+        counts = name != _VOLTAGE
+        if counts and not 0.0 <= grown_wh <= limits.connection_w * hours:
             detail = {"variable": name, "grown_wh": round(grown_wh, 1)}
             return (Finding("reading", self._unit, detail, causes),)
         if now_ms - self._changed_ms >= limits.frozen_slots * SLOT_MS:

@@ -81,8 +81,10 @@ def _of_house(
         for dmu, device in devices.items()
         if device in fleet.panels
     }
+    control = config.services.control
+    gives_orders = control is None or control.intelligence == "hybrid"  # else others do, too
     params: Spec = {
-        "ordered": [dmu for dmu in devices if dmu in moved],
+        "ordered": [dmu for dmu in devices if dmu in moved and gives_orders],
         "devices": [] if hidden else list(devices),
         "panels": panels if config.services.forecast is not None else {},
         "manager": f"lvgmu/{area}" if config.services.balancing.mode == "steering" else "",
