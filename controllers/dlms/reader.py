@@ -40,7 +40,7 @@ _FIRST_CLIENT, _NUMBERS = 0x11, 16
 _AGAIN_MS = 3_000  # an association is not asked for more often
 _STALLED_MS = 20_000  # an answer in blocks is given so long for each
 _PATIENCE_MS = 600_000  # longer than any caller waits
-_CHALLENGE_BYTES = 12
+_CHALLENGE_BYTES, _FAILURES = 12, 3
 _CIPHERED = 24  # what ciphering adds at most
 
 
@@ -53,6 +53,7 @@ class _Client:
     state: str = "closed"  # opening, proving, open
     asked_ms: int = -(1 << 40)
     challenge: bytes = b""
+    failed: int = 0
     waiting: list[Job] = field(default_factory=list)
     asked: dict[int, Job] = field(default_factory=dict)
     last: int = 0
@@ -247,20 +248,24 @@ class ReaderEnd:
         if not isinstance(apdu, ActionResponse) or ciphering is None:
             return Received()
         data = apdu.data
-        if apdu.result or data is None or data.tag is not Tag.OCTET_STRING:
+        answer = b"" if data is None or data.tag is not Tag.OCTET_STRING else data.value
+        if not apdu.result and ciphering.is_mac(answer, client.challenge):
+            return self._opened(client, t_ms)
+        # requests for an association that were repeated may have crossed, and the challenges with
+        client.failed += 1
+        if client.failed >= _FAILURES:
             return self._closed(client)
-        if not ciphering.is_mac(data.value, client.challenge):
-            return self._closed(client)
-        return self._opened(client, t_ms)
+        client.state = "closed"
+        return Received(replies=[Reply(payload) for payload in self._open(client, t_ms)])
 
     def _opened(self, client: _Client, t_ms: int) -> Received:
         """Ask all that waited for the association."""
-        client.state = "open"
+        client.state, client.failed = "open", 0
         return Received(replies=self._sent(client, t_ms))
 
     def _closed(self, client: _Client) -> Received:
         """Tell all who waited that the meter does not let them in."""
-        client.state = "closed"
+        client.state, client.failed = "closed", 0
         waiting, client.waiting = client.waiting, []
         return Received(
             [

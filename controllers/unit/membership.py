@@ -77,6 +77,11 @@ class Attentive:
         self._contacts.heard[src] = t_ms
         return sealed
 
+    def around(self, peer: str, t_ms: int, *, said: bool) -> None:
+        """Note a message to or from a peer whose protocol protects itself, without an envelope."""
+        noted = self._contacts.said if said else self._contacts.heard
+        noted[peer] = t_ms
+
 
 @dataclass(frozen=True, slots=True)
 class _Secure:

@@ -15,6 +15,7 @@ from controllers.unit.codec import DecodeError, UnknownOperationError
 from controllers.unit.copies import Policies
 from controllers.unit.door import Door
 from controllers.unit.host import Host
+from controllers.unit.membership import Attentive
 from controllers.unit.security import is_by
 from controllers.unit.service import Result
 from controllers.unit.surroundings import Surroundings
@@ -78,8 +79,7 @@ class Post:
         self._host.parse(around.now_ms * 1000, len(delivery.payload), own=own)
         try:
             if own:
-                self._check_known(src)
-                return self._receive(delivery, delivery.payload)
+                return self._take_own(delivery)
             sealed = self._envelope.open(delivery.payload, src, around.now_ms)
             if self._door is not None:
                 self._door.met(src)
@@ -105,10 +105,15 @@ class Post:
             messages = ()
         return messages
 
-    def _check_known(self, src: str) -> None:
-        """Raise RefusedError unless a peer with protection of its own has introduced itself."""
+    def _take_own(self, delivery: Delivery) -> Sequence[Message]:
+        """Take what protects itself; raises RefusedError where a peer has not introduced itself."""
+        src = delivery.src
         if self._door is not None and not self._door.knows(src):
             raise RefusedError(Refusal.UNKNOWN_KEY, src)
+        messages = self._receive(delivery, delivery.payload)
+        if isinstance(self._envelope, Attentive):
+            self._envelope.around(src, self._around.now_ms, said=False)
+        return messages
 
     def _is_plain(self, payload: bytes, src: str) -> bool:
         """Tell whether a payload is in the platform's own protocol, though ``src`` has another."""
@@ -282,6 +287,8 @@ class Post:
             parcel = identifier, payload, cause, dst, flow, deadline_us, stakeholder, service
             self._door.hold(parcel)
             return
+        if own and isinstance(self._envelope, Attentive):
+            self._envelope.around(dst, around.now_ms, said=True)
         if not own:
             payload = self._envelope.seal(payload, dst, around.now_ms, stakeholder, service)
         self._hand(identifier, payload, cause, dst, flow, deadline_us, own=own)
