@@ -248,3 +248,29 @@ def test_gateways_boxes_and_pairs_are_the_same_however_simulators_are_coupled(
     assert runs[0].messages.equals(runs[1].messages)
     assert runs[0].events.equals(runs[1].events)
     assert len(runs[0].messages) > 500
+
+
+@pytest.mark.slow
+def test_street_lights_are_watched_and_switched_through_the_broker(tmp_path: Path) -> None:
+    feeder = "lighting/lv4.101/main-street"
+    order_ = (
+        "{at_h: 2.0, gateway: lvgmu/lv4.101, variable: light.order, location: lvgmu/lv4.101, "
+        f"value: {{element: {feeder}, on: false}}}}"
+    )
+    settings = [
+        "time.duration_h=2.5", "units.history_days=0", "lighting.failures=[]", "faults=[]",
+        "field.contactors={}",
+        f"services.gateway={{meters: [], period_s: 300, timeout_s: 60, orders: [{order_}]}}",
+    ]  # fmt: skip
+    done = run(load("lights", settings), folder=tmp_path / "run", with_report=False).check()
+    found = Run(done.folder)
+    events = found.events
+    off = events[(events["kind"] == "lighting_off") & (events["element"] == feeder)]
+    assert len(off) == 1
+    assert 0 < off["t_us"].iloc[0] - 2 * 3_600_000_000 < 2_000_000
+    assert chain(found, off["id"].iloc[0])[-1].startswith(f"{APPLICATION}#")
+    periods = [
+        json.loads(value) for value in events.loc[events["kind"] == "gateway_period", "value"]
+    ]
+    assert len(periods) >= 28
+    assert all(one == one | {"answered": 4, "missing": []} for one in periods[1:])
