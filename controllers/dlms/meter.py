@@ -193,11 +193,15 @@ class MeterEnd:
         made = _Association(
             stakeholder, service, min(MAX_PDU, max(request.max_pdu, 2 * _BLOCK_HEAD)), True
         )
+        before = self._associations.get(client)
         self._associations[client] = made
         if ciphering is None:
             return Aare(max_pdu=made.max_pdu).encoded()
-        made.is_open, made.theirs = False, request.challenge or b""
-        made.ours = ciphering.fresh(_CHALLENGE_BYTES)
+        if before is not None and before.theirs == request.challenge:
+            made = self._associations[client] = before  # the request was repeated
+        else:
+            made.is_open, made.theirs = False, request.challenge or b""
+            made.ours = ciphering.fresh(_CHALLENGE_BYTES)
         answer = Aare(max_pdu=made.max_pdu, title=ciphering.title, challenge=made.ours)
         return answer.encoded(ciphering)
 

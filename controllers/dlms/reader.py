@@ -131,10 +131,12 @@ class ReaderEnd:
         """Return the request for an association, unless one was made just now."""
         if client.state != "closed" and t_ms - client.asked_ms < _AGAIN_MS:
             return []
-        client.state, client.asked_ms, ciphering = "opening", t_ms, self._link.ciphering
-        title = None
+        ciphering, title = self._link.ciphering, None
         if ciphering is not None:
-            title, client.challenge = ciphering.title, ciphering.fresh(_CHALLENGE_BYTES)
+            title = ciphering.title
+            if client.state == "closed":  # else the request is repeated, and may cross its answer
+                client.challenge = ciphering.fresh(_CHALLENGE_BYTES)
+        client.state, client.asked_ms = "opening", t_ms
         request = Aarq(
             max_pdu=MAX_PDU,
             title=title,
@@ -251,7 +253,7 @@ class ReaderEnd:
         answer = b"" if data is None or data.tag is not Tag.OCTET_STRING else data.value
         if not apdu.result and ciphering.is_mac(answer, client.challenge):
             return self._opened(client, t_ms)
-        # requests for an association that were repeated may have crossed, and the challenges with
+        # the meter may have begun anew in between
         client.failed += 1
         if client.failed >= _FAILURES:
             return self._closed(client)
