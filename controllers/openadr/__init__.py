@@ -29,7 +29,7 @@ __all__ = [
     "translate",
 ]
 
-_KEYS = {"ven", "start", "levels_percent", "kinds", "answer_s", "obeyed"}
+_KEYS = {"ven", "start", "levels_percent", "kinds", "answer_s", "obeyed", "metered"}
 
 
 def make_service(
@@ -38,7 +38,8 @@ def make_service(
     """Return the service ``openadr`` of a unit, as the units' hub asks for it.
 
     ``params``: ``ven`` (the gateway's name), ``start`` (ISO, t = 0), ``levels_percent`` (of SIMPLE
-    0 to 3), ``kinds``, ``obeyed`` (``command``, ``price``), ``answer_s``. Raises ScenarioError.
+    0 to 3), ``kinds``, ``obeyed`` (``command``, ``price``), ``answer_s``, ``metered`` (the unit
+    whose energy is reported, empty: none). Raises ScenarioError.
     """
     del directory  # it speaks with its own unit alone
     unit = str(unit_spec.get("id", "?"))
@@ -57,4 +58,4 @@ def make_service(
         tuple(params["kinds"]),
         tuple(params["obeyed"]),
     )
-    return OpenAdr(gateway, round(params["answer_s"] * 1000))
+    return OpenAdr(gateway, round(params["answer_s"] * 1000), str(params["metered"]))

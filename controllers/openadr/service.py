@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from controllers.openadr.answers import Reply, create_opt, created_event
+from controllers.balancing.subscriptions import Subscriptions
+from controllers.openadr.answers import Reply, Usage, create_opt, created_event, update_report
 from controllers.openadr.events import Distribution, DrEvent, parse_document
 from controllers.openadr.translate import Gateway, RefusalError, translate
 from controllers.openadr.xmltree import DocumentError
@@ -14,7 +15,10 @@ from controllers.unit.service import Notification, UnitContext
 __all__ = ["OpenAdr"]
 
 _PAYLOAD, _ANSWER = "openadr.payload", "openadr.answer"
-_TIMER = "answer"
+_ENERGY = "area.energy"
+_TIMER, _REPORT = "answer", "report"
+_SETTLED_MS = 2_700_000  # after an event: its last quarter-hour has been reported by then
+_KEPT = 4 * 24 * 4
 
 
 @dataclass(slots=True)
@@ -30,6 +34,14 @@ class _Open:
     answered: bool = False
     out: tuple[str, ...] = ()
     notices: int = 0
+    reported: bool = False
+
+    @property
+    def report_ms(self) -> int | None:
+        """When to report what was drawn; None where there is nothing to report any more."""
+        if self.reported or self.command is None or not self.command.times_ms:
+            return None
+        return self.command.end_ms + _SETTLED_MS
 
 
 class OpenAdr:
@@ -37,8 +49,9 @@ class OpenAdr:
 
     name = "openadr"
 
-    def __init__(self, gateway: Gateway, answer_ms: int) -> None:
-        self._gateway, self._answer_ms = gateway, answer_ms
+    def __init__(self, gateway: Gateway, answer_ms: int, metered: str = "") -> None:
+        self._gateway, self._answer_ms, self._metered = gateway, answer_ms, metered
+        self._usage: dict[int, Usage] = {}
         self._open: dict[str, _Open] = {}
 
     def start(self, context: UnitContext) -> None:
@@ -46,9 +59,16 @@ class OpenAdr:
         self._context = context
         for variable in (_PAYLOAD, RESPONSE):
             context.data.event(variable, context.unit)
+        self._subscriptions = Subscriptions(context)
+        if self._metered:
+            self._subscriptions.want(_ENERGY, self._metered)
 
     def notify(self, notification: Notification) -> None:
-        """Take a document, or who follows a command."""
+        """Take a document, who follows a command, or what all below drew."""
+        if notification.location == self._metered:
+            if self._subscriptions.is_value(notification):
+                self._metering(notification.value)
+            return
         if notification.t_ms < 0 or notification.location != self._context.unit:
             return
         if notification.variable == _PAYLOAD and isinstance(notification.value, dict):
@@ -58,7 +78,11 @@ class OpenAdr:
 
     def timer(self, name: str) -> None:
         """Answer the events that nobody below has answered in time."""
-        if name == _TIMER:
+        if name == Subscriptions.TIMER:
+            self._subscriptions.timer()
+        elif name == _REPORT:
+            self._report()
+        elif name == _TIMER:
             now_ms = self._context.now_ms
             for one in self._open.values():
                 if not one.answered and one.deadline_ms <= now_ms:
@@ -161,6 +185,33 @@ class OpenAdr:
             text = create_opt(self._gateway.ven, reply, one.out, one.notices, at)
             self._send(text, cause)
 
+    def _metering(self, value: object) -> None:
+        """Keep what all below drew in a quarter of an hour."""
+        if not isinstance(value, dict) or type(value.get("t_ms")) is not int:
+            return
+        net_wh = float(value.get("import_wh") or 0.0) - float(value.get("export_wh") or 0.0)
+        begins = self._gateway.clock.at(value["t_ms"])
+        self._usage[value["t_ms"]] = Usage(begins, net_wh / 1000.0, not value.get("missing"))
+        while len(self._usage) > _KEPT:
+            del self._usage[min(self._usage)]
+
+    def _report(self) -> None:
+        """Report what was drawn while events held that are over."""
+        now_ms = self._context.now_ms
+        for number in sorted(self._open):
+            one = self._open[number]
+            at_ms, command = one.report_ms, one.command
+            if at_ms is None or at_ms > now_ms or command is None:
+                continue
+            one.reported = True
+            held = [t for t in sorted(self._usage) if command.times_ms[0] <= t < command.end_ms]
+            if held:
+                usages = [self._usage[t] for t in held]
+                reply = Reply(number, one.event.modification, one.request, opted_in=True)
+                at = self._gateway.clock.at(now_ms)
+                self._send(update_report(self._gateway.ven, reply, usages, at), one.cause)
+        self._set_timer()
+
     def _send(self, document: str, cause: str) -> None:
         """Hand a document to the outside, and keep it."""
         value = {"document": document}
@@ -171,3 +222,6 @@ class OpenAdr:
         waiting = [one.deadline_ms for one in self._open.values() if not one.answered]
         if waiting:
             self._context.set_timer(_TIMER, max(min(waiting), self._context.now_ms))
+        reports = [at for one in self._open.values() if (at := one.report_ms) is not None]
+        if self._metered and reports:
+            self._context.set_timer(_REPORT, max(min(reports), self._context.now_ms))

@@ -99,7 +99,10 @@ class _Builder:
             "kinds": list(wanted.kinds),
             "answer_s": wanted.answer_s,
             "obeyed": list(self._obeyed),
+            "metered": _TOP if wanted.reports else "",
         }
+        if wanted.reports:
+            self._grant(self._units[_TOP], "area.energy", [AGGREGATOR, "openadr", READ, 0])
         self._grant(unit, PRICE, [AGGREGATOR, "openadr", READ_WRITE, 0])
 
     def _provider(self, name: str, owner: str, variable: str, fed: list[tuple[int, Spec]]) -> Spec:

@@ -255,6 +255,10 @@ class OpenAdr(Section):
         default_factory=_consumers,
         description="Kinds of devices that events of no stated device class are meant for.",
     )
+    reports: bool = Field(
+        default=True,
+        description="After an event the gateway reports what all below drew in its quarter-hours.",
+    )
     answer_s: Positive = Field(
         default=300.0, description="How long the gateway waits for opt-outs before it answers [s]."
     )

@@ -120,8 +120,8 @@ def test_two_hours_of_load_shed_move_the_power_of_those_who_opted_in(runs):
 @pytest.mark.requirement("CP-07")
 def test_the_answer_is_openadr_and_says_who_opted(runs):
     shed, _ = runs
-    who, (created, opt) = opted(shed), answers(shed)
-    for text in (created, opt):
+    who, (created, opt, _) = opted(shed), answers(shed)
+    for text in answers(shed):
         validate_xml_schema(text)
     kind, value = parse_message(created)
     assert (kind, value["ven_id"]) == ("oadrCreatedEvent", "fernwatt")
@@ -130,6 +130,24 @@ def test_the_answer_is_openadr_and_says_who_opted(runs):
     counts = [len(who[name]) for name in ("opted_in", "opted_out", "silent")]
     assert [int(n) for n in re.findall(r"\d+", reply["response_description"])] == counts
     assert re.findall(r"resourceID>([^<]+)<", opt) == who["opted_out"]
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("CP-07")
+def test_it_reports_back_what_was_drawn_as_the_meters_counted(runs):
+    shed, _ = runs
+    kind, value = parse_message(answers(shed)[-1])
+    assert kind == "oadrUpdateReport"
+    intervals = value["reports"][0]["intervals"]
+    assert [one["dtstart"] for one in intervals] == [
+        BEGINS + k * timedelta(minutes=15) for k in range(8)
+    ]
+    reported_kwh = sum(one["report_payload"]["value"] for one in intervals)
+    rows = shed.series("terminal")
+    meters = {u["id"].partition("/")[2] for u in shed.topology["units"] if u["kind"] == "meter"}
+    rows = rows[rows["terminal"].str.partition("/")[2].isin(meters)]
+    during = rows[(rows["t_ms"] >= H) & (rows["t_ms"] < 3 * H)]
+    assert reported_kwh == pytest.approx(during["p_w"].sum() / 12e3, rel=0.02)
 
 
 @pytest.mark.slow

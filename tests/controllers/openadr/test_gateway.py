@@ -129,7 +129,8 @@ class Top:
 def world(answers):
     top, rights = Top(answers), [["aggregator", "signals", READ_WRITE, 0]]
     gateway = {"ven": "fernwatt", "start": START, "levels_percent": [100, 70, 40, 0],
-               "kinds": ["ev"], "answer_s": 300.0, "obeyed": ["command", "price"]}  # fmt: skip
+               "kinds": ["ev"], "answer_s": 300.0, "obeyed": ["command", "price"],
+               "metered": "tlgmu/top"}  # fmt: skip
     spread = {"below": {"tlgmu/top": "tlgmu/top"}, "above": "gateway/openadr", "answer_s": 240.0}
     units = [
         {"id": "gateway/openadr", "kind": "provider", "owner": "aggregator",
@@ -244,8 +245,28 @@ def test_a_price_goes_to_whoever_follows_prices(make):
     assert [kind for kind, _ in documents(bus)] == ["oadrCreatedEvent"]
 
 
+def test_what_was_drawn_meanwhile_is_reported(make):
+    bus, top = world({"opted_in": ["a"], "opted_out": [], "silent": []})
+    arrives(bus, H, make.distribute(make.event(hours=1.0)))
+    for slot in range(20, 34):
+        bus.run((slot + 1) * H // 4 + 300_000)
+        value = {"t_ms": slot * H // 4, "import_wh": 1000.0 * slot, "export_wh": 500.0,
+                 "meters": 40, "missing": 1 if slot == 26 else 0}  # fmt: skip
+        top.context.data.write("area.energy", "tlgmu/top", value)
+        bus.poke()
+    reports = [(k, v) for k, v in documents(bus) if k == "oadrUpdateReport"]
+    ((_, report),) = reports
+    (one,) = report["reports"]
+    assert one["report_name"] == "TELEMETRY_USAGE"
+    values = [i["report_payload"]["value"] for i in one["intervals"]]
+    assert values == [k - 0.5 for k in (24, 25, 26, 27)]  # the event's hour is the seventh
+    quality = [i["report_payload"]["data_quality"] for i in one["intervals"]]
+    assert [text.startswith("Quality Good") for text in quality] == [True, True, False, True]
+    assert one["intervals"][0]["dtstart"] == make.T0
+
+
 def test_parameters_are_checked():
     from controllers.openadr import make_service
 
-    with pytest.raises(ScenarioError, match="6 faults"):
+    with pytest.raises(ScenarioError, match="7 faults"):
         make_service({"id": "gateway/openadr"}, {"ven": "x", "more": 1})
