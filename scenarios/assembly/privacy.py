@@ -18,8 +18,15 @@ from scenarios.schema.privacy import Classified, Contract, CustomersPolicy, Gran
 __all__ = ["hang_privacy"]
 
 _LEVEL = "with-privacy"
-_OF_ONE = ("energy.import", "energy.export", "load_profile", "meter.phases", "meter.values")
-"""Variables of a meter that tell what one customer uses, and when."""
+_OF_ONE = (
+    "energy.import",
+    "energy.export",
+    "load_profile",
+    "meter.phases",
+    "meter.values",
+    "house.status",
+)
+"""Variables of a meter or customer's unit that tell what one customer uses, and when."""
 _OF_METERS = ("energy.", "voltage", "load_profile", "meter.", "supply.")
 _MEASURED = "device.energy"
 """What every device measures."""
@@ -61,6 +68,7 @@ def _hide(config: ScenarioConfig, units: Sequence[Spec]) -> None:
             services["aggregation"] = services["aggregation"] | added
         if "hiding" in added and unit["kind"] == "meter" and "metering" in services:
             services["privacy"] = {"spread_s": spread_s, **added}
+        if "hiding" in added and unit["kind"] in ("meter", "cmu"):
             unit["policies"] = {name: [] for name in _OF_ONE} | unit.get("policies", {})
 
 
