@@ -122,6 +122,23 @@ def test_registers_are_pushed_as_the_standard_has_them() -> None:
     assert {value % 10 for value in values if value < 2000} >= {0}
 
 
+@pytest.mark.slow
+def test_units_introduce_themselves_before_they_speak_dlms() -> None:
+    world = cyber("units.protocols.meters=dlms", "units.security=integrity", "units.group={}")
+    slots(world, 2)
+    met: dict[frozenset[str], list[bool]] = {}
+    for frame in world.frames:
+        if {"meter", "lvgmu"} == {frame.src.split("/")[0], frame.dst.split("/")[0]}:
+            ends = frozenset((frame.src, frame.dst))
+            met.setdefault(ends, []).append(frame.payload[:2] == b"\x00\x01")
+    assert len(met) == len(meters(world))
+    assert all(not any(said[:2]) for said in met.values()), "certificates come first"
+    assert sum(any(said) for said in met.values()) == len(met)
+    kinds = Counter(event.kind for event in world.events)
+    assert kinds["member_joined"] >= len(met)
+    assert not kinds["refused"] + kinds["member_suspected"]
+
+
 def test_the_setting_is_the_platforms_own_protocol_by_default() -> None:
     def spoken(*settings: str) -> list[tuple[str, dict[str, str]]]:
         spec = assemble(load("street", ["time.duration_h=1", *settings])).params["units"]["spec"]

@@ -82,6 +82,23 @@ def test_every_operation_has_its_outcome(bench: Make, level: str) -> None:
     assert all(payload.startswith(b"\x00\x01") for _, payload in desk.payloads())
 
 
+def test_more_requests_than_numbers_wait_for_their_turn(bench: Make) -> None:
+    desk = bench()
+    desk.run(0, desk.read("voltage", 230.0), desk.read("energy.import", 5.0))
+    desk.bus.poke()
+    names = ["voltage", "energy.import", "energy.export"] * 20
+    asked = [desk.probe().context.data.query(name, METER).id for name in names]
+    desk.run(2000)
+    told = [desk.told(request) for request in asked]
+    assert told == [[("ok", 230.0, 0)], [("ok", 5.0, 0)], [("no-data", None, -1)]] * 20
+    open_now, most = 0, 0
+    for src, payload in desk.payloads():
+        if payload[8] in (0xC0, 0xC4):
+            open_now += 1 if src == TOP else -1
+            most = max(most, open_now)
+    assert (open_now, most) == (0, 16)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_weeks_profile_comes_in_blocks(bench: Make, level: str) -> None:
     desk = bench(level=level)

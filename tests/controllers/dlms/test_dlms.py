@@ -32,7 +32,7 @@ from controllers.dlms.axdr import Data, DlmsError, Reader, Tag, encode
 from controllers.dlms.ciphering import Ciphering, ReplayedError, SuiteKeys, UntrueError
 from controllers.dlms.clock import from_clock, to_clock
 from controllers.dlms.history import selection
-from controllers.dlms.objects import HISTORY, objects_of
+from controllers.dlms.objects import HISTORY, CosemObject, objects_of
 from controllers.dlms.pushes import Wanted, mark_of, read_wanted, wanted
 from controllers.dlms.values import from_data, to_data
 from controllers.dlms.wrapper import Wrapped
@@ -96,7 +96,7 @@ def octets(text: str) -> Data:
     return Data(Tag.OCTET_STRING, bytes.fromhex(text))
 
 
-def register(name: str):
+def register(name: str) -> CosemObject:
     found = OBJECTS.of(name)
     assert found is not None
     return found
