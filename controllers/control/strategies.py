@@ -6,9 +6,10 @@ Whatever is ordered, the device's firmware keeps its limits and charges a vehicl
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from controllers.signals.records import CONSUMERS, Command, GridState, Price
 from fernwatt.timebase import HOUR_MS
@@ -16,6 +17,7 @@ from fernwatt.timebase import HOUR_MS
 __all__ = ["OBEYED", "STRATEGIES", "Device", "Order", "Prices", "Signals", "decide"]
 
 _AMBER, _RED = 50, 0
+_EVER_MS = 1 << 62
 _ENOUGH_MS = 30_000  # registers are rounded: for less than this no further hour is taken
 _LEVEL_PERCENT: tuple[int | None, ...] = (None, _AMBER, _RED)
 
@@ -46,12 +48,27 @@ class Order:
 
 
 class Prices:
-    """Several records of prices, of which the newest that says something counts."""
+    """Several records of prices, of which the newest that says something counts; immutable."""
 
-    __slots__ = ("_newest_first",)
+    __slots__ = ("_begins", "_course", "_newest_first")
 
     def __init__(self, records: Sequence[Price] = ()) -> None:
         self._newest_first = sorted(records, key=lambda one: -one.issued_ms)
+        self._course = self._merged()
+        self._begins = [piece[0] for piece in self._course]
+
+    def _merged(self) -> list[tuple[int, int, int, int]]:
+        """Return (begin, end, price, when it was issued) of all that is known, in order."""
+        edges: set[int] = set()
+        for one in self._newest_first:
+            edges.update(range(one.start_ms, one.end_ms + 1, one.step_ms))
+        pieces = []
+        for begin_ms, end_ms in pairwise(sorted(edges)):
+            newest = next((o for o in self._newest_first if o.at(begin_ms) is not None), None)
+            price = None if newest is None else newest.at(begin_ms)
+            if newest is not None and price is not None:
+                pieces.append((begin_ms, end_ms, price, newest.issued_ms))
+        return pieces
 
     def with_new(self, price: Price, now_ms: int) -> Prices:
         """Return prices with a new record, and without those that are over."""
@@ -64,33 +81,25 @@ class Prices:
 
     def end_ms(self, from_ms: int) -> int:
         """Return until when prices are known without a gap."""
-        end_ms = from_ms
-        while (at := self._at(end_ms)) is not None:
-            end_ms = at[1]
-        return end_ms
+        steps = self.steps(from_ms, _EVER_MS)
+        return steps[-1][1] if steps else from_ms
 
     def steps(self, from_ms: int, until_ms: int) -> list[tuple[int, int, int]]:
         """Return (begin, end, price) of what is known from ``from_ms`` on, without a gap."""
-        out, t_ms = [], from_ms
-        while t_ms < until_ms and (at := self._at(t_ms)) is not None:
-            out.append((t_ms, min(at[1], until_ms), at[0]))
-            t_ms = at[1]
+        out: list[tuple[int, int, int]] = []
+        t_ms = from_ms
+        for at in range(max(bisect_right(self._begins, from_ms) - 1, 0), len(self._course)):
+            begin_ms, end_ms, price, _ = self._course[at]
+            if not begin_ms <= t_ms < min(end_ms, until_ms):
+                break
+            out.append((t_ms, min(end_ms, until_ms), price))
+            t_ms = end_ms
         return out
 
     def issued_ms(self, t_ms: int) -> int:
         """Return when the price that holds at ``t_ms`` was issued; 0 where there is none."""
-        return next((one.issued_ms for one in self._newest_first if one.at(t_ms) is not None), 0)
-
-    def _at(self, t_ms: int) -> tuple[int, int] | None:
-        """Return the price at ``t_ms`` and until when it holds."""
-        for number, one in enumerate(self._newest_first):
-            price = one.at(t_ms)
-            if price is not None:
-                step = (t_ms - one.start_ms) // one.step_ms + 1
-                end_ms = one.start_ms + step * one.step_ms
-                newer = [o.start_ms for o in self._newest_first[:number] if o.start_ms > t_ms]
-                return price, min([end_ms, *newer])
-        return None
+        at = bisect_right(self._begins, t_ms) - 1
+        return self._course[at][3] if at >= 0 and t_ms < self._course[at][1] else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +180,7 @@ def _cheapest(device: Device, prices: Prices, now_ms: int) -> Order | None:
 
 def _arbitrage(device: Device, prices: Prices, now_ms: int) -> Order | None:
     """Return the order that fills a battery at the lowest known price, None at all others."""
-    steps = prices.steps(now_ms, prices.end_ms(now_ms))
+    steps = prices.steps(now_ms, _EVER_MS)
     if not steps:
         return None
     price, later = steps[0][2], [step[2] for step in steps[1:]]
