@@ -170,6 +170,7 @@ def test_a_killed_gateway_publishes_after_its_restart_what_it_had_kept(area: Mak
     it.periods(2, 2)
     ends = [one["end_ms"] // PERIOD_MS for one in it.shown() if "missing" in one]
     assert ends == [1, 2, 3]
+    it.bus.close()
 
 
 def test_the_last_will_tells_that_a_gateway_is_gone_and_its_return(area: Make) -> None:

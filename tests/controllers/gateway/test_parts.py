@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.gateway import make_service
@@ -44,6 +44,7 @@ readings = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(readings, st.lists(st.integers(0, 60), max_size=4))
 def test_every_reading_is_published_once_or_was_followed_by_a_newer_one(
     story: list[tuple[tuple[str, str], int]], closing: list[int]
@@ -79,6 +80,7 @@ commands = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80) | commands.map(lambda one: json.dumps(one).encode()))
 def test_no_payload_raises_anything_but_command_error(payload: bytes) -> None:
     try:

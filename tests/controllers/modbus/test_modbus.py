@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.modbus.codec import (
@@ -84,6 +84,7 @@ replies = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(requests, st.sampled_from(["tcp", "rtu"]), st.integers(1, 247), st.integers(0, 0xFFFF))
 def test_others_read_our_requests_and_make_the_same(
     pdu: Read | WriteOne | Write, kind: str, unit: int, transaction: int
@@ -102,6 +103,7 @@ def test_others_read_our_requests_and_make_the_same(
     assert framer.buildFrame(found) == ours
 
 
+@settings(deadline=None)
 @given(replies, st.sampled_from(["tcp", "rtu"]))
 def test_others_read_our_replies(pdu: Any, kind: str) -> None:
     ours = FRAMINGS[kind].encode(Adu(7, 3, encode_pdu(pdu)))
@@ -114,6 +116,7 @@ def test_others_read_our_replies(pdu: Any, kind: str) -> None:
         assert found.address == pdu.address
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=40)
     | requests.map(encode_pdu)
@@ -141,12 +144,14 @@ def test_garbage_raises_nothing_but_modbus_error(
         assert bank.answer(bytes(bad))
 
 
+@settings(deadline=None)
 @given(st.integers(-(1 << 31), (1 << 31) - 1))
 def test_signed_integers_survive_registers(value: int) -> None:
     assert unpack(pack(value, 2)) == value
     assert unpack(pack(value * 5, 2)) == max(-(1 << 31), min(value * 5, (1 << 31) - 1))
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.sampled_from(sorted(VALUES)))
 def test_values_survive_registers_to_a_step(value: float, variable: str) -> None:
     place = VALUES[variable]

@@ -309,6 +309,7 @@ broken = st.one_of(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(broken, st.integers(0, 40_000)), max_size=12))
 def test_no_bytes_bring_a_client_out_of_step(story: list[tuple[bytes, int]]) -> None:
     client, t_ms = gateway(), 0
@@ -334,6 +335,7 @@ def test_no_bytes_bring_a_client_out_of_step(story: list[tuple[bytes, int]]) -> 
     assert client.waiting == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), broken), max_size=12))
 def test_no_bytes_bring_a_broker_out_of_step(story: list[tuple[str, bytes]]) -> None:
     wire = Wire()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.pairing.proofs import holds, pair_key, prove, wrapped
@@ -153,6 +153,7 @@ values = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(values, values, st.binary(min_size=1), st.binary(min_size=1))
 def test_a_proof_holds_for_its_record_and_its_key_alone(
     record: dict[str, Any], other: dict[str, Any], key: bytes, wrong: bytes
@@ -165,6 +166,7 @@ def test_a_proof_holds_for_its_record_and_its_key_alone(
         assert not holds(key, proven | other)
 
 
+@settings(deadline=None)
 @given(st.none() | st.text() | values | st.fixed_dictionaries({"proof_b64": st.text()}))
 def test_garbage_proves_nothing(record: Any) -> None:
     assert not holds(b"key", record)

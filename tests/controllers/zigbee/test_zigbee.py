@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.unit.hub import UnitsCore
@@ -55,11 +55,13 @@ frames = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(frames)
 def test_frames_there_and_back(frame: Data | Ack) -> None:
     assert decode_aps(encode_aps(frame)) == frame
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=140) | frames.map(encode_aps) | st.sampled_from(
         [bytes.fromhex(content) for content, _ in KNOWN]),
@@ -79,6 +81,7 @@ def test_garbage_raises_nothing_but_zigbee_error(
         assert decode_report(encode_report(report)).attributes == report.attributes
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(MEASURED)), st.floats(-300, 300))
 def test_values_survive_attributes_to_a_step(variable: str, value: float) -> None:
     report = decode_report(encode_report(Report(1, attributes_of(variable, value))))
