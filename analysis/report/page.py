@@ -31,6 +31,9 @@ FAMILIES = {
     "signals": "Signals and control",
     "membership": "Groups of units",
     "attacks": "Attacks and their detection",
+    "privacy": "Privacy", "maintenance": "Maintenance of units",
+    "predictions": "Predictions",
+    "users": "Users and their access",
 }  # fmt: skip
 HEADLINES = (
     "peak_import_w", "imported_wh", "losses_percent", "voltage_min_pu", "self_consumption_percent",
