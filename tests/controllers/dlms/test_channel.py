@@ -393,6 +393,31 @@ def test_garbage_changes_nothing_but_a_count(level: str, data: st.DataObject) ->
         assert repr(notes._collections) == before
 
 
+@settings(max_examples=80, deadline=None)
+@given(level=st.sampled_from(LEVELS), data=st.data())
+def test_no_flipped_frame_stops_a_run(level: str, data: st.DataObject) -> None:
+    desk = Bench(level=level)
+    desk.run(0, desk.read("voltage", 230.0), desk.read("load_profile", PROFILE))
+    event = desk.ask("event", "voltage", METER)
+    desk.ask("query", "load_profile", METER, service="balancing")
+    desk.run(500)  # in the middle of a conversation
+    for number in range(6):
+        src, payload = data.draw(st.sampled_from(RECORDED[level]))
+        bad = bytearray(payload)
+        for _ in range(data.draw(st.integers(0, 3))):
+            bad[data.draw(st.integers(8, len(bad) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        dst = METER if src == TOP else TOP
+        delivery = Delivery(f"{src}#{900 + number}", "", src, dst, "metering", 500_000, bytes(bad))
+        desk.bus._settle(desk.core.step(desk.bus.now_ms, (), [delivery]))
+    desk.run(300_000)
+    asked = desk.ask("query", "voltage", METER)
+    desk.run(100_000)
+    assert [one[0] for one in desk.told(asked)] in (["ok"], ["denied"])
+    if level != "none":
+        assert desk.told(asked)[0][:2] == ("ok", 230.0)
+        assert desk.told(event)[0][0] == "ok"
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([TOP, METER]), st.binary(max_size=60)), max_size=20))
 def test_units_go_on_after_garbage(garbage: list[tuple[str, bytes]]) -> None:
