@@ -163,6 +163,22 @@ def test_who_falls_silent_between_the_rounds_is_missing_in_the_next() -> None:
     assert rounds == 2
 
 
+def test_a_share_that_comes_after_its_sender_was_given_up_changes_nothing() -> None:
+    late = "meter/lv0/load-6"
+
+    def fates(frame: Any, t_ms: int) -> tuple[int, ...]:
+        due_ms = SLOT + 200_000  # the round has begun
+        return (due_ms - t_ms,) if frame.src == late and SLOT < t_ms < due_ms - 20 else (20,)
+
+    bus, energy = run(tree(size=20, neighbours=4), 2, fates=fates)
+    record = area(bus, "mvgmu/mv")[0]
+    assert survivors(bus, energy, 0) == set(energy) - {late}
+    total = sum(energy[meter][0] for meter in energy if meter != late)
+    assert (record["meters"], record["import_wh"]) == (19, pytest.approx(total[0], abs=1e-6))
+    rounds = {e.value["t_ms"]: e.value["rounds"] for e in bus.events if e.kind == "hidden_sum"}
+    assert rounds == {0: 1, SLOT: 0}
+
+
 def test_a_network_that_loses_a_fifth_never_makes_a_sum_wrong() -> None:
     draws = stream(5, "test", "losses")
 
