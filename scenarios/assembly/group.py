@@ -19,7 +19,6 @@ from simulators.network.technologies import LinkTechnology
 __all__ = ["group_spec", "with_backup_links", "with_group"]
 
 Spec = dict[str, Any]
-_SECRET = ("integrity+secrecy", "with-privacy")
 
 
 def with_group(config: ScenarioConfig, hierarchy: Hierarchy) -> None:
@@ -122,9 +121,9 @@ class _Maker:
                     what = "there are no certificates without security of messages"
                     hint = "write units.security: integrity"
                     self._faults.append(Fault(f"units.group.{key}", what, hint))
-        if level in _SECRET and self._config.units.routing == "levels":
-            what = "encrypted messages over several levels need keys that nobody has told"
-            hint = "write routing: direct, or security: integrity"
+        if level != "none" and self._config.units.routing == "levels":
+            what = "units that are several levels apart cannot introduce themselves"
+            hint = "write routing: direct, or security: none"
             self._faults.append(Fault("units.routing", what, hint))
 
     def _root(self) -> str:
