@@ -41,7 +41,7 @@ FITTING: dict[str, frozenset[str]] = {
     "stale_certificate": frozenset({"order", "forgery", "garbage", "intrusion", "certificate"}),
     "flood": frozenset({"flood", "stray", "forgery", "garbage"}),
     "jam": frozenset({"silence"}),
-    "compromise": frozenset({"audit", "balance", "order", "request", "silence"}),
+    "compromise": frozenset({"audit", "balance", "order", "request", "signal", "silence"}),
     "false_data": frozenset({"reading", "balance"}),
     "forecast": frozenset({"forecast"}),
 }

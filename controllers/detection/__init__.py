@@ -14,11 +14,11 @@ from controllers.detection.energy import Balance, House, Registers, Silence
 from controllers.detection.finding import Check, Finding
 from controllers.detection.limits import Limits
 from controllers.detection.members import Members
-from controllers.detection.orders import Numbers, Orders
+from controllers.detection.orders import Numbers, Orders, Signals
 from controllers.detection.service import Detection
 from controllers.detection.sun import Sun
 from controllers.detection.traffic import Refusals, Traffic
-from controllers.unit.directory import Directory
+from controllers.unit.directory import Directory, Entry
 from fernwatt.errors import Fault, ScenarioError
 
 __all__ = ["Check", "Detection", "Finding", "Limits", "make_service"]
@@ -63,10 +63,17 @@ def make_service(
             for area in areas
         }
         audit = Audit(meters, every, limits)
-    parent = entry.parent if entry.parent and entry.parent in directory else ""
-    if parent and "detection" not in directory[parent].services:
-        parent = ""
-    return Detection(unit, parent, checks, audit)
+    return Detection(unit, _above(entry, directory), checks, audit)
+
+
+def _above(entry: Entry, directory: Directory) -> list[str]:
+    """Return the units above that have detection, the nearest first."""
+    above = []
+    while entry.parent and entry.parent in directory:
+        entry = directory[entry.parent]
+        if "detection" in entry.services:
+            above.append(entry.id)
+    return above
 
 
 def _of_house(unit: str, meter: str, params: Mapping[str, Any], limits: Limits) -> list[Check]:
@@ -75,6 +82,7 @@ def _of_house(unit: str, meter: str, params: Mapping[str, Any], limits: Limits) 
         checks.append(Orders(unit, params["ordered"]))
     if params.get("manager"):
         checks.append(Numbers(unit, params["manager"], limits))
+        checks.append(Signals(unit, params["manager"], limits))
     if params.get("devices"):
         checks.append(House(meter, params["devices"], limits))
     if params.get("panels"):

@@ -32,6 +32,7 @@ class Limits:
     yield of own panels by what a forecast had for a level surface, over ``sun_slots`` slots of
     ``sun_least`` kWh/m² together. ``audit_share``: how far an area's sums may be from
     its meters' registers. ``number_s``: how far a negotiation's number may be from the clock.
+    ``signal_share``: by how much what is left to shift may grow from one round to the next.
     """
 
     refused_per_h: int = 0
@@ -52,6 +53,7 @@ class Limits:
     sun_slots: int = 6
     sun_least: float = 0.2
     audit_share: float = 0.02
+    signal_share: float = 0.05
     number_s: int = 7_200
 
     @classmethod

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from controllers.balancing.sound import is_sound
 from controllers.detection.finding import Finding, Source
 from controllers.detection.limits import Limits
 from controllers.unit.securityvariables import ORDERED
 from controllers.unit.service import Notification
 from fernwatt.timebase import HOUR_MS
 
-__all__ = ["Numbers", "Orders"]
+__all__ = ["Numbers", "Orders", "Signals"]
 
-_SET_POINT, _REQUEST = "set_point", "balancing.request"
+_SET_POINT, _REQUEST, _SIGNAL = "set_point", "balancing.request", "balancing.signal"
 
 
 class Orders:
@@ -46,6 +48,39 @@ class Orders:
                 del given[place]
                 return ()
         return (Finding("order", notification.location, {"taken": value}, (notification.id,)),)
+
+    def slot(self, now_ms: int) -> Sequence[Finding]:  # noqa: ARG002 - of the protocol
+        """Find nothing."""
+        return ()
+
+
+class Signals:
+    """Negotiations that lead away from what they are for (class ``signal``).
+
+    What is left to shift, the norm of a signal's ``d``, falls from round to round or stays: no
+    house commits to what would not help (controllers/balancing/steering.py). Who has told houses
+    the opposite of what he wants sees it grow.
+    """
+
+    def __init__(self, unit: str, parent: str, limits: Limits) -> None:
+        self._unit, self._parent, self._limits = unit, parent, limits
+        self._last: tuple[int, float] = (-1, 0.0)
+
+    def wants(self) -> Sequence[Source]:
+        """Return the unit's own signals."""
+        return [(_SIGNAL, self._unit)]
+
+    def take(self, notification: Notification, now_ms: int) -> Sequence[Finding]:
+        """Hold a round's signal against the one before."""
+        value = notification.value
+        if not is_sound(notification, now_ms) or value["round"] < 1:
+            return ()
+        number, norm = value["negotiation"], math.hypot(*value["d"])
+        before, self._last = self._last, (number, norm)
+        if before[0] != number or norm <= before[1] * (1.0 + self._limits.signal_share):
+            return ()
+        detail = {"before": round(before[1], 1), "after": round(norm, 1)}
+        return (Finding("signal", self._parent, detail, (notification.id,)),)
 
     def slot(self, now_ms: int) -> Sequence[Finding]:  # noqa: ARG002 - of the protocol
         """Find nothing."""

@@ -29,17 +29,18 @@ _DONE = (Result.OK, Result.DENIED, Result.MALFORMED)
 
 
 class Detection:
-    """The checks of one unit; ``parent`` is who is told, empty at the top.
+    """The checks of one unit; ``above`` are who is told, the nearest first, none at the top.
 
-    The same class and suspect raise one alarm within a quarter of an hour.
+    The same class and suspect raise one alarm within a quarter of an hour. An alarm goes round
+    whom it suspects: to the unit above that one.
     """
 
     name = "detection"
 
     def __init__(
-        self, unit: str, parent: str, checks: Sequence[Check], audit: Audit | None = None
+        self, unit: str, above: Sequence[str], checks: Sequence[Check], audit: Audit | None = None
     ) -> None:
-        self._unit, self._parent, self._audit = unit, parent, audit
+        self._unit, self._above, self._audit = unit, tuple(above), audit
         self._checks: list[Check] = [*checks, *([audit] if audit is not None else [])]
         self._takers: dict[Source, list[Check]] = {}
         self._raised: dict[tuple[str, str], tuple[int, int]] = {}
@@ -138,10 +139,12 @@ class Detection:
 
     def _send(self, record: dict[str, Any], cause: str) -> None:
         """Tell the unit above; at the top, the operator."""
-        if not self._parent:
-            self._context.decide("alarm_at_top", str(record["suspect"]), record, (cause,))
+        suspect = record["suspect"]
+        trusted = [unit for unit in self._above if unit != suspect]
+        if not trusted:
+            self._context.decide("alarm_at_top", str(suspect), record, (cause,))
             return
-        issued = self._context.data.write(ALARM, self._parent, record, cause=cause)
+        issued = self._context.data.write(ALARM, trusted[0], record, cause=cause)
         if issued.result is Result.ISSUED:
             self._sending[issued.id] = (record, cause)
         else:

@@ -22,7 +22,7 @@ Spec = dict[str, Any]
 _FEEDING = ("pv", "wind", "chp")
 _OPEN = {
     "meter": (("energy.import", OPERATOR), ("energy.export", OPERATOR)),
-    "cmu": (("weather.forecast", ALL), ("balancing.request", ALL)),
+    "cmu": (("weather.forecast", ALL), ("balancing.request", ALL), ("balancing.signal", ALL)),
 }
 """What detection may read besides what is usual, by kind of unit, and as whom."""
 

@@ -10,7 +10,7 @@ from controllers.detection.audit import Audit
 from controllers.detection.energy import Balance, House, Registers, Silence
 from controllers.detection.limits import Limits
 from controllers.detection.members import Members
-from controllers.detection.orders import Numbers
+from controllers.detection.orders import Numbers, Signals
 from controllers.detection.sun import Sun
 from controllers.unit.service import Issued, Notification, Result
 from fernwatt.errors import ScenarioError
@@ -118,6 +118,15 @@ def test_a_negotiation_s_number_is_near_the_clock() -> None:
     assert kinds(check.take(told("balancing.request", "cmu/x", {"negotiation": "x"}, at), at)) == [
         "request"
     ]
+
+
+def test_what_is_left_to_shift_does_not_grow_within_a_negotiation() -> None:
+    check, heard = Signals("cmu/x", "lvgmu/a", LIMITS), list[list[str]]()
+    rounds = [(1, 1, 400), (1, 2, 300), (1, 3, 305), (2, 1, 900), (2, 2, 1000), (2, 0, 5000)]
+    for negotiation, number, size in rounds:
+        value = {"negotiation": negotiation, "round": number, "profile": 1, "k": 1, "d": [size]}
+        heard.append(kinds(check.take(told("balancing.signal", "cmu/x", value, SLOT), SLOT)))
+    assert heard == [[], [], [], [], ["signal"], []]
 
 
 class Reader:

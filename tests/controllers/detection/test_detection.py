@@ -12,7 +12,7 @@ from controllers.unit.catalogue import CATALOGUE
 from controllers.unit.codec import CborCodec
 from controllers.unit.wire import Operation, Request
 from fernwatt.messages import Delivery
-from tests.controllers.detection.conftest import CMU, CUSTOMER, DMU, METER, SUBSTATION
+from tests.controllers.detection.conftest import CMU, CUSTOMER, DMU, METER, MIDDLE, SUBSTATION
 
 World = Callable[..., Loopback]
 Alarms = Callable[[Loopback], list[tuple[str, str]]]
@@ -137,6 +137,22 @@ def test_an_alarm_that_finds_no_way_is_sent_again(world: World, alarms: Alarms) 
     blocked["on"] = False
     bus.run(40 * MINUTE)
     assert ("garbage", CMU) in alarms(bus)
+
+
+def test_an_alarm_goes_round_whom_it_suspects(world: World, alarms: Alarms) -> None:
+    bus = world()
+    wild = Request(
+        Operation.WRITE, f"{SUBSTATION}#9", SUBSTATION, "balancing", "operator", "set_point", DMU,
+        {"p_w": 1.0, "until_ms": 1_000_000},
+    )  # fmt: skip
+    payload = CborCodec(CATALOGUE).encode(wild, SUBSTATION, CMU)[:-1]
+    arrive(bus, payload, MINUTE, src=SUBSTATION, dst=CMU)  # garbage in the substation's name
+    bus.run(5 * MINUTE)
+    assert alarms(bus) == [("garbage", SUBSTATION)]
+    way = [frame.dst for frame in bus.frames if frame.src == METER and frame.dst != CMU]
+    assert MIDDLE in way
+    told = [row["location"] for row in bus.table("request") if row["variable"] == "alarm"]
+    assert SUBSTATION not in told
 
 
 def test_units_without_detection_take_no_notes(world: World) -> None:
