@@ -20,6 +20,7 @@ from fernwatt.errors import Fault, ScenarioError
 
 __all__ = [
     "CHANNELS",
+    "Attentive",
     "CborChannel",
     "Channel",
     "ChannelFactory",
@@ -86,6 +87,14 @@ class Protecting(Protocol):
 
     def is_own(self, payload: bytes) -> bool:
         """Tell whether a payload is this protocol's, and none of the platform's own."""
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """An envelope that notes who was heard and spoken to."""
+
+    def around(self, peer: str, t_ms: int, *, said: bool) -> None:
+        """Note a message to or from a peer whose protocol protects itself."""
 
 
 class CborChannel:

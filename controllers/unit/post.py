@@ -10,12 +10,11 @@ from controllers.security.envelope import Envelope
 from controllers.security.errors import Refusal, RefusedError
 from controllers.security.introduced import Introduced
 from controllers.unit.carriage import Carriage
-from controllers.unit.channels import Channel, Protecting, Reply, UnauthenticError
+from controllers.unit.channels import Attentive, Channel, Protecting, Reply, UnauthenticError
 from controllers.unit.codec import DecodeError, UnknownOperationError
 from controllers.unit.copies import Policies
 from controllers.unit.door import Door
 from controllers.unit.host import Host
-from controllers.unit.membership import Attentive
 from controllers.unit.security import is_by
 from controllers.unit.service import Result
 from controllers.unit.surroundings import Surroundings
