@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from controllers.compromised import compromise
 from controllers.security.envelope import Envelope
 from controllers.unit.auditing import AUDITS, AuditLog
 from controllers.unit.books import Row
-from controllers.unit.calls import FLOWS, Flow
 from controllers.unit.catalogue import CATALOGUE, Catalogue
 from controllers.unit.channels import check_speaking, make_channels
 from controllers.unit.codec import CODECS
@@ -23,10 +22,16 @@ from controllers.unit.maintenance import KEPT, Maintenance, Modules
 from controllers.unit.membership import Membership, Memberships
 from controllers.unit.memory import MEMORIES, Memory, make_memory
 from controllers.unit.notes import Notebook
-from controllers.unit.policy import Policy, PolicyBook
-from controllers.unit.routes import ROUTINGS
+from controllers.unit.policy import PolicyBook
 from controllers.unit.security import LEVELS, Security
 from controllers.unit.service import Service
+from controllers.unit.settings import (
+    named,
+    read_flows,
+    read_policies,
+    read_routing,
+    read_variables,
+)
 from controllers.unit.surroundings import FAILURE_TIMER, RESTART_TIMER, Surroundings
 from controllers.unit.unit import ManagementUnit
 from fernwatt.errors import Fault, ScenarioError, SimulationError
@@ -60,7 +65,8 @@ class UnitsCore:
     (see ``Memberships``), reliable: [variable]}``; all but ``units`` may be left out. A unit is
     ``{id, kind, area, parent, children, customer, owner, host, instruments, actuators: {variable:
     actuator}, services: {name: params}, stakeholders: {service: stakeholder}, policies: {variable:
-    policy}, prefer: latest | default, speaks: {peer: protocol}}``; units with
+    policy}, prefer: latest | default, speaks: {peer: protocol}, links: {peer:
+    foreign protocol}}``; units with
     ``host: {class, name}`` of the same name share a processor. ``factories`` makes services that
     are given in code; others are found by name. ``memory`` is where units keep what survives
     their restart; ``failures``, in the specification, ``[{unit, at_ms, until_ms}]``: a unit is
@@ -85,19 +91,19 @@ class UnitsCore:
             seed,
             catalogue=catalogue,
             directory=directory,
-            codec=_named(CODECS, spec.get("codec", "cbor"), "codec")(catalogue),
-            flows=_flows(spec.get("flows", {})),
-            routing=_routing(spec),
+            codec=named(CODECS, spec.get("codec", "cbor"), "codec")(catalogue),
+            flows=read_flows(spec.get("flows", {})),
+            routing=read_routing(spec),
         )
-        self._around.reliable = _variables(spec.get("reliable", ()), catalogue)
+        self._around.reliable = read_variables(spec.get("reliable", ()), catalogue)
         level = spec.get("security", "none")
-        _named(dict.fromkeys(LEVELS), level, "security")
+        named(dict.fromkeys(LEVELS), level, "security")
         self._security = Security(level, seed)
         self._factories = dict(factories or {})
         self._audit: str = spec.get("audit", "denied")
-        _named(dict.fromkeys(AUDITS), self._audit, "audit")
+        named(dict.fromkeys(AUDITS), self._audit, "audit")
         kind = spec.get("memory", "volatile")
-        _named(dict.fromkeys(MEMORIES), kind, "memory")
+        named(dict.fromkeys(MEMORIES), kind, "memory")
         self._memory = memory or make_memory(kind, self._security.at_rest)
         self._memberships: Memberships | None = None
         if (group := spec.get("group")) is not None:
@@ -317,7 +323,7 @@ class UnitsCore:
             notes=notes,
             audit=AuditLog(notes, self._security.auditing(identifier), self._audit),
             maintenance=maintenance,
-            policies=PolicyBook(_policies(spec, path), spec.get("prefer", "latest"), notes),
+            policies=PolicyBook(read_policies(spec, path), spec.get("prefer", "latest"), notes),
             terms=Terms.of(spec, path),
             aggregator=lambda scheme: self._security.aggregator(identifier, scheme, since_ms or 0),
             actuators=spec.get("actuators") or {},
@@ -398,60 +404,3 @@ class UnitsCore:
         if spread_ms <= 0:
             return 0
         return int(stream(self._around.seed, "units", f"{unit}\x1f{name}").integers(spread_ms))
-
-
-def _routing(spec: Mapping[str, Any]) -> str:
-    routing: str = spec.get("routing", "direct")
-    _named(dict.fromkeys(ROUTINGS), routing, "routing")
-    return routing
-
-
-def _variables(names: Iterable[str], catalogue: Catalogue) -> frozenset[str]:
-    faults = [
-        Fault("reliable", f"there is no variable {name!r}")
-        for name in names
-        if catalogue.get(name) is None
-    ]
-    if faults:
-        raise ScenarioError(faults)
-    return frozenset(names)
-
-
-def _named(registry: Mapping[str, Any], name: str, path: str) -> Any:
-    if name not in registry:
-        hint = f"one of {', '.join(sorted(registry))}"
-        raise ScenarioError([Fault(path, f"there is no {name!r}", hint)])
-    return registry[name]
-
-
-def _flows(overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Flow]:
-    flows, faults = dict(FLOWS), []
-    for name, values in sorted(overrides.items()):
-        base = flows.get(name)
-        if base is None:
-            faults.append(Fault(f"flows.{name}", "unknown flow", f"one of {', '.join(FLOWS)}"))
-            continue
-        merged = {key.name: getattr(base, key.name) for key in fields(Flow)} | dict(values)
-        lowest = {"priority": 0, "timeout_ms": 1, "retries": 0}
-        for key, value in merged.items():
-            if key not in lowest:
-                faults.append(Fault(f"flows.{name}.{key}", "unknown setting"))
-            elif type(value) is not int or not lowest[key] <= value < 1 << 31:
-                faults.append(Fault(f"flows.{name}.{key}", f"an integer from {lowest[key]} on"))
-            elif (key == "priority" and value > 3) or (key == "retries" and value > 20):
-                faults.append(Fault(f"flows.{name}.{key}", f"{value} is too large"))
-        if not faults:
-            flows[name] = Flow(**merged)
-    if faults:
-        raise ScenarioError(faults)
-    return flows
-
-
-def _policies(spec: Mapping[str, Any], path: str) -> dict[str, Policy]:
-    out = {}
-    for variable, policy in (spec.get("policies") or {}).items():
-        try:
-            out[variable] = Policy.from_plain(policy)
-        except ValueError as error:
-            raise ScenarioError([Fault(f"{path}.policies.{variable}", str(error))]) from error
-    return out
