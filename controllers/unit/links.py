@@ -9,18 +9,16 @@ which stands for what protects such a connection in the field (TLS).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from controllers.security.envelope import Envelope
-from controllers.security.errors import RefusedError
 from controllers.unit.codec import DecodeError
-from controllers.unit.host import Host
 from controllers.unit.inbox import Inbox
 from controllers.unit.service import Service, UnitContext
-from controllers.unit.surroundings import Surroundings
 from fernwatt.errors import SimulationError
-from fernwatt.identifiers import Sequencer
-from fernwatt.messages import Delivery, Event, Frame
+from fernwatt.messages import Delivery
+
+if TYPE_CHECKING:
+    from controllers.unit.post import Post
 
 __all__ = ["LinkContext", "LinkedService", "Links", "linked"]
 
@@ -64,21 +62,12 @@ def linked(context: UnitContext) -> LinkContext:
 
 
 class Links:
-    """One unit's links; they share its host, envelope and names with its other messages."""
+    """One unit's links."""
 
-    __slots__ = ("_around", "_envelope", "_host", "_name", "_peers", "_services", "_unit")
+    __slots__ = ("_peers", "_post", "_services")
 
-    def __init__(  # noqa: PLR0917 - as many as a unit's other ways out
-        self,
-        unit: str,
-        peers: Mapping[str, str],
-        around: Surroundings,
-        host: Host,
-        envelope: Envelope,
-        name: Sequencer,
-    ) -> None:
-        self._unit, self._peers, self._around = unit, peers, around
-        self._host, self._envelope, self._name = host, envelope, name
+    def __init__(self, peers: Mapping[str, str], post: Post) -> None:
+        self._peers, self._post = peers, post
         self._services: dict[str, LinkedService] = {}
 
     def add(self, service: Service) -> None:
@@ -88,39 +77,25 @@ class Links:
 
     def service(self, peer: str) -> LinkedService | None:
         """Return who speaks with a peer, None for the unit itself, in the platform's protocol."""
+        if not self._peers:
+            return None
         protocol = self._peers.get(peer) or self._peers.get(_ANYBODY, "")
         return self._services.get(protocol)
 
     def take(self, service: LinkedService, delivery: Delivery, inbox: Inbox) -> None:
         """Hand what came to its service; count what is no packet, tell what is not authentic."""
-        around, now_ms = self._around, self._around.now_ms
-        self._host.parse(now_ms * 1000, len(delivery.payload))
-        try:
-            payload = self._envelope.open(delivery.payload, delivery.src, now_ms).payload
-        except DecodeError:
-            around.counters["malformed"] += 1
-            return
-        except RefusedError as error:
-            around.counters[f"refused-{error.why}"] += 1
-            told = {"src": delivery.src, "why": str(error.why)}
-            refused = Event(self._name(), delivery.id, now_ms * 1000, "refused", self._unit, told)
-            around.event(refused)
+        payload = self._post.open(delivery)
+        if payload is None:
             return
 
         def hand(content: bytes) -> None:
             try:
                 service.receive(delivery.src, content, delivery.id)
-            except DecodeError:
-                around.counters["malformed"] += 1
+            except DecodeError as error:
+                self._post.unread(error, delivery)
 
         inbox.guard(service.name, hand, payload)
 
     def transmit(self, peer: str, payload: bytes, flow: str, cause: str) -> str:
         """Send bytes to a peer in a frame; return its name."""
-        around, name = self._around, self._name()
-        sealed = self._envelope.seal(payload, peer, around.now_ms)
-        ready_us = self._host.build(around.now_ms * 1000, len(sealed))
-        priority = around.flows[flow].priority
-        frame = Frame(name, cause, self._unit, peer, flow, priority, ready_us, -1, sealed)
-        around.frames.append(frame)
-        return name
+        return self._post.pass_on(payload, cause=cause, dst=peer, flow=flow)

@@ -150,6 +150,33 @@ class Post:
         notify = Notify(request, Result.MALFORMED, "", self._unit, "", None, -1)
         self.notify(notify, cause=delivery.id, dst=source, flow=delivery.flow)
 
+    def open(self, delivery: Delivery) -> bytes | None:
+        """Return the bytes of a foreign protocol in a frame; None where they are refused."""
+        around, src = self._around, delivery.src
+        self._host.parse(around.now_ms * 1000, len(delivery.payload))
+        try:
+            payload = self._envelope.open(delivery.payload, src, around.now_ms).payload
+        except DecodeError as error:
+            self._unread(error, delivery)
+        except RefusedError as error:
+            if self._door is None or not self._door.answered(delivery, error):
+                self.refuse(delivery, str(error.why))
+        else:
+            if self._door is not None:
+                self._door.met(src)
+            return payload
+        return None
+
+    def pass_on(self, payload: bytes, *, cause: str, dst: str, flow: str) -> str:
+        """Send bytes of a foreign protocol; return the frame's name."""
+        frame = self.name()
+        self._put(frame, payload, cause, dst, flow, -1)
+        return frame
+
+    def unread(self, error: DecodeError, delivery: Delivery) -> None:
+        """Count what is no packet of a foreign protocol."""
+        self._unread(error, delivery)
+
     def unload(self, transit: Transit, delivery: Delivery) -> Message | None:
         """Return the message of a transit for this unit; None, counted or told, where refused."""
         found = self._carriage.unload(transit)

@@ -123,7 +123,7 @@ class ManagementUnit:
             door=None if membership is None else membership.door,
         )
         self.membership = membership
-        self.links = Links(identifier, links or {}, around, host, envelope, name)
+        self.links = Links(links or {}, self._post)
         self._maintenance = maintenance
         self._inbox = Inbox(identifier, around, self._rescue)
         self.processor = RequestProcessor(
