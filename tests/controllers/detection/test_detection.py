@@ -151,8 +151,9 @@ def test_an_alarm_goes_round_whom_it_suspects(world: World, alarms: Alarms) -> N
     assert alarms(bus) == [("garbage", SUBSTATION)]
     way = [frame.dst for frame in bus.frames if frame.src == METER and frame.dst != CMU]
     assert MIDDLE in way
-    told = [row["location"] for row in bus.table("request") if row["variable"] == "alarm"]
-    assert SUBSTATION not in told
+    asked = [row for row in bus.table("request") if row["variable"] == "alarm"]
+    told = [row["location"] for row in asked if row["operation"] == "write"]
+    assert told == [METER, MIDDLE, "tlgmu/top"]
 
 
 def test_units_without_detection_take_no_notes(world: World) -> None:
