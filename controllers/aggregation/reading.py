@@ -80,9 +80,9 @@ class HiddenAreas:
         value = notification.value
         if notification.result is not Result.OK or type(value) is not dict:
             return
-        if type(value.get("t_ms")) is int and value["t_ms"] >= self._first_ms:
-            records = self._records[question.child]
-            records.setdefault(value["t_ms"], (value, notification.id))
+        t_ms, records = value.get("t_ms"), self._records[question.child]
+        if type(t_ms) is int and self._first_ms <= t_ms < self._desk.context.now_ms:
+            records.setdefault(t_ms, (value, notification.id))
 
     def ask_late(self, slot: int) -> None:
         """Ask for what has not come of a slot."""
