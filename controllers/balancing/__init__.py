@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from controllers.balancing.child import Child
+from controllers.balancing.middle import Middle
 from controllers.balancing.planners import PlanError, plan_battery, plan_ev, plan_time_shiftable
 from controllers.balancing.state import Settings
 from controllers.balancing.steering import Parent
@@ -21,6 +22,7 @@ from fernwatt.timebase import Clock
 
 __all__ = [
     "Child",
+    "Middle",
     "Parent",
     "PlanError",
     "Settings",
@@ -43,7 +45,8 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
 
     ``params`` of a parent: ``role: parent``, ``children``, what ``Settings`` has, ``start`` (ISO,
     t = 0), and where wanted ``meters`` (child: its meter, for children that never answered) and
-    ``others`` (meters of houses without a unit of their own).
+    ``others`` (meters of houses without a unit of their own). Of a parent that is itself a child:
+    ``role: middle``, that, and ``parent``.
     Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
     ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
     forecast. ``predictor`` (both) goes to ``LoadPredictor``.
@@ -63,7 +66,7 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
         return Child(name, params, start)
     known = {field.name for field in fields(Settings)}
     settings = Settings(**{key: params[key] for key in sorted(params) if key in known})
-    return Parent(name, params, settings, start)
+    return (Middle if role == "middle" else Parent)(name, params, settings, start)
 
 
 def make_service(
@@ -76,12 +79,13 @@ def make_service(
 
 def _faults(params: Mapping[str, Any]) -> list[Fault]:
     role = params.get("role")
-    if role not in ("parent", "child"):
-        return [Fault("role", f"{role!r} is no role", "parent or child")]
+    if role not in ("parent", "middle", "child"):
+        return [Fault("role", f"{role!r} is no role", "parent, middle or child")]
     common = {"role", "start", "predictor"}
-    if role == "parent":
-        needed = ["start", "children"]
+    if role != "child":
+        needed = ["start", "children", *(["parent"] if role == "middle" else [])]
         known = common | {"children", "meters", "others"} | {f.name for f in fields(Settings)}
+        known |= {"parent"} if role == "middle" else set()
     else:
         needed = ["start", "parent", "meter"]
         known = common | {"parent", "meter", "devices", "latitude_deg", "longitude_deg", "forecast"}

@@ -67,22 +67,30 @@ def _is_signal(value: Record, _now_ms: int) -> bool:
         return False
     if value["round"] == 0:
         return True
-    return _integers(value, "profile") and _numbers(value, "k") and value["k"] > 0
+    return _integers(value, "profile", "k") and value["k"] > 0
 
 
 def _is_accept(value: Record, _now_ms: int) -> bool:
-    return _integers(value, "negotiation", "round") and type(value.get("take")) is bool
+    count = value.get("count", 1)
+    fits = type(count) is int and 0 < count <= _MOST_VALUES
+    return fits and _integers(value, "negotiation", "round") and type(value.get("take")) is bool
 
 
 def _is_profile(value: Record, _now_ms: int) -> bool:
-    named = type(value.get("child")) is str and type(value.get("flexible")) is bool
+    named = type(value.get("child")) is str and _is_width(value.get("flexible"))
     whole = _integers(value, "negotiation", "round", "profile")
     return named and whole and _listed(value.get("p"), (int,))
 
 
+def _is_width(value: Any) -> bool:
+    return type(value) is bool or (type(value) is int and 0 <= value <= _MOST_VALUES)
+
+
 def _is_offer(value: Record, _now_ms: int) -> bool:
     named = type(value.get("child")) is str
-    return named and _integers(value, "negotiation", "round") and _numbers(value, "improvement_w")
+    gains = _listed(value.get("improvements", []), (int,))
+    whole = _integers(value, "negotiation", "round") and _numbers(value, "improvement_w")
+    return named and whole and gains
 
 
 def _is_update(value: Record, _now_ms: int) -> bool:

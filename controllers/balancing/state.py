@@ -13,7 +13,7 @@ import numpy as np
 from controllers.balancing.devices import Ints
 from fernwatt.timebase import SLOT_MS
 
-__all__ = ["Commit", "Member", "Members", "Settings", "Talk", "distance_w"]
+__all__ = ["Commit", "Member", "Members", "Settings", "Talk", "best_offers", "distance_w"]
 
 _DAY_SLOTS = 86_400_000 // SLOT_MS
 
@@ -57,9 +57,14 @@ class Member:
     first_slot: int = 0
     p_w: Ints | None = None
     heard_ms: int = -1  # when its profile was asked for last, and came
-    flexible: bool = False  # now
+    width: int = 0  # how many below it can plan now
     steerable: bool = True  # ever
     pending: int = 0  # round of an accepted plan whose profile has not come
+
+    @property
+    def flexible(self) -> bool:
+        """Whether anybody below it can plan now."""
+        return self.width > 0
 
     @property
     def agreed_w(self) -> Ints:
@@ -103,9 +108,26 @@ class Talk:
     round: int = 0
     k: int = 1
     asked: int = 0
-    offers: dict[str, float] = field(default_factory=dict)
+    offers: dict[str, list[float]] = field(default_factory=dict)
     fresh: dict[str, Commit] = field(default_factory=dict)
     part: set[str] = field(default_factory=set)
+
+
+def best_offers(offers: Mapping[str, list[float]], least_w: float, k: int) -> dict[str, int]:
+    """Return how many of each child's offers are among the k best of all; children in order.
+
+    An offer below ``least_w`` is worth nothing. Of equal ones the first child's comes first.
+    """
+    gains = [
+        (-gain, child, place)
+        for child, several in offers.items()
+        for place, gain in enumerate(several)
+        if gain >= least_w
+    ]
+    counts: dict[str, int] = {}
+    for _, child, _ in sorted(gains)[:k]:
+        counts[child] = counts.get(child, 0) + 1
+    return counts
 
 
 def distance_w(sum_w: Ints, desired_w: Ints) -> float:
@@ -139,6 +161,11 @@ class Members(Mapping[str, Member]):
     def steerable(self) -> list[Member]:
         """Return those that can plan, and whose agreed profile is known."""
         return [member for member in self.values() if member.flexible and not member.pending]
+
+    @property
+    def width(self) -> int:
+        """How many can plan, below those whose agreed profile is known."""
+        return sum(member.width for member in self.steerable())
 
     def sum_w(self, talk: Talk) -> Ints:
         """Return the sum of all that is agreed or believed [W]."""

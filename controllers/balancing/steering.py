@@ -30,7 +30,15 @@ from controllers.balancing.exchange import Exchange, Patience
 from controllers.balancing.feedback import Feedback
 from controllers.balancing.neighbours import Neighbours
 from controllers.balancing.sound import is_sound
-from controllers.balancing.state import Commit, Member, Members, Settings, Talk, distance_w
+from controllers.balancing.state import (
+    Commit,
+    Member,
+    Members,
+    Settings,
+    Talk,
+    best_offers,
+    distance_w,
+)
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.unit.service import Notification, UnitContext
 from fernwatt.timebase import SLOT_MS, Clock
@@ -99,6 +107,10 @@ class Parent:
             return
         if self._feedback.take(notification) or self._neighbours.take(notification):
             return
+        self._message(notification)
+
+    def _message(self, notification: Notification) -> None:
+        """Take a child's answer."""
         value = notification.value
         member = self._members.get(value.get("child", "")) if isinstance(value, Mapping) else None
         if member is None:
@@ -131,7 +143,7 @@ class Parent:
     def _go_on(self) -> None:
         """Ask the next children; when none is left, go on with the answers that are here."""
         talk, exchange, context = self._talk, self._exchange, self._context
-        if talk is None or talk.phase == "over":
+        if talk is None or talk.phase in {"over", "waiting"}:
             return
         for child in exchange.due(context.now_ms):
             context.data.write(self._variable, child, self._values[child], cause=talk.cause)
@@ -151,26 +163,32 @@ class Parent:
     def _begin(self, cause: str) -> None:
         if self.busy or not self._members:
             return
-        now_ms, s = self._context.now_ms, self.settings
+        s = self.settings
         self._wanted = ""
         self._context.cancel_timer("update")
-        self._number = max(self._number + 1, now_ms // 1000)  # also grows over a restart
-        first = now_ms // SLOT_MS + 1
+        now_ms = self._context.now_ms
+        number = max(self._number + 1, now_ms // 1000)  # also grows over a restart
         what = {
-            "negotiation": self._number,
-            "slot": first,
+            "negotiation": number,
+            "slot": now_ms // SLOT_MS + 1,
             "slots": s.horizon_slots,
             "unit_w": s.resolution_w,
         }
+        self._talk_about(what, cause)
+
+    def _talk_about(self, what: Mapping[str, int], cause: str) -> None:
+        """Begin a negotiation: ask the children for their profiles."""
+        now_ms, first, slots = self._context.now_ms, what["slot"], what["slots"]
+        self._number = what["negotiation"]
         identifier = self._context.decide(
-            "negotiation", self._context.unit, what, [cause] if cause else []
+            "negotiation", self._context.unit, dict(what), [cause] if cause else []
         )
         agreed_before = self._talk
         if agreed_before is not None:
             own_w = self._members.sum_w(agreed_before) - agreed_before.correction_w
             self._feedback.learn(agreed_before.first_slot, own_w)
-        span = (first, s.horizon_slots, s.resolution_w)
-        others_w = np.zeros(s.horizon_slots, dtype=np.int64)
+        span = (first, slots, what["unit_w"])
+        others_w = np.zeros(slots, dtype=np.int64)
         for meter in self._others:
             others_w += self._neighbours.predict(meter, *span)
         correction_w = self._feedback.correction_w(*span)
@@ -180,12 +198,12 @@ class Parent:
             identifier,
             now_ms,
             first,
-            s.horizon_slots,
+            slots,
             np.zeros_like(others_w),
             others_w,
             correction_w,
         )
-        asked = self._members.stale(now_ms, round(1000 * s.refresh_s))
+        asked = self._members.stale(now_ms, round(1000 * self.settings.refresh_s))
         self._ask("balancing.request", dict.fromkeys(asked, what))
 
     def _take_profile(self, member: Member, value: Mapping[str, Any], cause: str) -> None:
@@ -197,7 +215,7 @@ class Parent:
             return
         if talk.phase == "profiles" and value["round"] == 0:
             member.serial, member.first_slot, member.p_w = value["profile"], talk.first_slot, p_w
-            member.flexible, member.pending = bool(value["flexible"]), 0
+            member.width, member.pending = int(value["flexible"]), 0
             member.steerable, member.heard_ms = (
                 bool(value.get("steerable", True)),
                 self._context.now_ms,
@@ -222,10 +240,7 @@ class Parent:
     def _open(self, talk: Talk) -> None:
         """All profiles are here: fix what is desired, and begin the rounds."""
         unit_w = self.settings.resolution_w
-        for member in self._members.values():
-            if member.id not in talk.part:
-                member.p_w, member.first_slot = self._believed(member, talk), talk.first_slot
-                member.flexible = False
+        self._believe(talk)
         total = self._members.sum_w(talk)
         mean_w = self.settings.desired_w
         level_w = float(total.mean()) if mean_w is None else mean_w
@@ -233,8 +248,15 @@ class Parent:
         before, talk.asked = distance_w(total, talk.desired_w), self._exchange.size
         talk.least_w = max(self.settings.epsilon_w, self.settings.epsilon_share * before)
         self._record(talk, len(talk.part), 0, before)
-        talk.k = max(1, len(self._members.steerable()))
+        talk.k = max(1, self._members.width)
         self._signal(talk)
+
+    def _believe(self, talk: Talk) -> None:
+        """Have a profile of each child, those too that did not answer."""
+        for member in self._members.values():
+            if member.id not in talk.part:
+                member.p_w, member.first_slot = self._believed(member, talk), talk.first_slot
+                member.width = 0
 
     def _believed(self, member: Member, talk: Talk) -> Ints | None:
         """Return a silent child's profile: the last agreed one, or what its meter tells."""
@@ -257,13 +279,13 @@ class Parent:
             self._finish(talk)
             return
         talk.round += 1
+        self._ask_offers(talk, self._units(self._members.sum_w(talk) - talk.desired_w))
+
+    def _ask_offers(self, talk: Talk, d: list[int]) -> None:
+        """Give the distance to all who can plan."""
         talk.phase, talk.offers = "offers", {}
-        shared = {
-            "negotiation": talk.number,
-            "round": talk.round,
-            "k": talk.k,
-            "d": self._units(self._members.sum_w(talk) - talk.desired_w),
-        }
+        shared = {"negotiation": talk.number, "round": talk.round, "k": talk.k, "d": d}
+        asked = self._members.steerable()
         signals = {member.id: {**shared, "profile": member.serial} for member in asked}
         self._ask("balancing.signal", signals)
 
@@ -279,20 +301,16 @@ class Parent:
             and (value["negotiation"], value["round"]) == (talk.number, talk.round)
             and member.id in self._values
         ):
-            talk.offers[member.id] = float(value["improvement_w"])
+            several = value.get("improvements") or [value["improvement_w"]]
+            talk.offers[member.id] = [float(gain) for gain in several]
             self._answered(talk, member.id, cause)
 
     def _choose(self, talk: Talk) -> None:
         """Accept the k best offers."""
-        worth = {c: gain for c, gain in talk.offers.items() if gain >= talk.least_w}
-        best = sorted(worth, key=lambda child: (-worth[child], child))[: talk.k]
+        best = best_offers(talk.offers, talk.least_w, talk.k)
         talk.asked = self._exchange.size
         if best:
-            talk.phase = "commits"
-            for child in best:
-                self._members[child].pending = talk.round
-            accept = {"negotiation": talk.number, "round": talk.round, "take": True}
-            self._ask("balancing.accept", dict.fromkeys(best, accept))
+            self._accept_best(talk, best)
             return
         before = distance_w(self._members.sum_w(talk), talk.desired_w)
         self._record(talk, len(talk.offers), self._settle(talk), before)
@@ -303,6 +321,17 @@ class Parent:
             self._signal(talk)
 
     # -- 3: commits
+
+    def _accept_best(self, talk: Talk, best: Mapping[str, int]) -> None:
+        """Have children commit; one with children of its own is told how many of them."""
+        talk.phase, accepts = "commits", {}
+        for child, count in best.items():
+            member = self._members[child]
+            member.pending = talk.round
+            accepts[child] = {"negotiation": talk.number, "round": talk.round, "take": True}
+            if member.width > 1:
+                accepts[child]["count"] = count
+        self._ask("balancing.accept", accepts)
 
     def _close(self, talk: Talk) -> None:
         """Take the commits that came and halve k."""

@@ -63,7 +63,7 @@ _METERING = (
 _BALANCING = (Grant(ALL, "balancing", READ_WRITE),)
 _NEGOTIATED = (
     "child", "negotiation", "round", "profile", "slot", "slots", "unit_w", "p", "d", "k",
-    "improvement_w", "take", "ask", "flexible", "steerable",
+    "improvement_w", "take", "ask", "flexible", "steerable", "improvements", "count",
 )  # fmt: skip
 _PHASES = ("v_v", "i_a", "p_w", "q_var")
 _AREA = (Grant(ALL, "aggregation", READ), Grant(ALL, "balancing", READ))

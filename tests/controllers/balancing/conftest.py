@@ -227,28 +227,30 @@ class Street:
 
     STEP_MS = 60_000
 
-    def __init__(self, houses=20, seed=3, schedule=None, steering=True, days=1, **parent):
+    def __init__(self, houses=20, seed=3, schedule=None, steering=True, days=1, areas=1, **parent):
         self.random = np.random.default_rng(seed)
         self.bus, self.days = Bus(schedule, seed), days
         self.p_w, self.houses = [], []
-        children = []
+        lows = [f"lvgmu/{letter}" for letter in "abcdefgh"[:areas]]
         for i in range(houses):
-            house = self.house(i)
-            self.houses.append(house)
-            children.append(house.cmu)
-        self.parent = self.bus.add(
-            "lvgmu/a",
-            build(
-                "balancing",
-                {"role": "parent", "children": children, "start": START, **parent},
-                {"id": "lvgmu/a"},
-            ),
-        )
+            self.houses.append(self.house(i, lows[i % areas]))
+        for number, low in enumerate(lows):
+            below = [house.cmu for house in self.houses[number::areas]]
+            role = {"role": "parent"} if areas == 1 else {"role": "middle", "parent": "mvgmu/m"}
+            self.parent = self.steers(low, below, **role, **parent)
+        if areas > 1:
+            self.parent = self.steers(
+                "mvgmu/m", lows, role="parent", **{"round_timeout_s": 120.0, **parent}
+            )
         if steering:
             self.bus.start()
         self.bus.at(0, self.minute)
 
-    def house(self, i):
+    def steers(self, unit, below, **params):
+        params = {"children": below, "start": START, **params}
+        return self.bus.add(unit, build("balancing", params, {"id": unit}))
+
+    def house(self, i, above):
         hours = np.arange(96 * self.days) / 4
         usual = 250 + 500 * np.exp(-((hours % 24 - 19) ** 2) / 8)
         usual = usual * self.random.uniform(0.6, 1.4)
@@ -274,7 +276,7 @@ class Street:
             )  # fmt: skip
         cmu, meter = f"cmu/a/{i}", f"meter/a/{i}"
         params = {
-            "role": "child", "parent": "lvgmu/a", "meter": meter, "devices": devices,
+            "role": "child", "parent": above, "meter": meter, "devices": devices,
             "start": START,
         }  # fmt: skip
         service = self.bus.add(cmu, build("balancing", params, {"id": cmu}))

@@ -14,14 +14,25 @@ SLOTS, H, START = 96, 0.25, "2016-01-20T00:00:00Z"
 EVS = {"ev/a/0": (9000.0, 0, 40), "ev/a/1": (22_000.0, 0, 60), "ev/a/2": (15_000.0, 0, 90)}
 
 
-def fixed_case(Bus, **parent):
+ONE = {"lvgmu/a": [f"cmu/a/{i}" for i in range(4)]}
+THREE = {
+    "mvgmu/m": ["lvgmu/a", "lvgmu/b"],
+    "lvgmu/a": ["cmu/a/0", "cmu/a/1"],
+    "lvgmu/b": ["cmu/a/2", "cmu/a/3"],
+}
+FOUR = {"tlgmu/t": ["mvgmu/m"], **THREE}
+
+
+def fixed_case(Bus, tree=ONE, schedule=None, **parent):
     """Three houses with an EV, the third with a battery too, one without anything."""
-    bus = Bus()
+    bus = Bus(schedule)
     children = [f"cmu/a/{i}" for i in range(4)]
-    bus.add(
-        "lvgmu/a",
-        build("balancing", {"role": "parent", "children": children, "start": START, **parent}, {}),
-    )
+    above = {child: unit for unit, below in tree.items() for child in below}
+    for unit, below in tree.items():
+        role = {"role": "middle", "parent": above[unit]} if unit in above else {"role": "parent"}
+        patience = {"round_timeout_s": 60.0} if unit not in above and len(tree) > 1 else {}
+        params = {**role, "children": below, "start": START, **patience, **parent}
+        bus.add(unit, build("balancing", params, {}))
     histories = {}
     for i, child in enumerate(children):
         devices = []
@@ -42,7 +53,7 @@ def fixed_case(Bus, **parent):
             )  # fmt: skip
             bus.at(1000, bus.instance, unit, "battery.soc", 2000.0)
         params = {
-            "role": "child", "parent": "lvgmu/a", "meter": f"meter/a/{i}", "devices": devices,
+            "role": "child", "parent": above[child], "meter": f"meter/a/{i}", "devices": devices,
             "start": START,
         }  # fmt: skip
         bus.add(child, build("balancing", params, {}))
@@ -121,14 +132,16 @@ def central(histories, begin_ms, rounds, unit_w):
     return distances, plans, first
 
 
+@pytest.mark.parametrize("tree", [ONE, THREE, FOUR], ids=["one parent", "two", "three"])
 @pytest.mark.parametrize(("unit_w", "parallel"), [(1, 3), (10, 1), (10, 50)])
-def test_without_loss_every_round_equals_the_plain_loop(Bus, unit_w, parallel):
+def test_without_loss_every_round_equals_the_plain_loop(Bus, tree, unit_w, parallel):
+    """Whatever number of parents there is above each other."""
     bus, histories = fixed_case(
-        Bus, max_rounds=12, epsilon_share=0.0, spread_s=0, settle_s=5000, resolution_w=unit_w,
+        Bus, tree, max_rounds=12, epsilon_share=0.0, spread_s=0, settle_s=5000, resolution_w=unit_w,
         parallel=parallel,
     )  # fmt: skip
     bus.run(200_000)
-    rows = [row for _, row in bus.tables]
+    rows = [row for _, row in bus.tables if row["unit"] == next(iter(tree))]
     distances, plans, first = central(histories, 90_000, 12, unit_w)
     assert [row["round"] for row in rows] == list(range(len(distances)))
     assert len(rows) > 4
@@ -192,13 +205,14 @@ def check_monotone(rows):
     st.sampled_from([100, 5000, 30_000]),
     st.floats(0, 0.5),
     st.integers(0, 1000),
+    st.sampled_from([1, 2]),
 )
 def test_plans_stay_feasible_and_distances_fall_on_any_network(
-    Street, loss, longest_ms, doubled, seed
+    Street, loss, longest_ms, doubled, seed, areas
 ):
     street = Street(
         houses=5, seed=seed, schedule=lossy(loss, longest_ms, doubled), replan_s=3600,
-        max_rounds=8,
+        max_rounds=8, areas=areas,
     ).run(34)  # fmt: skip
     check_set_points(street)
     check_monotone(street.rows())

@@ -1,0 +1,197 @@
+"""Parent that is itself a child: what it is asked it asks below, what it hears it tells above.
+
+Towards its children it is a ``Parent``; the distance comes from above instead of being reckoned,
+and so does the word whose plans are taken:
+
+1. On ``balancing.request`` it asks its children for their profiles and answers with the sum.
+2. On ``balancing.signal`` it gives d and k to its children and answers with their improvements,
+   the best first; k of them at most.
+3. On ``balancing.accept`` with a count of n it accepts its n best and answers with the new sum.
+
+So the best k of all houses below a unit are taken, whatever lies in between, and the sums are
+those of one parent with all these houses; what a unit above sees are sums and improvements. A
+commit that comes after its round is taken or undone by the last distance, and told above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from controllers.balancing.state import Member, Settings, Talk, best_offers
+from controllers.balancing.steering import Parent
+from controllers.unit.service import Notification, UnitContext
+from fernwatt.timebase import Clock
+
+__all__ = ["Middle"]
+
+_REQUEST, _SIGNAL, _ACCEPT = "balancing.request", "balancing.signal", "balancing.accept"
+
+
+class Middle(Parent):
+    """Negotiates with its children for its own parent."""
+
+    def __init__(self, name: str, params: Mapping[str, Any], settings: Settings, start: Clock):
+        super().__init__(name, params, settings, start)
+        self._parent = str(params["parent"])
+        self._serial = 0
+        self._took: dict[int, list[str]] = {}  # round -> children that were accepted
+        self._undone: set[str] = set()
+        self._d_w = np.zeros(0, dtype=np.int64)
+        self._asking: set[str] = set()
+        self._extra_w: dict[str, Any] = {}  # what children drew beyond what is agreed
+
+    def start(self, context: UnitContext) -> None:
+        """Subscribe to the children's answers and the parent's orders."""
+        super().start(context)
+        for variable in (_REQUEST, _SIGNAL, _ACCEPT):
+            self._subscriptions.want(variable, context.unit)
+
+    def _set_replan_timer(self) -> None:
+        """Begin nothing: the parent does."""
+
+    def _message(self, notification: Notification) -> None:
+        value, cause = notification.value, notification.id
+        if notification.variable == _REQUEST:
+            self._requested(value, cause)
+        elif notification.variable not in {_SIGNAL, _ACCEPT}:
+            super()._message(notification)
+        elif self._talk is not None and value["negotiation"] == self._talk.number:
+            self._talk.cause = cause
+            if notification.variable == _SIGNAL:
+                self._signalled(self._talk, value)
+            else:
+                self._accepted(self._talk, value)
+
+    # -- the parent's orders
+
+    def _requested(self, what: Mapping[str, Any], cause: str) -> None:
+        if what["negotiation"] <= self._number or what["unit_w"] != self.settings.resolution_w:
+            return
+        self._took, self._asking, self._extra_w = {}, set(), {}
+        self._undone = set()
+        keys = ("negotiation", "slot", "slots", "unit_w")
+        self._talk_about({key: what[key] for key in keys}, cause)
+
+    def _open(self, talk: Talk) -> None:
+        """All profiles are here: tell their sum."""
+        self._believe(talk)
+        self._d_w = np.zeros(talk.slots, dtype=np.int64)
+        self._tell_profile(talk, 0)
+
+    def _signalled(self, talk: Talk, value: Mapping[str, Any]) -> None:
+        d_w = np.asarray(value["d"], dtype=np.int64) * self.settings.resolution_w
+        if d_w.shape != (talk.slots,):
+            return
+        if value["round"] == 0:
+            self._pass_on(talk, d_w)
+        elif value["round"] > talk.round and value["profile"] == self._serial:
+            talk.round, talk.k, self._d_w = value["round"], value["k"], d_w
+            talk.desired_w = self._members.sum_w(talk) - d_w
+            self._ask_offers(talk, self._units(d_w))
+
+    def _accepted(self, talk: Talk, value: Mapping[str, Any]) -> None:
+        number = value["round"]
+        if not value["take"]:
+            self._undo(talk, number)
+            return
+        best = best_offers(talk.offers, 1.0, int(value.get("count", 1)))
+        if talk.phase == "waiting" and number == talk.round and best:
+            self._took[number] = sorted(best)
+            self._accept_best(talk, best)
+
+    def _undo(self, talk: Talk, number: int) -> None:
+        """Have the children undo what they committed to in a round."""
+        for child in self._took.pop(number, ()):
+            self._members[child].pending = number
+            self._undone.add(child)
+            value = {"negotiation": talk.number, "round": number, "take": False}
+            self._context.data.write(_ACCEPT, child, value, cause=talk.cause)
+
+    # -- what the phases come to
+
+    def _choose(self, talk: Talk) -> None:
+        """Tell the best improvements above, and wait for the word."""
+        gains = sorted((gain for several in talk.offers.values() for gain in several), reverse=True)
+        worth = [int(gain) for gain in gains[: talk.k] if gain >= 1.0]
+        offer = {
+            "child": self._context.unit,
+            "negotiation": talk.number,
+            "round": talk.round,
+            "improvement_w": max(worth, default=0),
+        }
+        if len(worth) > 1:
+            offer["improvements"] = worth
+        talk.phase, talk.asked = "waiting", self._exchange.size
+        self._context.data.write("balancing.offer", self._parent, offer, cause=talk.cause)
+        self._settle_late(talk)
+
+    def _close(self, talk: Talk) -> None:
+        """Take the commits that came and tell the new sum."""
+        before = float(np.linalg.norm(self._members.sum_w(talk) - talk.desired_w))
+        self._record(talk, len(talk.offers), self._settle(talk), before)
+        self._tell_profile(talk, talk.round)
+
+    def _take_profile(self, member: Member, value: Mapping[str, Any], cause: str) -> None:
+        """Take a child's profile; one that comes late is told above by itself."""
+        talk = self._talk
+        super()._take_profile(member, value, cause)
+        if talk is None or self._talk is not talk or member.id not in talk.fresh:
+            return
+        if member.id in self._undone:
+            commit = talk.fresh.pop(member.id)
+            self._undone.discard(member.id)
+            member.serial, member.p_w, member.pending = commit.serial, commit.p_w, 0
+            self._tell_profile(talk, commit.round)
+        elif talk.phase == "waiting":
+            self._settle_late(talk)
+
+    def _settle_late(self, talk: Talk) -> None:
+        """Take commits that came after their round, as far as they do no harm; tell them above."""
+        if talk.fresh:
+            number = max(commit.round for commit in talk.fresh.values())
+            if self._settle(talk):
+                self._tell_profile(talk, number)
+
+    def _tell_profile(self, talk: Talk, number: int) -> None:
+        self._serial += 1
+        talk.phase = "waiting"
+        value = {
+            "child": self._context.unit,
+            "negotiation": talk.number,
+            "round": number,
+            "profile": self._serial,
+            "p": self._units(self._members.sum_w(talk)),
+            "flexible": self._members.width,
+            "steerable": any(member.steerable for member in self._members.values()),
+        }
+        self._context.data.write("balancing.profile", self._parent, value, cause=talk.cause)
+
+    # -- vehicles that come between negotiations
+
+    def _take_update(self, member: Member, value: Mapping[str, Any], cause: str) -> None:
+        """Tell above what a child's new vehicle comes to; pass the others' sum on to it."""
+        talk = self._talk
+        update: dict[str, Any] = {"child": self._context.unit, "negotiation": 0}
+        update["ask"] = bool(value["ask"])
+        this = talk is not None and value["negotiation"] == talk.number
+        if talk is not None and this and talk.phase == "waiting" and member.p_w is not None:
+            p_w = self._watts(value, talk)
+            if p_w is not None:
+                self._extra_w[member.id] = p_w - member.agreed_w
+            total = self._members.sum_w(talk) + sum(self._extra_w.values())
+            update |= {"negotiation": talk.number, "p": self._units(total)}
+            if value["ask"]:
+                self._asking.add(member.id)
+        self._context.data.write("balancing.update", self._parent, update, cause=cause)
+
+    def _pass_on(self, talk: Talk, d_w: Any) -> None:
+        """Give those who asked what all others do."""
+        total = self._members.sum_w(talk)
+        for child in sorted(self._asking):
+            rest = d_w + total - self._members[child].agreed_w
+            signal = {"negotiation": talk.number, "round": 0, "d": self._units(rest)}
+            self._context.data.write(_SIGNAL, child, signal, cause=talk.cause)
+        self._asking.clear()
