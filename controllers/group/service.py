@@ -118,6 +118,8 @@ class GroupManagement:
             if variable == JOIN:
                 self._follower.outcome(notification)
             return
+        if self._membership.take_news():
+            self._end_trust(notification.id)
         told = notification.result is Result.OK and notification.t_ms != -1
         if not told or type(value) is not dict:
             return
@@ -158,6 +160,8 @@ class GroupManagement:
 
     def _look(self) -> None:
         self._next_look()
+        if self._membership.take_news():
+            self._end_trust("")
         self._head.look()
         self._follower.look()
         read = self._membership.contacts.read

@@ -52,6 +52,7 @@ class Trust:
         "_credential",
         "_introduced",
         "_lists",
+        "_news",
         "_notes",
         "_own",
         "_pki",
@@ -76,6 +77,7 @@ class Trust:
         self._credential, self._speakers, self._run = credential, tuple(speakers), run
         self._pki, self._checker, self._notes = pki, checker, notes
         self.keys = PublicKeys()
+        self._news = False
         self._own: dict[tuple[bytes, ...], bytes] = {}
         self._introduced: dict[str, Known] = {}
         self._lists: dict[x509.Name, x509.CertificateRevocationList] = {}
@@ -189,6 +191,11 @@ class Trust:
                 out[unit] = "revoked"
         return out
 
+    def take_news(self) -> bool:
+        """Tell whether a list has come since this was asked last, be it with an introduction."""
+        news, self._news = self._news, False
+        return news
+
     def next_expiry_ms(self) -> int | None:
         """Return when the next certificate expires [ms of the run], None where none is known."""
         ends = [known.member.expires for known in self._introduced.values()]
@@ -207,6 +214,7 @@ class Trust:
         if found is None or not _is_newer(found, self._lists.get(found.issuer)):
             return
         self._lists[found.issuer] = found
+        self._news = True
         self._notes.put("lists", found.issuer.rfc4514_string(), der)
 
     def _issuer(self, name: x509.Name) -> x509.Certificate | None:

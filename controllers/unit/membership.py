@@ -153,6 +153,10 @@ class Membership:
         """Take a list; return whether it was newer than what was there."""
         return self._secure is not None and self._secure.trust.take_list(der, self._now())
 
+    def take_news(self) -> bool:
+        """Tell whether a list has come since this was asked last, be it with an introduction."""
+        return self._secure is not None and self._secure.trust.take_news()
+
     def lists(self, unit: str) -> list[bytes]:
         """Return the lists that a unit and those below it have use for."""
         return [] if self._secure is None else self._secure.trust.lists(self._scope(unit))

@@ -282,3 +282,22 @@ def test_lists_are_renewed_before_they_are_too_old(world: World) -> None:
     # five hours on, its lists are too old; it is shown newer ones
     assert bus.core.service("meter/lv1/load-2", "group").parent == SUB
     assert events(bus, "join_refused") == []
+
+
+def test_a_list_that_comes_with_an_introduction_counts_at_once(world: World) -> None:
+    """Two of another area meet: the one has the newer list, the other trusts who is in it."""
+    revoke = [{"unit": METER, "at_ms": HOUR}]
+    one = "meter/lv1/load-1"
+    bus = world({TOP: {"office": True, "revoke": revoke}})
+    bus.run(600_000)
+    context = bus.core.unit(OTHER).context("group")
+    context.query("group.parent", METER)  # gets to know it, and has no use for its area's lists
+    bus.poke()
+    bus.run(2 * HOUR)
+    trust = bus.core.unit(OTHER).membership.trust  # type: ignore[union-attr]
+    assert trust.knows(METER)  # type: ignore[union-attr]
+    context.query("group.parent", one)
+    bus.poke()
+    bus.run(2 * HOUR + BEAT)
+    assert not trust.knows(METER)  # type: ignore[union-attr]
+    assert [event.value["by"] for event in events(bus, "trust_ended")] == [SUB, OTHER]
