@@ -40,6 +40,7 @@ class Application:
 
     name = "gateway"
     protocol = "mqtt"
+    sealed = True
 
     session: Session
     _context: LinkContext

@@ -35,6 +35,7 @@ class Gateway:
 
     name = "gateway"
     protocol = "mqtt"
+    sealed = True
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings

@@ -25,6 +25,7 @@ class DeviceService:
 
     name = "modbus"
     protocol = "modbus"
+    sealed = False
 
     _context: LinkContext
 
@@ -84,6 +85,7 @@ class MasterService:
 
     name = "modbus"
     protocol = "modbus"
+    sealed = False
 
     _context: LinkContext
 

@@ -28,6 +28,7 @@ class BrokerService:
 
     name = "mqtt"
     protocol = "mqtt"
+    sealed = True
 
     _context: LinkContext
 

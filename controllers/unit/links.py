@@ -2,8 +2,7 @@
 
 A unit's specification names them, ``links: {peer: protocol}``; ``"*"`` stands for all peers that
 are not named. What a peer sends goes to the service of that ``protocol``, whose ``receive`` raises
-DecodeError for garbage, and nothing else. On the way bytes are sealed as any message of units is,
-which stands for what protects such a connection in the field (TLS).
+DecodeError for garbage, and nothing else.
 """
 
 from __future__ import annotations
@@ -27,9 +26,15 @@ _ANYBODY = "*"
 
 @runtime_checkable
 class LinkedService(Service, Protocol):
-    """A service that speaks a protocol of its own."""
+    """A service that speaks a protocol of its own.
+
+    Where that is not ``sealed``, its bytes go as they are: a device that knows nothing of the
+    platform has none of its keys. Where it is, the seal stands for what protects such a connection
+    in the field (TLS).
+    """
 
     protocol: str
+    sealed: bool
 
     def receive(self, peer: str, payload: bytes, identifier: str) -> None:
         """Take bytes of a peer, none: it has closed; ``identifier`` names the frame.
@@ -84,7 +89,7 @@ class Links:
 
     def take(self, service: LinkedService, delivery: Delivery, inbox: Inbox) -> None:
         """Hand what came to its service; count what is no packet, tell what is not authentic."""
-        payload = self._post.open(delivery)
+        payload = self._post.open(delivery, sealed=service.sealed)
         if payload is None:
             return
 
@@ -98,4 +103,6 @@ class Links:
 
     def transmit(self, peer: str, payload: bytes, flow: str, cause: str) -> str:
         """Send bytes to a peer in a frame; return its name."""
-        return self._post.pass_on(payload, cause=cause, dst=peer, flow=flow)
+        service = self.service(peer)
+        sealed = service is None or service.sealed
+        return self._post.pass_on(payload, cause=cause, dst=peer, flow=flow, sealed=sealed)

@@ -150,10 +150,12 @@ class Post:
         notify = Notify(request, Result.MALFORMED, "", self._unit, "", None, -1)
         self.notify(notify, cause=delivery.id, dst=source, flow=delivery.flow)
 
-    def open(self, delivery: Delivery) -> bytes | None:
+    def open(self, delivery: Delivery, *, sealed: bool) -> bytes | None:
         """Return the bytes of a foreign protocol in a frame; None where they are refused."""
         around, src = self._around, delivery.src
-        self._host.parse(around.now_ms * 1000, len(delivery.payload))
+        self._host.parse(around.now_ms * 1000, len(delivery.payload), own=not sealed)
+        if not sealed:
+            return delivery.payload
         try:
             payload = self._envelope.open(delivery.payload, src, around.now_ms).payload
         except DecodeError as error:
@@ -167,10 +169,13 @@ class Post:
             return payload
         return None
 
-    def pass_on(self, payload: bytes, *, cause: str, dst: str, flow: str) -> str:
+    def pass_on(self, payload: bytes, *, cause: str, dst: str, flow: str, sealed: bool) -> str:
         """Send bytes of a foreign protocol; return the frame's name."""
         frame = self.name()
-        self._put(frame, payload, cause, dst, flow, -1)
+        if sealed:
+            self._put(frame, payload, cause, dst, flow, -1)
+        else:
+            self._hand(frame, payload, cause, dst, flow, own=True)
         return frame
 
     def unread(self, error: DecodeError, delivery: Delivery) -> None:

@@ -39,6 +39,7 @@ class SensorService:
 
     name = "zigbee"
     protocol = "zigbee"
+    sealed = False
 
     _context: LinkContext
 
@@ -98,6 +99,7 @@ class CoordinatorService:
 
     name = "zigbee"
     protocol = "zigbee"
+    sealed = False
 
     _context: LinkContext
 

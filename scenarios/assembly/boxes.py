@@ -61,7 +61,7 @@ def _split(unit: Spec, protocol: str, poll_s: float) -> Spec:
         "services": {"modbus": {"role": "device"}}
         if protocol == "modbus"
         else {"zigbee": {"role": "sensor", "to": name}},
-        "links": {"*": protocol},
+        "links": {name: protocol},
     }
     box.pop("policies", None)
     unit["instruments"], unit["actuators"] = [], {}

@@ -67,7 +67,8 @@ def with_gateways(
         if _meant(unit["id"], wanted.obeys):
             for variable in unit["actuators"]:
                 grant(unit, variable, [OPERATOR, "gateway", READ_WRITE, 0])
-    hierarchy.units += [_broker(wanted, passwords), _application(wanted, passwords)]
+    clients = [*(gateway["id"] for gateway in gateways), APPLICATION]
+    hierarchy.units += [_broker(wanted, passwords, clients), _application(wanted, passwords)]
 
 
 def with_streams(config: ScenarioConfig, network: Spec) -> Spec:
@@ -156,7 +157,7 @@ def _sources(
     return sources
 
 
-def _broker(wanted: Gateway, passwords: Mapping[str, str]) -> Spec:
+def _broker(wanted: Gateway, passwords: Mapping[str, str], clients: Iterable[str]) -> Spec:
     prefix = wanted.prefix
     users = {
         "gateway": {"password": passwords["gateway"], "publish": [f"{prefix}/%c/#"],
@@ -164,7 +165,11 @@ def _broker(wanted: Gateway, passwords: Mapping[str, str]) -> Spec:
         "application": {"password": passwords["application"],
                         "publish": [f"{prefix}/+/+/command"], "subscribe": [f"{prefix}/#"]},
     }  # fmt: skip
-    return cloud_unit(BROKER, {"mqtt": {"users": users, "patience_s": _PATIENCE_S}}, {"*": "mqtt"})
+    return cloud_unit(
+        BROKER,
+        {"mqtt": {"users": users, "patience_s": _PATIENCE_S}},
+        dict.fromkeys(clients, "mqtt"),
+    )
 
 
 def _application(wanted: Gateway, passwords: Mapping[str, str]) -> Spec:

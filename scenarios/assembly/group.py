@@ -99,7 +99,8 @@ class _Maker:
         if self._faults:
             raise ScenarioError(self._faults)
         for name, unit in self._units.items():
-            unit["services"] = dict(unit["services"]) | {"group": self._params[name]}
+            if unit["kind"] != "device":  # which knows nothing of groups
+                unit["services"] = dict(unit["services"]) | {"group": self._params[name]}
 
     def _common(self) -> Spec:
         wanted = self._wanted
