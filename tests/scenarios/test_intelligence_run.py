@@ -233,3 +233,19 @@ def test_central_control_may_run_in_a_cloud(runs, tmp_path):
     assert found.kpis["control_done_percent"]["value"] == 100.0
     late, soon = (r.kpis["control_reaction_p95_s"]["by"]["median"] for r in (found, near))
     assert late > soon
+
+
+@pytest.mark.slow
+def test_who_hears_nothing_any_more_is_back_under_its_own_rule(runs, tmp_path):
+    cut = "network.outages=[{element: 'lv-fan/*', at_h: 1.25}]"
+    changes = [*STREET, control("central", "command", hold_s=1800.0), cut]
+    found = Run(run(load("street", changes), folder=tmp_path / "run", with_report=False)
+                .check().folder)  # fmt: skip
+    near, free = runs["central", "command"], runs["none"]
+    assert cars_w(found, 1.05, 1.25) == pytest.approx(cars_w(near, 1.05, 1.25), rel=1e-3)
+    events = found.series("event")
+    changed = events[events["kind"] == "set_point_changed"]["t_us"] / 1000
+    assert changed.max() < 1.26 * H
+    assert cars_w(found, 1.8, 3.0) >= cars_w(free, 1.8, 3.0) > 2 * cars_w(near, 1.8, 3.0)
+    short = found.kpis["ev_not_served_wh"]["value"]
+    assert short in (None, pytest.approx(0.0, abs=1.0))
