@@ -1,8 +1,8 @@
 """The management unit: one class for every level, a level being a configuration.
 
-    services ── Data Interface (Port) ── Caller ─┬─ RequestProcessor ── store, policies
-        └────── Inbox ───────────────────────────┤        └─ Publisher
-                                                 └─ Post (codec, security, host) ── frames
+    services ── Data Interface (Port) ── Caller ─┬─ Server ── RequestProcessor ── store, policies
+        └────── Inbox ───────────────────────────┤    └─ Publisher ── Backlog
+                                       Gate ─────┴─ Post (codec, envelope) ── frames ── Forwarder
 
 A unit is told of readings, deliveries, timers and its node's state, and answers by putting
 frames, commands and rows into its surroundings. A service is only ever called by ``drain``, so
@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 
 from controllers.security.aggregator import Aggregator
 from controllers.security.envelope import Envelope
+from controllers.unit.actuators import Actuators
 from controllers.unit.answers import Answers
 from controllers.unit.auditing import AuditLog
 from controllers.unit.backlog import Backlog
@@ -36,7 +37,8 @@ from controllers.unit.policy import Accessor, PolicyBook
 from controllers.unit.port import Port
 from controllers.unit.post import Post
 from controllers.unit.publisher import Publisher
-from controllers.unit.requests import Outcome, RequestProcessor, refusal
+from controllers.unit.requests import RequestProcessor
+from controllers.unit.server import Server
 from controllers.unit.service import Result, Service
 from controllers.unit.store import Instance, Store
 from controllers.unit.surroundings import (
@@ -51,7 +53,7 @@ from controllers.unit.surroundings import (
 from controllers.unit.transit import Kind, Transit
 from controllers.unit.watch import WATCHER, Watch
 from controllers.unit.wire import Message, Operation, Request, ValueRefusedError, clean_value
-from fernwatt.messages import Command, Delivery, Event, NodeUp, Reading
+from fernwatt.messages import Delivery, Event, NodeUp, Reading
 
 __all__ = ["ManagementUnit"]
 
@@ -61,7 +63,6 @@ class ManagementUnit:
 
     __slots__ = (
         "_actuators",
-        "_answers",
         "_backlog",
         "_contact",
         "_forwarder",
@@ -72,6 +73,7 @@ class ManagementUnit:
         "_ports",
         "_post",
         "_publisher",
+        "_server",
         "_services",
         "aggregator",
         "around",
@@ -108,9 +110,9 @@ class ManagementUnit:
     ) -> None:
         self.id, self.around, self.node_up = identifier, around, True
         self.store, self.aggregator = store, aggregator
-        self._actuators = actuators
         self._notes = notes
         name = lasting_sequencer(identifier, notes)
+        self._actuators = Actuators(identifier, around, actuators, name)
         self._post = Post(
             identifier,
             around,
@@ -159,17 +161,6 @@ class ManagementUnit:
             notes=notes,
             contact=self._contact,
         )
-        self.caller = Caller(
-            identifier,
-            around,
-            post=self._post,
-            inbox=self._inbox,
-            contact=self._contact,
-            notes=notes,
-            execute=self._execute,
-            keep=copies.keep,
-            critical=terms.critical,
-        )
         self._publisher = Publisher(
             identifier,
             around,
@@ -182,10 +173,32 @@ class ManagementUnit:
             report_ms=report_ms,
             home_ms=home_ms,
         )
+        self._server = Server(
+            identifier,
+            around,
+            gate=self._gate,
+            processor=self.processor,
+            answers=Answers(notes),
+            post=self._post,
+            publisher=self._publisher,
+            backlog=self._backlog,
+            written=self._written,
+            conflict=self._conflict,
+        )
+        self.caller = Caller(
+            identifier,
+            around,
+            post=self._post,
+            inbox=self._inbox,
+            contact=self._contact,
+            notes=notes,
+            execute=self._server.execute,
+            keep=copies.keep,
+            critical=terms.critical,
+        )
         if membership is not None:
             membership.end = self.processor.subscriptions.end
             membership.moved = lambda parent: around.routes.move(identifier, parent)
-        self._answers = Answers(notes)
         self._services: dict[str, Service] = {}
         self._ports: dict[str, Port] = {}
 
@@ -274,18 +287,15 @@ class ManagementUnit:
             self._post.refuse(delivery, "way")
         elif transit.target != self.id:
             self._forwarder.take(transit, delivery)
-        elif transit.kind is Kind.REQUEST and transit.request in self._answers:
+        elif transit.kind is Kind.REQUEST and self._server.has_answered(transit.request):
             # who is on the way repeats the content as it was: it is not fresh any more
-            self._again(transit.request, transit.origin, delivery.flow)
+            self._server.again(transit.request, transit.origin, delivery.flow)
         elif (message := self._post.unload(transit, delivery)) is not None:
             self._take(message, transit.origin, delivery)
 
     def _take(self, message: Message, src: str, delivery: Delivery) -> None:
         if isinstance(message, Request):
-            if message.operation is Operation.ACKNOWLEDGE:
-                self._acknowledged(message, delivery.flow)
-            else:
-                self._serve(message, delivery.flow)
+            self._server.serve(message, delivery.flow)
         else:
             self.caller.outcome(message, src, delivery.id)
 
@@ -321,58 +331,12 @@ class ManagementUnit:
         self.caller.close()
         self._gate.over()
 
-    # -- serving -----------------------------------------------------------------------------
+    # -- what follows ------------------------------------------------------------------------
 
-    def _serve(self, request: Request, flow: str) -> None:
-        """Answer a remote request; one that was answered before gets the same answer."""
-        if request.id in self._answers:
-            self._again(request.id, request.source, flow)
-            return
-        outcome = self._execute(request, flow)
-        if outcome.notify.result is not Result.OVERLOADED:  # asked again, it may be another
-            self._answers.keep(outcome.notify)
-        frame = self._post.notify(outcome.notify, cause=request.id, dst=request.source, flow=flow)
-        if outcome.instance is not None and not outcome.written:
-            # the value that was read has a history of its own
-            self.around.books.add("cause", frame, outcome.instance.id)
-
-    def _acknowledged(self, request: Request, flow: str) -> None:
-        """Take that a subscriber has what it was sent; nobody waits for an answer to that."""
-        outcome = self._execute(request, flow)
-        if outcome.acknowledged is not None:
-            self._backlog.acknowledged(outcome.acknowledged, request.number)
-
-    def _again(self, request: str, source: str, flow: str) -> None:
-        """Give an answer once more."""
-        self.around.counters["repeated-request"] += 1
-        self.around.noted("repeated-request", self.id, source, request)
-        self._post.notify(self._answers[request], cause=request, dst=source, flow=flow)
-
-    def _execute(self, request: Request, flow: str) -> Outcome:
-        """Execute a request and do what follows from it; nothing of that calls a service."""
-        if not self._gate.admits(flow):
-            return refusal(request, Result.OVERLOADED)
-        outcome = self.processor.execute(request, flow, self.around.now_ms)
-        if outcome.conflict:
-            result = outcome.notify.result
-            self._conflict(request.operation, request.variable, request, request.id, result)
-        if outcome.notify.result is Result.DENIED:
-            detail = {
-                "operation": request.operation.label,
-                "variable": request.variable,
-                "service": request.service,
-                "stakeholder": request.stakeholder,
-            }
-            self._event("access_denied", request.id, detail)
-            self.around.noted("denied", self.id, request.source, request.id)
-        if outcome.subscription is not None and outcome.replaced is not None:
-            self._publisher.succeed(outcome.replaced, outcome.subscription)
-        if outcome.subscription is not None and outcome.subscription.period_ms:
-            self._publisher.next_period(outcome.subscription)
-        if outcome.written and outcome.instance is not None:
-            self._order(outcome.instance)
-            self._new(outcome.instance)
-        return outcome
+    def _written(self, instance: Instance) -> None:
+        """See to all that follows from an instance that a request made."""
+        self._actuators.order(instance)
+        self._new(instance)
 
     def _conflict(
         self, operation: Operation, variable: str, by: Accessor, request: str, result: Result
@@ -427,26 +391,6 @@ class ManagementUnit:
         self._event("module_state", cause, state)
         if variable is not None:
             self._new(self.processor.record(self.name(), variable, state, self.around.now_ms))
-
-    def _order(self, instance: Instance) -> None:
-        """Command the actuator that the written variable is bound to, if any."""
-        actuator = self._actuators.get(instance.variable)
-        variable = self.around.catalogue.get(instance.variable)
-        if actuator is None or variable is None:
-            return
-        command = Command(
-            self.name(),
-            instance.id,
-            self.id,
-            actuator,
-            variable.action,
-            instance.value,
-            self.around.now_ms,
-        )
-        self.around.commands.append(command)
-        told = {"action": command.action, "value": command.value}
-        t_us = command.at_ms * 1000
-        self.around.event(Event(command.id, command.cause, t_us, "commanded", actuator, told))
 
     def _note(self, variable: str, value: object, cause: str) -> None:
         """Write what the unit noticed of its own traffic."""

@@ -260,7 +260,7 @@ def test_nobody_acknowledges_for_another() -> None:
     [subscription] = bus.core.unit(METER).processor.subscriptions
     lie = Request(Operation.ACKNOWLEDGE, "mvgmu/m#1", "mvgmu/m", "metering", OPERATOR, "", METER,
                   subscription=subscription.id, number=1 << 40)  # fmt: skip
-    bus.core.unit(METER)._acknowledged(lie, "metering")
+    bus.core.unit(METER)._server.serve(lie, "metering")
     assert bus.core.unit(METER)._backlog.waiting(subscription.id) == 5
 
 
