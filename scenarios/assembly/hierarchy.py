@@ -88,8 +88,10 @@ def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hi
         builder.substation(area, f"mvgmu/{above}", customers[area.id])
     for name in sorted(below, key=str.encode):
         services = {"aggregation": builder.sums} | builder.forecast("mvgmu", _TOP)
+        services |= builder.balancing_above("mvgmu", name, below[name], _TOP)
         builder.unit("mvgmu", name, name.partition("/")[2], _TOP, below[name], services)
     top = {"aggregation": builder.sums} | builder.forecast("tlgmu", PROVIDER)
+    top |= builder.balancing_above("tlgmu", _TOP, sorted(below), "")
     builder.unit("tlgmu", _TOP, "", "", sorted(below), top)
     builder.plants({terminal.id: terminal for terminal in model.terminals})
     if config.services.forecast is not None:
@@ -143,6 +145,7 @@ class _Builder:
         self._devices, self._ders = split_ders(config, self._devices)
         self.sums = {"period_s": metering.period_s, "spread_s": metering.spread_s}
         self.made = Hierarchy()
+        self._steered: dict[str, int] = {}  # houses below a unit that takes part in balancing
 
     def unit(  # noqa: PLR0917 - a unit has that many parts
         self,
@@ -228,7 +231,8 @@ class _Builder:
             self._instrument(instruments[0], "substation", area.transformer)
         services: dict[str, Any] = {"aggregation": self.sums} | self.forecast("lvgmu", parent)
         if self._steers and houses:
-            services["balancing"] = self._parent_params(houses)
+            services["balancing"] = self._parent_params(houses) | self._role("lvgmu", parent)
+            self._steered[name] = len(houses)
         children = [house.meter for house in houses]
         self.unit(
             "lvgmu", name, area.id, parent, children, services, instruments=tuple(instruments)
@@ -312,10 +316,39 @@ class _Builder:
             "export_wh": [round(float(-value), 3) for value in energy_wh.clip(max=0)],
         }
 
+    def _role(self, kind: str, parent: str) -> dict[str, Any]:
+        """Return how a unit of that kind takes part in balancing above the houses."""
+        levels = ("lvgmu", "mvgmu", "tlgmu")
+        if levels.index(kind) < levels.index(self._config.services.balancing.root):
+            return {"role": "middle", "parent": parent}
+        return {"role": "parent"}
+
+    def balancing_above(self, kind: str, name: str, below: list[str], parent: str) -> Services:
+        """Return the service of a unit above substations, if it takes part in balancing.
+
+        It waits as long as the largest of those below may take to ask its houses in turn.
+        """
+        wanted, levels = self._config.services.balancing, ("lvgmu", "mvgmu", "tlgmu")
+        children = [unit for unit in below if unit in self._steered]
+        if levels.index(kind) > levels.index(wanted.root) or not children:
+            return {}
+        houses = max(self._steered[unit] for unit in children)
+        self._steered[name] = sum(self._steered[unit] for unit in children)
+        params = {
+            "start": self._config.time.start,
+            "children": children,
+            "replan_s": float(wanted.replan_s),
+            "horizon_slots": wanted.horizon_h * 4,
+            "round_timeout_s": min(wanted.round_timeout_s * (1 + houses / wanted.parallel), 600.0),
+            "parallel": len(children),
+            "max_rounds": wanted.max_rounds,
+            "budget_s": 0.6 * wanted.replan_s,
+        }
+        return {"balancing": params | self._role(kind, parent)}
+
     def _parent_params(self, houses: list[House]) -> dict[str, Any]:
         wanted = self._config.services.balancing
         return {
-            "role": "parent",
             "start": self._config.time.start,
             "children": [house.cmu for house in houses],
             "meters": {house.cmu: house.meter for house in houses},

@@ -234,6 +234,11 @@ class Balancing(Section):
     max_rounds: Annotated[int, Field(ge=1, le=200)] = Field(
         default=30, description="Most rounds of one negotiation."
     )
+    root: Literal["lvgmu", "mvgmu", "tlgmu"] = Field(
+        default="lvgmu",
+        description="The kind of unit whose sum is steered: each substation its own houses, or "
+        "those above it all that is below them; units in between pass on.",
+    )
 
     @model_validator(mode="after")
     def _whole_slots(self) -> Self:
