@@ -18,7 +18,7 @@ __all__ = ["check_semantics"]
 
 Places = Mapping[PathKey, str]
 _GRID_FILE = ("grid", "source", "file")
-_SHARED = {"han": True, "wan": False, "backbone": False}
+_SHARED = {"han": True, "wan": False, "backbone": False, "direct": False}
 """Whether a part of the network is a shared medium; meters may have either."""
 
 
@@ -145,7 +145,7 @@ def _technologies(tree: Mapping[str, Any], places: Places) -> Iterator[Fault]:
         for name, area in areas.items():
             sections.append((("network", "areas", name), area))
     for prefix, section in sections:
-        for key in ("han", "lv_fan", "wan", "backbone"):
+        for key in ("han", "lv_fan", "wan", "backbone", "direct"):
             name = _get(section, key)
             if not isinstance(name, str):
                 continue

@@ -69,6 +69,7 @@ class _Wiring:
         self._hosting = Hosting(wanted, hierarchy.units)
         self._media: list[Spec] = []
         self._links: list[Spec] = []
+        self._homes: list[Spec] = []
 
     def areas(self) -> None:
         """Add what lies within houses, between meters and substation, and above that."""
@@ -86,6 +87,30 @@ class _Wiring:
             else:
                 self._links += [_meter_link(it.meter, uses.lv_fan, substation) for it in houses]
             self._connect(f"wan/{area}", uses.wan, substation, upper)
+            if self._wanted.direct is not None:
+                for house in houses:
+                    self._direct(house, self._wanted.direct, substation, upper)
+
+    def _direct(self, house: House, technology: str, substation: str, upper: str) -> None:
+        """Give a customer's unit a way past the meter.
+
+        It leads over a router and a modem, so it has more hops than the bridge and is taken only
+        where there is no other.
+        """
+        tail = house.terminal.partition("/")[2]
+        router, modem = f"router/{tail}", f"modem/{tail}"
+        self._links.append(_link(f"direct/{tail}/home", "ethernet", house.cmu, router))
+        self._links.append(_link(f"direct/{tail}/modem", "ethernet", router, modem))
+        if self._mobile.serves(technology):
+            area = _cell_of(tail.split("/")[0], self._wanted)
+            self._mobile.subscribe(area, technology, modem, upper)
+        else:
+            self._links.append(_link(f"direct/{tail}/wan", technology, modem, substation))
+        battery_ms = round(self._wanted.battery_s * 1000)
+        self._homes += [
+            {"id": name, "terminal": house.terminal, "battery_ms": battery_ms}
+            for name in (router, modem)
+        ]
 
     def upwards(self) -> None:
         """Add what leads to upper units, of other units, generators and data providers."""
@@ -121,6 +146,7 @@ class _Wiring:
         )
         clouds = cloud_links(self._hierarchy.units, mobile=bool(stations))
         nodes = self._hosting.nodes(_nodes(self._hierarchy, model, wanted))
+        nodes += self._homes
         if wanted.internet:
             nodes.append({"id": INTERNET, "terminal": None, "battery_ms": 0})
         spec: Spec = {

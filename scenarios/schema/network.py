@@ -224,6 +224,12 @@ class Network(Section):
     )
     wan: str = Field(default="lte", description="Secondary substation to the medium-voltage unit.")
     backbone: str = Field(default="fibre", description="Medium-voltage unit to the top-level unit.")
+    direct: str | None = Field(
+        default=None,
+        description="Customers' units have a router with a modem of this technology (a link or a "
+        "mobile network), by which they reach the substation where the meter does not bridge: "
+        "fewer hops go first. null: a meter without supply cuts its house off.",
+    )
     areas: dict[str, Area] = Field(
         default_factory=dict, description="Other technologies for single low-voltage areas."
     )

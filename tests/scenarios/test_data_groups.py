@@ -260,6 +260,30 @@ def test_the_meter_bridges_the_customers_unit_and_the_substation(street):
     assert shared == {"meter"}
 
 
+@pytest.mark.requirement("MU-09")
+def test_a_direct_path_is_used_only_while_the_meter_does_not_bridge(tmp_path):
+    dead, begin_h, lasts_s = "meter/lv1.101/load-1", 0.6, 2700
+    settings = [
+        "grid.source={simbench: 1-LV-rural1--0-sw}", "units.history_days=0", "time.duration_h=2",
+        "units.data={}", "services.balancing.mode=local", "network.direct=lte",
+        f"units.failures=[{{unit: {dead}, at_h: {begin_h}, lasts_s: {lasts_s}}}]",
+    ]  # fmt: skip
+    found = run(load("street", settings), folder=tmp_path / "run", with_report=False).check()
+    messages = Run(found.folder).messages
+    up = messages[messages["src"].astype(str).str.startswith("cmu/")
+                  & (messages["dst"].astype(str) == "lvgmu/lv1.101")]  # fmt: skip
+    begin_us = begin_h * 3.6e9
+    during = up["t_send_us"].between(begin_us, begin_us + lasts_s * 1e6)
+    own = up["src"].astype(str) == dead.replace("meter", "cmu")
+    past = up[own & during]
+    assert len(past) >= 3
+    assert (past["fate"] == "delivered").all()
+    assert (past["hops"] > 2).all()
+    others = up[~(own & during)]
+    assert (others[others["fate"] == "delivered"]["hops"] == 2).all()
+    assert len(up[own & ~during]) >= 3
+
+
 # -- who controls a generator --------------------------------------------------------------------
 
 
