@@ -110,10 +110,11 @@ class Listener:
     def __init__(self, port: int) -> None:
         self._paho = Paho(port, "web", "web")
 
-    async def open(self) -> None:
+    async def __aenter__(self) -> Listener:
         await asyncio.to_thread(self._paho.open)
         self._paho.client.subscribe("fernwatt/#", 1)
         await until(lambda: self._paho.granted, "subscribed")
+        return self
 
     @property
     def heard(self) -> list[tuple[str, bytes, bool]]:
@@ -122,14 +123,14 @@ class Listener:
     def order(self, command: dict[str, Any]) -> None:
         self._paho.client.publish(f"{ROOT}/command", packed(command), 1)
 
-    async def close(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self._paho.close)
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         return [json.loads(data) for topic, data, _ in self.heard if f"/{kind}" in topic]
 
 
-async def until(true: Callable[[], Any], what: str, patience_s: float = 15.0) -> None:
+async def until(true: Callable[[], Any], what: str, patience_s: float = 40.0) -> None:
     end = time.monotonic() + patience_s
     while not true():
         assert time.monotonic() < end, what
@@ -165,7 +166,15 @@ class Field:
                 for meter in METERS
             )  # fmt: skip
 
+    async def __aenter__(self) -> Field:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
     async def stop(self) -> None:
+        if self._task.done():
+            return
         self._reading.cancel()
         self.tcp.stop()
         with contextlib.suppress(asyncio.CancelledError):
@@ -178,26 +187,26 @@ class Field:
 
 async def publishes_and_obeys(folder: Path) -> None:
     port = free_port()
-    async with broker_of_others(folder, port):
-        listener, field = Listener(port), Field(port)
+    async with broker_of_others(folder, port), Field(port) as field:
         await until(lambda: field.events("gateway_online"), "connected")
-        await listener.open()
-        online = (f"{ROOT}/status", b"online", True)
-        await until(lambda: online in listener.heard, "the retained status")
-        await until(lambda: len(listener.records("area")) >= 2, "two periods")
-        assert {one["unit"] for one in listener.records("event")} == set(METERS)
-        command = {"id": "c-1", "variable": "set_point", "location": METERS[0],
-                   "value": {"p_w": 5.0, "until_ms": 60_000}}  # fmt: skip
-        listener.order(command)
-        await until(lambda: listener.records("reply"), "a reply")
-        listener.order(command | {"id": "c-2", "location": METERS[1]})
-        await until(lambda: len(listener.records("reply")) >= 2, "a second reply")
-        results = {one["id"]: one["result"] for one in listener.records("reply")}
-        assert results == {"c-1": "ok", "c-2": "denied"}
-        assert [one.actuator for one in field.tcp.commands] == [f"{METERS[0]}/relay"]
-        await field.stop()  # the connection is cut without a word
-        await until(lambda: (f"{ROOT}/status", b"offline", False) in listener.heard, "the will")
-        await listener.close()
+        async with Listener(port) as listener:
+            online = (f"{ROOT}/status", b"online", True)
+            await until(lambda: online in listener.heard, "the retained status")
+            await until(
+                lambda: {one["unit"] for one in listener.records("event")} == set(METERS), "events"
+            )
+            await until(lambda: len(listener.records("area")) >= 2, "two periods")
+            command = {"id": "c-1", "variable": "set_point", "location": METERS[0],
+                       "value": {"p_w": 5.0, "until_ms": 60_000}}  # fmt: skip
+            listener.order(command)
+            listener.order(command | {"id": "c-2", "location": METERS[1]})
+            await until(lambda: len(listener.records("reply")) >= 2, "replies")
+            results = {one["id"]: one["result"] for one in listener.records("reply")}
+            assert results == {"c-1": "ok", "c-2": "denied"}
+            assert [one.actuator for one in field.tcp.commands] == [f"{METERS[0]}/relay"]
+            await field.stop()  # the connection is cut without a word
+            gone = (f"{ROOT}/status", b"offline", False)
+            await until(lambda: gone in listener.heard, "the will")
 
 
 def test_at_a_broker_of_others_it_publishes_and_obeys_and_leaves_its_will(tmp_path: Path) -> None:
@@ -237,25 +246,22 @@ async def door(port: int, inner: int) -> AsyncIterator[None]:
 
 
 async def comes_back(folder: Path) -> None:
-    port = free_port()
-    field = Field(port)  # before there is any broker
-    await until(lambda: field.events("gateway_lost"), "nobody there")
-    heard: list[int] = []
-    for _ in range(2):
-        inner = free_port()
-        async with broker_of_others(folder, inner):
-            listener = Listener(inner)
-            await listener.open()  # before the gateway comes: it hears all that it says
-            async with door(port, inner):
-                await until(lambda it=listener: len(it.records("area")) >= 3, "periods")
-            heard += [one["n"] for kind in ("event", "area") for one in listener.records(kind)]
-            await listener.close()
-        await asyncio.sleep(1.2)  # two periods without a broker
-    await field.stop()
+    port, heard = free_port(), list[int]()
+    async with Field(port) as field:  # before there is any broker
+        await until(lambda: field.events("gateway_lost"), "nobody there")
+        for _ in range(2):
+            inner = free_port()
+            # the listener comes first, so that it hears all that the gateway says
+            async with broker_of_others(folder, inner), Listener(inner) as listener:
+                async with door(port, inner):
+                    await until(lambda it=listener: len(it.records("area")) >= 3, "periods")
+                await asyncio.sleep(0.5)  # what the broker has taken reaches who listens
+                heard += [one["n"] for kind in ("event", "area") for one in listener.records(kind)]
+            await asyncio.sleep(1.2)  # two periods without a broker
     # nothing is missing: what was not acknowledged was kept
     assert set(heard) == set(range(1, max(heard) + 1))
     assert len(set(heard)) >= 8
-    assert len(field.events("gateway_online")) == 2
+    assert len(field.events("gateway_online")) >= 2
 
 
 def test_when_the_broker_has_been_away_nothing_is_missing(tmp_path: Path) -> None:
@@ -266,11 +272,9 @@ def test_when_the_broker_has_been_away_nothing_is_missing(tmp_path: Path) -> Non
 
 async def is_refused(folder: Path) -> None:
     port = free_port()
-    async with broker_of_others(folder, port):
-        field = Field(port, password="wrong")
+    async with broker_of_others(folder, port), Field(port, password="wrong") as field:
         await until(lambda: field.events("gateway_refused"), "refused")
         assert field.events("gateway_online") == []
-        await field.stop()
 
 
 def test_a_broker_of_others_refuses_a_wrong_password(tmp_path: Path) -> None:
