@@ -106,7 +106,9 @@ class Asking:
             return lambda _: apdus.UNDEFINED
         identifier = self._ask(Operation.QUERY, found.variable.name)
         place = found.reads.index(attribute)
-        return lambda answers: _part(found, answers[identifier], place)
+        # other makers' clients know of no policies
+        knows = bool(self._who[1])
+        return lambda answers: _part(found, answers[identifier], place, knows=knows)
 
     def _history(self, selection: Selection | None) -> Slot:
         try:
@@ -250,11 +252,12 @@ class Asking:
         return finish
 
 
-def _part(found: CosemObject, answer: Notify, place: int) -> Outcome:
+def _part(found: CosemObject, answer: Notify, place: int, *, knows: bool) -> Outcome:
     if answer.result is not Result.OK:
         return to_access(answer.result)
     try:
-        return found.encode((answer.value, answer.t_ms))[place]
+        policy = answer.policy if knows else None
+        return found.encode((answer.value, answer.t_ms), policy)[place]
     except DlmsError:
         return apdus.OTHER
 

@@ -23,7 +23,14 @@ from controllers.dlms.apdu import (
 )
 from controllers.dlms.axdr import Data, DlmsError, Reader, Tag
 from controllers.dlms.history import bounds, read_rows, selection
-from controllers.dlms.objects import HISTORY, MESSAGES, CosemObject, Objects, Stamped
+from controllers.dlms.objects import (
+    HISTORY,
+    MESSAGES,
+    CosemObject,
+    Objects,
+    Stamped,
+    without_policy,
+)
 from controllers.dlms.results import to_result
 from controllers.unit.codec import CborCodec, DecodeError
 from controllers.unit.condition import parse
@@ -121,8 +128,10 @@ def _newest(request: Request, found: CosemObject, t_ms: int) -> Job:
         wrong = next((one for one in outcomes if isinstance(one, int)), None)
         if wrong is not None:
             return failed(request, to_result(wrong or apdus.OTHER))
-        held = tuple(one for one in outcomes if isinstance(one, Data))
-        return _told(request, found.decode(held))
+        held, policy = without_policy(tuple(one for one in outcomes if isinstance(one, Data)))
+        told = _told(request, found.decode(held))
+        told.policy = policy
+        return told
 
     return Job(request, make, finish, t_ms)
 
@@ -159,7 +168,11 @@ def _reduced(request: Request, found: CosemObject, apdu: Apdu) -> Notify:
         reduced = reduce_values(request.function, [t for _, t in kept], [v for v, _ in kept])
     except FunctionError:
         return failed(request, Result.MALFORMED)
-    return failed(request, Result.NO_DATA) if reduced is None else _told(request, reduced)
+    if reduced is None:
+        return failed(request, Result.NO_DATA)
+    told = _told(request, reduced)
+    told.policy = []  # rows have none: the owner alone may read a copy
+    return told
 
 
 def writing(

@@ -155,7 +155,7 @@ class MeterEnd:
             return self._link.wrap(self._any_client(), self._carried(notify))
         told: tuple[Data, ...] = (Data(Tag.ENUM, to_access(notify.result)),)
         if notify.result is Result.OK:
-            told = found.encode((notify.value, notify.t_ms))
+            told = found.encode((notify.value, notify.t_ms), notify.policy)
         client = self._pushes[push].client
         if notify.result is Result.DENIED:
             self._set_up(push, None)

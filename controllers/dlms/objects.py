@@ -34,6 +34,7 @@ __all__ = [
     "pushed",
     "read_stamp",
     "stamp",
+    "without_policy",
 ]
 
 _DATA, _EXTENDED, _PROFILE, _CLOCK, _ASSOCIATION, _PUSH, _MESSAGES = 1, 4, 7, 8, 15, 40, 8192
@@ -49,6 +50,7 @@ _PUSHES = 64
 Stamped = tuple[Any, int]
 """A value and its time stamp [ms], -1 where it has none."""
 
+_POLICY = Data(Tag.UTF8_STRING, "policy")
 CLOCK = Attribute(_CLOCK, "0.0.1.0.0.255")
 ASSOCIATION = Attribute(_ASSOCIATION, "0.0.40.0.0.255", 1)
 """The method by which a client answers a server's challenge."""
@@ -182,8 +184,17 @@ class CosemObject:
 
     # -- what attributes hold ----------------------------------------------------------------
 
-    def encode(self, stamped: Stamped) -> tuple[Data, ...]:
-        """Return what ``reads`` hold; raises DlmsError."""
+    def encode(self, stamped: Stamped, policy: Any = None) -> tuple[Data, ...]:
+        """Return what ``reads`` hold; raises DlmsError.
+
+        A policy that is not the variable's usual one stands with the last of them.
+        """
+        *others, last = self._encode(stamped)
+        if policy is not None:
+            last = Data(Tag.STRUCTURE, (_POLICY, last, to_data(policy)))
+        return (*others, last)
+
+    def _encode(self, stamped: Stamped) -> tuple[Data, ...]:
         value, t_ms = stamped
         if self.kind == "register":
             return self.scale.encode(value), stamp(t_ms)
@@ -284,6 +295,17 @@ class Objects:
             intervals = (Attribute(_EXTENDED, name) for name in _INTERVALS)
             return Data(Tag.ARRAY, tuple(definition(one) for one in (CLOCK, *intervals)))
         return None
+
+
+def without_policy(outcomes: tuple[Data, ...]) -> tuple[tuple[Data, ...], Any]:
+    """Return what ``reads`` hold, and the policy with it, None for the usual; raises DlmsError."""
+    if not outcomes or outcomes[-1].parts[:1] != (_POLICY,) or len(outcomes[-1].parts) != 3:
+        return outcomes, None
+    _, last, policy = outcomes[-1].parts
+    plain = from_data(policy)
+    if type(plain) not in (str, list):
+        raise DlmsError("no policy")
+    return (*outcomes[:-1], last), plain
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from controllers.dlms.apdu import Attribute
 from controllers.dlms.axdr import Data, DlmsError, Tag
-from controllers.dlms.objects import Objects, push_setup, pushed
+from controllers.dlms.objects import Objects, push_setup, pushed, without_policy
 from controllers.dlms.results import to_result
 from controllers.unit.notes import Notebook
 from controllers.unit.service import Result
@@ -110,7 +110,8 @@ class Setups:
         if len(content) == 1 and content[0].tag is Tag.ENUM:
             notify.result = to_result(content[0].value)
         elif found is not None:
-            value, notify.t_ms = found.decode(content)
+            held, notify.policy = without_policy(content)
+            value, notify.t_ms = found.decode(held)
             try:
                 notify.value = strict_value(value)
             except ValueRefusedError as error:

@@ -19,6 +19,7 @@ from controllers.unit.wire import Message
 from fernwatt.errors import Fault, ScenarioError
 
 __all__ = [
+    "CARRYING",
     "CHANNELS",
     "Attentive",
     "CborChannel",
@@ -129,6 +130,8 @@ def _dlms(unit: str, peer: str, catalogue: Catalogue, notes: Notebook) -> Channe
 
 CHANNELS: dict[str, ChannelFactory] = {"cbor": CborChannel, "dlms": _dlms}
 """Every protocol that units may speak, by name."""
+CARRYING = frozenset({"cbor", "dlms"})
+"""Those by which an instance's policy travels with it."""
 
 
 def check_speaking(units: Sequence[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from controllers.unit.channels import CARRYING
 from controllers.unit.directory import Directory
 from controllers.unit.policy import Accessor, Policy
 from controllers.unit.service import Result
@@ -80,7 +81,9 @@ class Terms:
             except ValueError as error:
                 fault = Fault(f"{path}.contracts.{variable}", str(error))
                 raise ScenarioError([fault]) from error
-        foreign = {peer for peer, name in (spec.get("speaks") or {}).items() if name != "cbor"}
+        foreign = {
+            peer for peer, name in (spec.get("speaks") or {}).items() if name not in CARRYING
+        }
         copies = frozenset(spec.get("copies") or ())
         shut, critical = bool(spec.get("shut", False)), dict(spec.get("critical") or {})
         return Terms(Contracts(contracts), copies, frozenset(foreign), shut, critical)

@@ -511,6 +511,41 @@ def test_what_does_not_fit_goes_in_the_platforms_own_protocol(bench: Make, level
     assert not desk.core.counters
 
 
+@pytest.mark.parametrize("level", ["none", "integrity+secrecy"])
+@pytest.mark.parametrize("policies", [None, {}, {"voltage": [["all", "metering", 1, 5000]]}])
+def test_a_copy_is_ruled_by_the_policy_that_came_with_it(
+    level: str, policies: dict[str, Any] | None
+) -> None:
+    def copied(speaks: str) -> list[Any]:
+        desk = Bench(speaks, level, copies=["voltage"], policies=policies)
+        store, ruled = desk.core.unit(TOP).store, []
+        desk.run(0, desk.read("voltage", 230.0))
+        desk.ask("query", "voltage", METER)
+        desk.run(6000)
+        ruled.append(store.newest("voltage", "customer/a", METER).policy.plain())
+        desk.ask("event", "voltage", METER)
+        desk.run(6000)
+        for number in range(4):
+            desk.run(6000, desk.read("voltage", 231.0 + number))
+            copy = store.newest("voltage", "customer/a", METER)
+            ruled.append((copy.value, copy.policy.plain()))
+        return ruled
+
+    assert copied("dlms") == copied("cbor")
+    assert len({str(one[1]) for one in copied("dlms")[1:]}) == 1
+
+
+def test_what_is_read_of_the_past_is_open_to_its_owner_alone() -> None:
+    desk = Bench(copies=["voltage"], policies={})
+    desk.run(0, desk.read("voltage", 230.0))
+    asked = desk.ask("query", "voltage", METER, condition="t >= 0")
+    desk.run(1000)
+    assert desk.told(asked) == [("ok", 230.0, 0)]
+    copy = desk.core.unit(TOP).store.newest("voltage", "customer/a", METER)
+    assert copy is not None
+    assert copy.policy.plain() == []
+
+
 def test_only_a_meter_is_a_server() -> None:
     with pytest.raises(ValueError, match="exactly one"):
         CHANNELS["dlms"](TOP, "lvgmu/b", CATALOGUE, MemoryNotebook())

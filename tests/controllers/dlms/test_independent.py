@@ -11,7 +11,7 @@ from controllers.dlms.link import system_title
 from controllers.dlms.wrapper import Wrapped
 from controllers.security.keys import Keys, derive, run_secret
 from fernwatt.messages import Delivery
-from tests.controllers.dlms.support.bench import METER, TOP, Bench
+from tests.controllers.dlms.support.bench import METER, READ, TOP, Bench
 
 pytest.importorskip("dlms_cosem")
 from dlms_cosem import cosem, enumerations, security, utils
@@ -19,6 +19,7 @@ from dlms_cosem.connection import DlmsConnection, XDlmsApduFactory
 from dlms_cosem.protocol import wrappers, xdlms
 
 SLOT_MS = 900_000
+USUAL: dict[str, Any] = {"set_point": READ}  # policies that are not travel in a form of our own
 BY_RANGE = bytes.fromhex("070100630200ff0201")
 MESSAGES = b"\x20\x00\x00\x00\x81\x00\x00\xff"  # class 8192, which dlms-cosem does not know
 PROFILE = {
@@ -31,7 +32,7 @@ PROFILE = {
 
 def conversation(level: str) -> Bench:
     """Have a meter read in all ways."""
-    desk = Bench(level=level)
+    desk = Bench(level=level, policies=USUAL)
     desk.run(0, desk.read("voltage", 230.1), desk.read("energy.import", 1234.0),
              desk.read("load_profile", PROFILE))  # fmt: skip
     desk.ask("query", "voltage", METER)
@@ -151,7 +152,7 @@ def attribute(interface: int, name: str, number: int) -> Any:
 
 
 def test_another_librarys_client_reads_and_writes_our_meter() -> None:
-    desk = Bench()
+    desk = Bench(policies=USUAL)
     desk.run(2000, desk.read("energy.import", 10.0, 900), desk.read("voltage", 229.9, 900),
              desk.read("energy.import", 11.0, 1800))  # fmt: skip
     client = Client(desk)

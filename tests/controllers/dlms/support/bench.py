@@ -44,15 +44,17 @@ class Bench:
         fates: Any = None,
         latency_ms: int = 20,
         memory: str = "volatile",
+        copies: Sequence[str] = (),
+        policies: dict[str, Any] | None = None,
     ) -> None:
         kinds: dict[str, dict[str, Any]] = {name: {} for name in services}
         units = [
             {"id": TOP, "kind": "lvgmu", "children": [METER], "owner": "operator",
-             "services": kinds, "speaks": {METER: speaks}},
+             "services": kinds, "speaks": {METER: speaks}, "copies": list(copies)},
             {"id": METER, "kind": "meter", "parent": TOP, "customer": "customer/a",
              "owner": "customer/a", "instruments": ["i/x"], "services": kinds,
              "speaks": {TOP: speaks}, "actuators": {"set_point": "actuator/x"},
-             "policies": POLICIES},
+             "policies": POLICIES if policies is None else policies},
         ]  # fmt: skip
         factories = {name: lambda _s, _p, _d, name=name: Probe(name) for name in services}
         spec = {"units": units, "security": level, "memory": memory}
