@@ -319,6 +319,7 @@ def test_the_operator_sees_and_orders_what_was_left_to_it_and_nothing_that_is_hi
         assert any(name.startswith(f"{tail}/{kind}") or name.endswith(f"/{kind}") for name in moved)
 
 
+@pytest.mark.slow
 def test_an_order_of_the_control_centre_reaches_cars_through_meter_and_customer(tmp_path):
     evening = [
         "grid.source={simbench: 1-LV-rural1--0-sw}",
@@ -397,6 +398,7 @@ def drilled(found):
     return [json.loads(value) for value in events["value"]]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("MU-12")
 def test_after_an_event_the_top_has_details_of_customers_who_allow_it(tmp_path):
     more = ["time.duration_h=3", "units.data={refuse_inspection: 0.5}"]

@@ -92,6 +92,7 @@ def test_each_reading_came_over_the_network_and_is_as_late_as_it_was(quiet):
     assert delays.min() > 0
 
 
+@pytest.mark.slow
 def test_what_the_network_loses_is_missing(tmp_path):
     found = made(tmp_path / "lossy", "street", [*SMALL, "network.loss=0.25", "time.duration_h=2"])
     messages = found.messages
