@@ -46,7 +46,7 @@ class _Attack(Section):
 class Eavesdrop(_Attack):
     """Somebody writes down what passes a node, link or medium."""
 
-    kind: Literal["eavesdrop"]
+    kind: Literal["eavesdrop"] = Field(description="Kind of the attack: eavesdrop.")
     at: str = Field(
         description="Where: nodes, links, media or cells, by identifier; `*` stands for anything."
     )
@@ -55,7 +55,7 @@ class Eavesdrop(_Attack):
 class Replay(_Attack):
     """Frames that reach a unit come a second time."""
 
-    kind: Literal["replay"]
+    kind: Literal["replay"] = Field(description="Kind of the attack: replay.")
     to: str = Field(description=_UNIT)
     flows: list[_FLOW] = Field(default_factory=list, description=_FLOWS)
     after_s: Positive = Field(default=600.0, description="How much later [s].")
@@ -70,7 +70,7 @@ class Replay(_Attack):
 class Flip(_Attack):
     """Bits of frames that reach a unit are changed on the way, checksums made good."""
 
-    kind: Literal["flip"]
+    kind: Literal["flip"] = Field(description="Kind of the attack: flip.")
     to: str = Field(description=_UNIT)
     flows: list[_FLOW] = Field(default_factory=list, description=_FLOWS)
     bits: Annotated[int, Field(ge=1, le=64)] = Field(
@@ -97,7 +97,7 @@ class _Forged(_Attack):
 class Spoof(_Forged):
     """Frames in somebody's name: requests to write a variable."""
 
-    kind: Literal["spoof"]
+    kind: Literal["spoof"] = Field(description="Kind of the attack: spoof.")
     variable: str = Field(description="Variable that they write.")
     value: Any = Field(description="Its value.")
     service: str = Field(default="balancing", description="Service that they claim to be from.")
@@ -106,7 +106,7 @@ class Spoof(_Forged):
 class Inject(_Forged):
     """Forged orders: set points for devices."""
 
-    kind: Literal["inject"]
+    kind: Literal["inject"] = Field(description="Kind of the attack: inject.")
     p_w: float = Field(description="Power that they order, positive = drawn [W].")
     lasts_s: Positive = Field(default=1800.0, description="How long each is to hold [s].")
 
@@ -114,7 +114,7 @@ class Inject(_Forged):
 class StaleCertificate(_Forged):
     """Forged orders, sealed with keys that are, or ought to be, good for nothing."""
 
-    kind: Literal["stale_certificate"]
+    kind: Literal["stale_certificate"] = Field(description="Kind of the attack: stale_certificate.")
     keys: Literal["foreign", "outdated", "stolen", "forged", "expired", "revoked"] = Field(
         default="foreign",
         description="foreign: of a unit that another operator certified; outdated: of the unit "
@@ -129,7 +129,7 @@ class StaleCertificate(_Forged):
 class Flood(_Attack):
     """A unit is asked, in somebody's name, far more often than it can bear."""
 
-    kind: Literal["flood"]
+    kind: Literal["flood"] = Field(description="Kind of the attack: flood.")
     to: str = Field(description=_UNIT)
     every_s: Positive = Field(default=0.5, description="Time between two frames [s].")
     bytes: Annotated[int, Field(ge=1, le=4000)] | None = Field(
@@ -140,7 +140,7 @@ class Flood(_Attack):
 class Jam(_Attack):
     """A jammer on shared media."""
 
-    kind: Literal["jam"]
+    kind: Literal["jam"] = Field(description="Kind of the attack: jam.")
     media: str = Field(description="Which media, by identifier; `*` stands for anything.")
     error: Share = Field(
         default=1.0, description="Probability that it destroys a frame that meets it."
@@ -153,7 +153,7 @@ class Jam(_Attack):
 class Compromise(_Attack):
     """A unit whose program was changed: what its services write is not what they meant."""
 
-    kind: Literal["compromise"]
+    kind: Literal["compromise"] = Field(description="Kind of the attack: compromise.")
     units: str = Field(description=_UNIT)
     variable: str = Field(description="What it writes falsely, to itself or to others.")
     fields: list[str] = Field(
@@ -169,7 +169,7 @@ class Compromise(_Attack):
 class FalseData(_Attack):
     """Instruments that tell something else than they measure."""
 
-    kind: Literal["false_data"]
+    kind: Literal["false_data"] = Field(description="Kind of the attack: false_data.")
     instruments: str = Field(
         description="Which instruments, by identifier; `*` stands for anything."
     )
@@ -189,7 +189,7 @@ class FalseData(_Attack):
 class ForecastManipulation(_Attack):
     """The weather provider's forecasts are altered before anybody has them."""
 
-    kind: Literal["forecast"]
+    kind: Literal["forecast"] = Field(description="Kind of the attack: forecast.")
     field: Literal["ghi_w_per_m2", "temperature_c"] = Field(
         default="ghi_w_per_m2", description="Which of their series."
     )

@@ -171,8 +171,8 @@ class Units(Section):
     )
     audit: Literal["off", "denied", "all"] = Field(
         default="denied",
-        description="Which accesses to their data units note in their audit logs: none, denied ones, "
-        "or all.",
+        description="Which accesses to their data units note in their audit logs: none, denied "
+        "ones, or all.",
     )
     hosts: dict[HostedKind, str] = Field(
         default_factory=dict, description="Hardware class of units of a kind, where not the usual."
