@@ -27,7 +27,8 @@ def token(serial=1, name="anna", stakeholder="operator", role=Role.ENGINEER, uni
 
 def session(at_ms=1000, made=None, keys_of="", actions=()):
     return {
-        "at_ms": at_ms, "token_b64": b64encode(made or token()).decode(), "name": "anna", "keys_of": keys_of,
+        "at_ms": at_ms, "token_b64": b64encode(made or token()).decode(), "name": "anna",
+        "keys_of": keys_of,
         "actions": [
             {"after_ms": 0, "operation": o, "variable": v, "location": where, "value": value}
             for o, v, where, value in actions
