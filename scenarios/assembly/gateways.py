@@ -53,7 +53,7 @@ def with_gateways(
     if wanted is None:
         return
     gateways = [unit for unit in hierarchy.units if unit["kind"] == "lvgmu"]
-    _check(wanted, hierarchy.units, gateways)
+    _check(wanted, hierarchy.units, gateways, config.units.metering.period_s)
     passwords = {user: _password(config.seed, user) for user in ("gateway", "application")}
     for gateway in gateways:
         sources = _sources(wanted, hierarchy.units, gateway, line_instruments)
@@ -189,7 +189,9 @@ def _application(wanted: Gateway, passwords: Mapping[str, str]) -> Spec:
     return cloud_unit(APPLICATION, {"gateway": params}, {BROKER: "mqtt"})
 
 
-def _check(wanted: Gateway, units: Sequence[Spec], gateways: Sequence[Spec]) -> None:
+def _check(
+    wanted: Gateway, units: Sequence[Spec], gateways: Sequence[Spec], metering_s: int
+) -> None:
     known, names = [unit["id"] for unit in units], [unit["id"] for unit in gateways]
     faults = [
         Fault(f"{_PATH}.meters[{i}]", f"there is no variable {name}",
@@ -203,6 +205,10 @@ def _check(wanted: Gateway, units: Sequence[Spec], gateways: Sequence[Spec]) -> 
         for i, pattern in enumerate(patterns)
         if not any(fnmatchcase(name, pattern) for name in known)
     ]
+    if wanted.meters and wanted.period_s % metering_s:
+        text = f"meters read every {metering_s} s"
+        hint = "take a multiple of that, or meters: []"
+        faults.append(Fault(f"{_PATH}.period_s", text, hint))
     for i, order in enumerate(wanted.orders):
         if order.gateway not in names:
             text = f"{order.gateway} is no gateway"

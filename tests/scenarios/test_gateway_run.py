@@ -148,6 +148,7 @@ def test_what_was_kept_while_the_cloud_was_away_is_published_afterwards(
     assert False in [one["online"] for one in kept.shown("gateway.status")]
 
 
+@pytest.mark.requirement("NW-08")
 def test_an_order_moves_the_device_whose_customer_lets_it_and_no_other(
     outcome: tuple[Run, Kept],
 ) -> None:
@@ -210,7 +211,8 @@ def test_line_sensors_of_a_substation_take_part(tmp_path: Path, security: str) -
     [
         (f"{{orders: [{order(1, BATTERY, 'lvgmu/lv9')}]}}", "orders[0].gateway"),
         ("{shares: [nobody]}", "shares[0]"), ("{obeys: ['x/*']}", "obeys[0]"),
-        ("{meters: [energy.inport]}", "meters[0]"), ("{period_s: 60, timeout_s: 60}", "timeout_s"),
+        ("{meters: [energy.inport]}", "meters[0]"), ("{period_s: 1000}", "period_s"),
+        ("{period_s: 60, timeout_s: 60}", "timeout_s"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_named(setting: str, path: str) -> None:

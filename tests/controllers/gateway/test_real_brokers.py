@@ -209,6 +209,7 @@ async def publishes_and_obeys(folder: Path) -> None:
             await until(lambda: gone in listener.heard, "the will")
 
 
+@pytest.mark.requirement("NW-08")
 def test_at_a_broker_of_others_it_publishes_and_obeys_and_leaves_its_will(tmp_path: Path) -> None:
     pytest.importorskip("amqtt")
     pytest.importorskip("paho.mqtt.client")
@@ -264,6 +265,7 @@ async def comes_back(folder: Path) -> None:
     assert len(field.events("gateway_online")) >= 2
 
 
+@pytest.mark.requirement("NW-08")
 def test_when_the_broker_has_been_away_nothing_is_missing(tmp_path: Path) -> None:
     pytest.importorskip("amqtt")
     pytest.importorskip("paho.mqtt.client")
