@@ -32,7 +32,8 @@ class Limits:
     yield of own panels by what a forecast had for a level surface, over ``sun_slots`` slots of
     ``sun_least`` kWh/m² together. ``audit_share``: how far an area's sums may be from
     its meters' registers. ``number_s``: how far a negotiation's number may be from the clock.
-    ``signal_share``: by how much what is left to shift may grow from one round to the next.
+    ``signal_share``: by how much what is left to shift may grow from one round to the next,
+    ``stalled_rounds``: for how many rounds on end it may not fall.
     """
 
     refused_per_h: int = 0
@@ -54,6 +55,7 @@ class Limits:
     sun_least: float = 0.2
     audit_share: float = 0.02
     signal_share: float = 0.05
+    stalled_rounds: int = 3
     number_s: int = 7_200
 
     @classmethod

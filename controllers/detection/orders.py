@@ -57,14 +57,15 @@ class Orders:
 class Signals:
     """Negotiations that lead away from what they are for (class ``signal``).
 
-    What is left to shift, the norm of a signal's ``d``, falls from round to round or stays: no
-    house commits to what would not help (controllers/balancing/steering.py). Who has told houses
-    the opposite of what he wants sees it grow.
+    What is left to shift, the norm of a signal's ``d``, falls from round to round: where nobody
+    can help any more a negotiation ends. Where houses commit to the wrong thing their commits are
+    undone and it goes on and on, or it grows.
     """
 
     def __init__(self, unit: str, parent: str, limits: Limits) -> None:
         self._unit, self._parent, self._limits = unit, parent, limits
         self._last: tuple[int, float] = (-1, 0.0)
+        self._stalled = 0
 
     def wants(self) -> Sequence[Source]:
         """Return the unit's own signals."""
@@ -77,9 +78,12 @@ class Signals:
             return ()
         number, norm = value["negotiation"], math.hypot(*value["d"])
         before, self._last = self._last, (number, norm)
-        if before[0] != number or norm <= before[1] * (1.0 + self._limits.signal_share):
+        same = before[0] == number
+        self._stalled = self._stalled + 1 if same and norm >= before[1] else 0
+        grown = same and norm > before[1] * (1.0 + self._limits.signal_share)
+        if not grown and self._stalled <= self._limits.stalled_rounds:
             return ()
-        detail = {"before": round(before[1], 1), "after": round(norm, 1)}
+        detail = {"before": round(before[1], 1), "after": round(norm, 1), "rounds": self._stalled}
         return (Finding("signal", self._parent, detail, (notification.id,)),)
 
     def slot(self, now_ms: int) -> Sequence[Finding]:  # noqa: ARG002 - of the protocol

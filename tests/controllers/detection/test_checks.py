@@ -129,6 +129,14 @@ def test_what_is_left_to_shift_does_not_grow_within_a_negotiation() -> None:
     assert heard == [[], [], [], [], ["signal"], []]
 
 
+def test_a_negotiation_without_end_is_found() -> None:
+    check, heard = Signals("cmu/x", "lvgmu/a", LIMITS), list[str]()
+    for number in range(1, 12):
+        value = {"negotiation": 5, "round": number, "profile": 1, "k": 1, "d": [-300, 40]}
+        heard += kinds(check.take(told("balancing.signal", "cmu/x", value, SLOT), SLOT))
+        assert heard == ["signal"] * max(0, number - 1 - LIMITS.stalled_rounds)
+
+
 class Reader:
     """Stands for the Data Interface: notes what is asked for."""
 
