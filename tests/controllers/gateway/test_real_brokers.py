@@ -181,6 +181,11 @@ class Field:
             await self._reading
         await self._task
 
+    @property
+    def client(self) -> Any:
+        """The gateway's client of MQTT."""
+        return self.core.service("lvgmu/a", "gateway").session.client  # type: ignore[attr-defined]
+
     def events(self, kind: str) -> list[Any]:
         return [event for event in self.tcp.events if event.kind == kind]
 
@@ -189,6 +194,7 @@ async def publishes_and_obeys(folder: Path) -> None:
     port = free_port()
     async with broker_of_others(folder, port), Field(port) as field:
         await until(lambda: field.events("gateway_online"), "connected")
+        await until(lambda: not field.client.waiting, "the status has arrived")
         async with Listener(port) as listener:
             online = (f"{ROOT}/status", b"online", True)
             await until(lambda: online in listener.heard, "the retained status")
