@@ -30,6 +30,7 @@ from scenarios.assembly.lighting import with_lighting
 from scenarios.assembly.links import make_network
 from scenarios.assembly.pairing import with_pairing
 from scenarios.assembly.people import with_users
+from scenarios.assembly.platform import platform
 from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
 from scenarios.assembly.signals import with_signals
@@ -71,12 +72,8 @@ def assemble(scenario: Scenario) -> RunPlan:
     network_params = {"spec": network, "seed": seed}
     units_spec: dict[str, Any] = {
         "units": attacks.units(with_maintenance(config, with_users(config, hierarchy.units))),
-        "security": config.units.security,
-        "memory": config.units.memory,
-        "routing": config.units.routing,
-        "reliable": config.units.reliable,
-        "audit": config.units.audit,
         "failures": failures,
+        **platform(config),
     }
     if (group := group_spec(config, hierarchy.units)) is not None:
         units_spec["group"] = attacks.group(group)

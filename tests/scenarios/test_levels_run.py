@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controllers.unit import Result
+from fernwatt.errors import ScenarioError
 from fernwatt.messages import Reading
 from scenarios import load
 from scenarios.assembly import assemble
@@ -83,3 +84,11 @@ def test_a_medium_that_is_out_is_told_as_the_unit_behind_it() -> None:
     cyber, probe = begin(params, way)
     outcome = ask(cyber, probe, way[-1])
     assert (outcome.result, outcome.hop) == (Result.UNREACHABLE, way[3])
+
+
+def test_a_variable_that_is_not_there_is_refused_before_anything_starts() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        assemble(load("street", ["units.reliable=[voltage, voltag]"]))
+    [fault] = caught.value.faults
+    assert fault.path == "units.reliable[1]"
+    assert "voltage" in fault.hint
