@@ -38,7 +38,7 @@ def world(**more: Any) -> Loopback:
 
 
 def readings(hours: int) -> list[Reading]:
-    out = []
+    out: list[Reading] = []
     for meter in [*METERS, STRAY]:
         for slot in range(hours * 4):
             for name in ("energy.import", "energy.export"):

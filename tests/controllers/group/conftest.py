@@ -21,7 +21,7 @@ class Air:
         self.latency_ms = latency_ms
         self.down: set[str] = set()
         self.cut: set[frozenset[str]] = set()
-        self.lost = lambda _frame: False
+        self.lost: Callable[[Any], bool] = lambda _frame: False
 
     def __call__(self, frame: Any, _t_ms: int) -> Sequence[int]:
         gone = {frame.src, frame.dst} & self.down or frozenset({frame.src, frame.dst}) in self.cut
@@ -36,7 +36,9 @@ def tree(
     names = [f"lv{number + 1}" for number in range(areas)]
 
     def unit(name: str, kind: str, parent: str, children: list[str], owner: str) -> dict[str, Any]:
-        group = {"beat_s": BEAT_S, "join_s": 30.0, "rekey_s": 10.0} | wanted.get(name, {})
+        group: dict[str, Any] = {"beat_s": BEAT_S, "join_s": 30.0, "rekey_s": 10.0} | dict(
+            wanted.get(name, {})
+        )
         return {
             "id": name, "kind": kind, "parent": parent, "children": children, "owner": owner,
             "services": {"group": group},
@@ -84,6 +86,11 @@ def world() -> World:
         return bus
 
     return make
+
+
+def group(core: UnitsCore, unit: str) -> Any:
+    """Return the service ``group`` of a unit."""
+    return core.service(unit, "group")
 
 
 def states(bus: Loopback, member: str, *, by: str = "") -> list[str]:

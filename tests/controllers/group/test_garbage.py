@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controllers.unit import Loopback, UnitsCore
-from tests.controllers.group.conftest import START, tree
+from tests.controllers.group.conftest import START, group, tree
 
 SUB, OTHER, TOP = "lvgmu/lv1", "lvgmu/lv2", "tlgmu/top"
 _LEAF = st.one_of(
@@ -39,10 +39,10 @@ def test_nonsense_from_a_stranger_changes_no_group(
     bus.poke()
     bus.run(600_000)
     core = bus.core
-    assert core.service(SUB, "group").members == ["meter/lv1/load-0", "meter/lv1/load-1"]  # type: ignore[attr-defined]
-    assert core.service("meter/lv1/load-0", "group").parent == SUB  # type: ignore[attr-defined]
-    assert core.service(TOP, "group").members == [SUB, OTHER]  # type: ignore[attr-defined]
+    assert group(core, SUB).members == ["meter/lv1/load-0", "meter/lv1/load-1"]
+    assert group(core, "meter/lv1/load-0").parent == SUB
+    assert group(core, TOP).members == [SUB, OTHER]
     told = {row["state"] for row in bus.table("membership")}
     assert told <= {"joined", "refused"}
-    ring = core.service(SUB, "group")._head._ring  # type: ignore[attr-defined]
+    ring = group(core, SUB)._head._ring
     assert ring.generation == 0

@@ -6,7 +6,7 @@ import pytest
 
 from controllers.group.keyring import Keyring, tag_of
 from controllers.security.pki import FAULTS
-from tests.controllers.group.conftest import World, parents, states
+from tests.controllers.group.conftest import World, group, parents, states
 
 TOP, SUB, METER = "tlgmu/top", "lvgmu/lv1", "meter/lv1/load-0"
 HOUR = 3_600_000
@@ -17,8 +17,8 @@ LEVELS = ["none", "integrity", "integrity+secrecy", "with-privacy"]
 def test_all_join_at_every_level_and_nobody_is_missed(world: World, level: str) -> None:
     bus = world(security=level)
     bus.run(HOUR)
-    assert bus.core.service(TOP, "group").members == ["lvgmu/lv1", "lvgmu/lv2"]
-    assert len(bus.core.service(SUB, "group").members) == 3
+    assert group(bus.core, TOP).members == ["lvgmu/lv1", "lvgmu/lv2"]
+    assert len(group(bus.core, SUB).members) == 3
     assert {row["state"] for row in bus.table("membership")} == {"joined"}
     assert not bus.core.counters
 
@@ -41,10 +41,10 @@ def test_bad_certificates_are_refused_seen_and_change_nothing(
 ) -> None:
     bus = world(group={"certificates": {METER: fault}}, security=level)
     bus.run(HOUR)
-    assert METER not in bus.core.service(SUB, "group").members
-    assert len(bus.core.service(SUB, "group").members) == 2
+    assert METER not in group(bus.core, SUB).members
+    assert len(group(bus.core, SUB).members) == 2
     refused = [event for event in bus.events if event.kind == "join_refused"]
-    assert {(event.element, event.value["why"]) for event in refused} == {(METER, fault)}  # type: ignore[index]
+    assert {(event.element, event.value["why"]) for event in refused} == {(METER, fault)}
     assert bus.core.counters[f"refused-{fault}"] >= len(refused) > 1  # it tries again
     assert not bus.core.unit(SUB).membership.trust.knows(METER)  # type: ignore[union-attr]
     assert parents(bus, METER) == []
@@ -65,7 +65,7 @@ def test_a_refused_unit_that_is_put_right_gets_in(world: World) -> None:
     """A backup that is its true parent: refused at the first, admitted at the second."""
     bus = world({METER: {"parent": "lvgmu/lv2", "backups": [SUB]}})
     bus.run(HOUR)
-    assert bus.core.service(METER, "group").parent == SUB
+    assert group(bus.core, METER).parent == SUB
     assert states(bus, METER, by=SUB) == ["joined"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from controllers.unit import Loopback
 from fernwatt.messages import Reading
-from tests.controllers.group.conftest import BEAT_S, World, parents, states
+from tests.controllers.group.conftest import BEAT_S, World, group, parents, states
 
 TOP, SUB, OTHER, METER = "tlgmu/top", "lvgmu/lv1", "lvgmu/lv2", "meter/lv1/load-0"
 HOUR, BEAT = 3_600_000, round(BEAT_S * 1000)
@@ -22,7 +22,9 @@ def events(bus: Loopback, kind: str) -> list[Any]:
 def told(bus: Loopback, member: str, state: str) -> int:
     """Return when something was told of a member for the first time [ms]."""
     rows = bus.table("membership")
-    return next(row["t_ms"] for row in rows if (row["member"], row["state"]) == (member, state))
+    return next(
+        int(row["t_ms"]) for row in rows if (row["member"], row["state"]) == (member, state)
+    )
 
 
 @pytest.mark.requirement("CP-02")
@@ -53,7 +55,7 @@ def test_a_lost_parent_is_lost_to_its_children_too(world: World, level: str) -> 
         assert [state for state, _ in parents(bus, meter)] == [
             "joined", "suspected", "lost", "joined",
         ]  # fmt: skip
-        assert bus.core.service(meter, "group").parent == SUB
+        assert group(bus.core, meter).parent == SUB
     assert states(bus, SUB) == ["joined", "suspected", "lost", "returned"]
     assert states(bus, METER)[-2:] == ["suspected", "lost"]
 
@@ -70,12 +72,12 @@ def test_children_go_to_a_backup_and_come_back(world: World, level: str) -> None
         services, security=level, failures=[{"unit": SUB, "at_ms": HOUR, "until_ms": 2 * HOUR}]
     )
     bus.run(2 * HOUR - 1)
-    assert len(bus.core.service(OTHER, "group").members) == 6
-    assert all(bus.core.service(meter, "group").parent == OTHER for meter in meters)
+    assert len(group(bus.core, OTHER).members) == 6
+    assert all(group(bus.core, meter).parent == OTHER for meter in meters)
     assert states(bus, METER, by=OTHER) == ["joined"]
     bus.run(3 * HOUR)
-    assert all(bus.core.service(meter, "group").parent == SUB for meter in meters)
-    assert len(bus.core.service(OTHER, "group").members) == 3
+    assert all(group(bus.core, meter).parent == SUB for meter in meters)
+    assert len(group(bus.core, OTHER).members) == 3
     assert states(bus, METER, by=OTHER) == ["joined", "left"]
     assert parents(bus, METER) == [
         ("joined", SUB), ("suspected", SUB), ("lost", SUB), ("joined", OTHER), ("joined", SUB),
@@ -135,17 +137,17 @@ def test_who_leaves_is_not_missed_and_may_come_back(world: World, level: str) ->
     bus = world({METER: {"leave_ms": HOUR, "return_ms": 2 * HOUR}}, security=level)
     bus.run(2 * HOUR - 1)
     assert states(bus, METER) == ["joined", "left"]
-    assert METER not in bus.core.service(SUB, "group").members
+    assert METER not in group(bus.core, SUB).members
     bus.run(3 * HOUR)
     assert states(bus, METER) == ["joined", "left", "joined"]
 
 
 def ring(bus: Loopback, unit: str) -> Any:
-    return bus.core.service(unit, "group")._follower._ring  # type: ignore[attr-defined]
+    return group(bus.core, unit)._follower._ring
 
 
 def head(bus: Loopback, unit: str) -> Any:
-    return bus.core.service(unit, "group")._head._ring  # type: ignore[attr-defined]
+    return group(bus.core, unit)._head._ring
 
 
 def test_the_key_changes_with_every_join_and_leave(world: World) -> None:
@@ -190,7 +192,7 @@ def test_a_head_that_restarts_remembers_its_members_and_their_key(world: World) 
     bus.run(HOUR - 1)
     before = head(bus, SUB)
     bus.run(2 * HOUR)
-    assert len(bus.core.service(SUB, "group").members) == 3
+    assert len(group(bus.core, SUB).members) == 3
     assert head(bus, SUB).key(head(bus, SUB).step) == before.key(before.step)
     assert {row["state"] for row in bus.table("membership")} == {"joined"}
     assert events(bus, "beat_refused") == []
@@ -250,9 +252,9 @@ def test_a_revoked_parent_is_left(world: World) -> None:
     bus = world(services)
     bus.run(3 * HOUR)
     assert states(bus, SUB)[:2] == ["joined", "expelled"]
-    assert bus.core.service(TOP, "group").members == [OTHER]
+    assert group(bus.core, TOP).members == [OTHER]
     for meter in meters:  # told past the unit that was put out
-        assert bus.core.service(meter, "group").parent == OTHER
+        assert group(bus.core, meter).parent == OTHER
         assert parents(bus, meter) == [("joined", SUB), ("lost", SUB), ("joined", OTHER)]
     assert {event.value["by"] for event in events(bus, "trust_ended")} == {TOP, *meters}
 
@@ -260,9 +262,9 @@ def test_a_revoked_parent_is_left(world: World) -> None:
 def test_membership_ends_with_the_certificate(world: World) -> None:
     bus = world(group={"certificate_ms": HOUR})
     bus.run(HOUR)
-    assert len(bus.core.service(SUB, "group").members) == 3
+    assert len(group(bus.core, SUB).members) == 3
     bus.run(HOUR + 10_000)
-    assert bus.core.service(SUB, "group").members == []
+    assert group(bus.core, SUB).members == []
     whys = {(event.value["why"]) for event in events(bus, "trust_ended")}
     assert whys == {"expired"}
     bus.run(2 * HOUR)
@@ -280,7 +282,7 @@ def test_lists_are_renewed_before_they_are_too_old(world: World) -> None:
     )
     bus.run(8 * HOUR)
     # five hours on, its lists are too old; it is shown newer ones
-    assert bus.core.service("meter/lv1/load-2", "group").parent == SUB
+    assert group(bus.core, "meter/lv1/load-2").parent == SUB
     assert events(bus, "join_refused") == []
 
 

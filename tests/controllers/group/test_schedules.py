@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controllers.unit import Loopback, UnitsCore
-from tests.controllers.group.conftest import START, Air, tree
+from tests.controllers.group.conftest import START, Air, group, tree
 
 HOUR = 3_600_000
 SUB, OTHER, TOP = "lvgmu/lv1", "lvgmu/lv2", "tlgmu/top"
@@ -90,22 +90,22 @@ def test_in_the_end_the_group_is_who_ought_to_be_in_it(security: str, acts: list
     bus, air = build(acts, security)
     play(bus, air, acts)
     core = bus.core
-    head = core.service(SUB, "group")
+    head = group(core, SUB)
     expected = [meter for meter in METERS if meter not in gone(acts)]
-    assert head.members == expected  # type: ignore[attr-defined]
-    assert core.service(TOP, "group").members == [SUB, OTHER]  # type: ignore[attr-defined]
-    ring = head._head._ring  # type: ignore[attr-defined]
+    assert head.members == expected
+    assert group(core, TOP).members == [SUB, OTHER]
+    ring = head._head._ring
     for meter in METERS:
-        service = core.service(meter, "group")
+        service = group(core, meter)
         if meter in expected:
-            assert service.parent == SUB  # type: ignore[attr-defined]
-            assert head._head._silence.state(meter) == "present"  # type: ignore[attr-defined]
+            assert service.parent == SUB
+            assert head._head._silence.state(meter) == "present"
             if security != "none":
-                own = service._follower._ring  # type: ignore[attr-defined]
+                own = service._follower._ring
                 assert own.generation == ring.generation
                 assert own.key(ring.step) == ring.key(ring.step)
         elif security != "none":
-            own = service._follower._ring  # type: ignore[attr-defined]
+            own = service._follower._ring
             assert own is None or own.generation < ring.generation
 
 
