@@ -80,7 +80,10 @@ class DataInterfaceMachine(RuleBasedStateMachine):
             else None
         )
         core = UnitsCore(
-            {**self.spec, "security": level, "routing": routing}, 1, factories=factories, memory=self.memory
+            {**self.spec, "security": level, "routing": routing},
+            1,
+            factories=factories,
+            memory=self.memory,
         )
         self.bus = Loopback(core, fates=lambda frame, t: (20, *self.extra))
         self.bus.run(0)
