@@ -276,3 +276,14 @@ def test_street_lights_are_watched_and_switched_through_the_broker(tmp_path: Pat
     ]
     assert len(periods) >= 28
     assert all(one == one | {"answered": 4, "missing": []} for one in periods[1:])
+
+
+@pytest.mark.slow
+def test_a_gateway_that_was_dead_names_what_it_missed_and_goes_on(tmp_path: Path) -> None:
+    failure = f"units.failures=[{{unit: {GATEWAY}, at_h: 0.6, lasts_s: 2400}}]"
+    found, kept = carried_out(tmp_path / "run", "services.gateway={}", failure)
+    areas = [one for one in kept.shown() if "missing" in one]
+    assert [one["end_ms"] // PERIOD_MS for one in areas] == list(range(1, 8))
+    assert [one["answered"] for one in areas] == [13, 13, 0, 0, 13, 13, 13]
+    assert [one["online"] for one in kept.shown("gateway.status")] == [True, False, True]
+    assert "application_gap" not in set(found.events["kind"])
