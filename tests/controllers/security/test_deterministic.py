@@ -1,4 +1,4 @@
-"""The quick encodings are those of a general encoder, and what is read quickly is read so slowly."""
+"""Quick encodings are those of a general encoder; what is read quickly, is read slowly, too."""
 
 from __future__ import annotations
 
