@@ -31,6 +31,7 @@ def test_every_kind_of_attack_has_a_likelihood_and_its_alarms() -> None:
     assert LIKELIHOOD.keys() == FITTING.keys() == kinds
 
 
+@pytest.mark.requirement("SP-15")
 def test_impact_is_what_differs_from_the_run_of_the_same_seed_and_security() -> None:
     rows = pd.DataFrame(
         [
