@@ -249,7 +249,7 @@ class Concentrator:
 
 
 def _known(records: Sequence[Mapping[str, Any]], key: str) -> list[float]:
-    return [record[key] for record in records if record[key] is not None]
+    return [record[key] for record in records if record.get(key) is not None]
 
 
 def _sum(values: Any) -> float:

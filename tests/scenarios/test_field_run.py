@@ -79,11 +79,11 @@ class World:
             self.simulator = simulator
             return setup(simulator, model_name, params)
 
-        def found(name: str, path: str) -> Any:
+        def found(name: str, path: str, version: str = "") -> Any:
             return (
                 (lambda spec, _p, _d: self.hands[spec["id"]])
                 if name == "hand"
-                else find(name, path)
+                else find(name, path, version)
             )
 
         patch.setattr(UnitsSimulator, "setup", with_hands)
