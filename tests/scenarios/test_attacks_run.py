@@ -124,7 +124,7 @@ def test_a_listener_reads_values_unless_they_are_encrypted(go: Go) -> None:
         ),
         (
             {"kind": "false_data", "instruments": "meter/lv4.101/load-1*/register", "factor": 0.3},
-            "area_energy_error_wh", 2.0, {"reading", "balance"},
+            "area_energy_error_wh", 2.0, {"balance"},
         ),
     ],
 )  # fmt: skip
