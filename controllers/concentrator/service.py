@@ -199,13 +199,13 @@ class Concentrator:
         missing = len(own) - len(meters) + sum(record["missing"] for record in sums)
         missing += sum(self._sizes.get(area, 0) for area, it in areas.items() if it is None)
         volts = [v for record in meters for v in record["v_v"] if v is not None]
-        volts += [record[key] for record in sums for key in ("v_min_v", "v_max_v")]
+        volts += [record.get(key) for record in sums for key in ("v_min_v", "v_max_v")]
         volts = [v for v in volts if v is not None]
         parts = [*meters, *sums]
         return {
             "t_ms": start_ms,
-            "p_w": _sum(record["p_w"] for record in parts),
-            "q_var": _sum(record["q_var"] for record in parts),
+            "p_w": _sum(record.get("p_w") for record in parts),
+            "q_var": _sum(record.get("q_var") for record in parts),
             "v_min_v": min(volts, default=None),
             "v_max_v": max(volts, default=None),
             "meters": len(meters) + sum(record["meters"] for record in sums),
@@ -243,7 +243,7 @@ class Concentrator:
             "t_ms": self._context.now_ms,
             "units": sum(state.get("units", 1) for state in states),
             "active": sum(int(state["active"]) for state in states),
-            "q_var": _sum(state["q_var"] for state in states),
+            "q_var": _sum(state.get("q_var") for state in states),
         }
         self._context.data.write("regulation.summary", self._context.unit, summary)
 

@@ -60,8 +60,8 @@ _FLOW_OF = {
     "control": (
         "set_point", "reactive_set_point", "thermal.band", "appliance.start", "switch.order",
         "tap.order", "crew.order", "light.order", "load.set_point", "der.set_point",
-        "der.command", "regulation.command", "area.set_point", "signal.command", "customer.strategy",
-        "gateway.reply",
+        "der.command", "regulation.command", "area.set_point", "signal.command",
+        "customer.strategy", "gateway.reply",
     ),
     "information": (
         "weather.forecast", "tariff.table", "der.configuration", "registry.change",
@@ -194,7 +194,8 @@ GROUPS: Mapping[str, tuple[Group, ...]] = {
     ),
     "mvgmu": _groups(
         ("balancing and profiles", """makes area.energy aggregation;
-            hears load.diagram concentrator; told area.set_point orders; orders area.set_point orders"""),
+            hears load.diagram concentrator; told area.set_point orders;
+            orders area.set_point orders"""),
         ("configuration", """told grid.model registry; told loss.reference registry;
             told tariff.table registry; told registry.change registry;
             told registry.have registry"""),

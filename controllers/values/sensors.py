@@ -8,6 +8,7 @@ from typing import Any
 
 from controllers.unit.follow import FOLLOW, Follower, Wanted
 from controllers.unit.service import Notification, Result, UnitContext
+from controllers.unit.shapes import fits
 
 __all__ = ["SensorValues"]
 
@@ -37,7 +38,7 @@ class SensorValues:
         own = notification.location == self._context.unit and notification.result is Result.OK
         if not (self._follower.take(notification) or (own and notification.t_ms != -1)):
             return
-        if notification.variable == _PHASES and is_reading(notification.value):
+        if notification.variable == _PHASES and fits(_PHASES, notification.value):
             record = derive(notification.value, notification.t_ms)
             context = self._context
             context.data.write("sensor.values", context.unit, record, cause=notification.id)
@@ -46,16 +47,6 @@ class SensorValues:
         """Follow the next sensor."""
         if name == FOLLOW:
             self._follower.timer()
-
-
-def is_reading(value: Any) -> bool:
-    """Tell whether a value is a ``line.phases``: whoever may write it may write anything."""
-    if type(value) is not dict or not {"element", "end"} <= value.keys():
-        return False
-    rows = [value.get(key) for key in ("p_w", "q_var", "i_a")]
-    return all(
-        type(row) is list and all(x is None or type(x) in (int, float) for x in row) for row in rows
-    )
 
 
 def derive(reading: dict[str, Any], t_ms: int) -> dict[str, Any]:
