@@ -12,10 +12,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from controllers.dlms.apdu import Attribute
-from controllers.dlms.axdr import Data, Tag, encode
-from controllers.dlms.client import CosemClient, Done
-from controllers.dlms.server import CosemServer
+from controllers.dlms.apdu import (
+    Attribute,
+    GetBlock,
+    GetNext,
+    GetRequest,
+    GetResponse,
+    decode_apdu,
+    encode_apdu,
+)
+from controllers.dlms.axdr import Data, Reader, Tag, encode
 from fernwatt.messages import Frame
 from simulators.network.core import NetworkCore
 
@@ -23,6 +29,7 @@ frames = pytest.importorskip("dlms_cosem.hdlc.frames")
 address = pytest.importorskip("dlms_cosem.hdlc.address")
 
 PROFILE = Attribute(7, "1.0.99.1.0.255", 2)
+BLOCK_HEAD = 32  # of a block's APDU
 INFORMATION = 128  # bytes of an information field, HDLC's default
 CHARACTER_US = 10_000_000 / 9600
 PRINTED_S = {1: 4, 3: 12, 7: 29}
@@ -109,6 +116,51 @@ class Side:
         return [] if answer is None else self.send(answer)
 
 
+class Meter:
+    """Answers a reading of the profile, in blocks where an APDU has no room for it."""
+
+    def __init__(self, days: int, max_pdu: int) -> None:
+        self._content, self._room = encode(profile(days)), max_pdu - BLOCK_HEAD
+        self._value = profile(days)
+
+    def handle(self, apdu: bytes) -> bytes:
+        """Return the answer to a request, or to one for the next block."""
+        request = decode_apdu(apdu)
+        assert isinstance(request, GetRequest | GetNext)
+        block = 1
+        if isinstance(request, GetNext):
+            block = request.block + 1
+        elif len(self._content) <= self._room:
+            return encode_apdu(GetResponse(request.number, self._value))
+        end = block * self._room
+        part = self._content[end - self._room : end]
+        return encode_apdu(GetBlock(request.number, end >= len(self._content), block, part))
+
+
+class Head:
+    """Reads the profile; ``values`` are those that came whole."""
+
+    def __init__(self) -> None:
+        self._content = b""
+        self.values: list[Data] = []
+
+    def take(self, apdu: bytes) -> bytes | None:
+        """Take an answer; return the request for the next block."""
+        answer = decode_apdu(apdu)
+        if isinstance(answer, GetResponse):
+            assert isinstance(answer.outcome, Data)
+            self.values.append(answer.outcome)
+            return None
+        assert isinstance(answer, GetBlock)
+        self._content += answer.content
+        if not answer.last:
+            return encode_apdu(GetNext(answer.number, answer.block))
+        reader = Reader(self._content)
+        self.values.append(reader.data())
+        reader.end()
+        return None
+
+
 @dataclass
 class Reading:
     """What a read-out came to."""
@@ -122,18 +174,8 @@ class Reading:
 
 def read(days: int, window: int, max_pdu: int = 0xFFFF) -> Reading:
     """Read ``days`` of profile through the network; the association is there already."""
-    client, done = CosemClient(), []
-    server = CosemServer({PROFILE: lambda _: profile(days)}, {}, max_pdu=max_pdu)
-    assert client.take_association(server.handle(client.associate()))
-
-    def finish(apdu: bytes) -> bytes | None:
-        answer = client.take(apdu)
-        if isinstance(answer, Done):
-            done.append(answer)
-            return None
-        return answer
-
-    sides = {"head": Side(True, window, finish), "meter": Side(False, window, server.handle)}
+    reader, meter = Head(), Meter(days, max_pdu)
+    sides = {"head": Side(True, window, reader.take), "meter": Side(False, window, meter.handle)}
     other = {"head": "meter", "meter": "head"}
     core = NetworkCore(
         {
@@ -156,15 +198,15 @@ def read(days: int, window: int, max_pdu: int = 0xFFFF) -> Reading:
         core.inject(t_ms, batch)
 
     core.advance(0)
-    put(0, "head", sides["head"].send(client.get(PROFILE)))
+    put(0, "head", sides["head"].send(encode_apdu(GetRequest(1, PROFILE))))
     last_us = 0
     while (t_ms := core.next_ms()) is not None:
         for delivery in core.advance(t_ms):
             last_us = delivery.t_arrival_us
             put(t_ms, delivery.dst, sides[delivery.dst].take(delivery.payload))
     core.close(last_us // 1000 + 1)
-    assert len(done) == 1
-    return Reading(last_us / 1e6, characters, turns, sent, done[0].data)
+    (value,) = reader.values
+    return Reading(last_us / 1e6, characters, turns, sent, value)
 
 
 def test_a_row_of_four_channels_has_38_bytes_and_a_frame_11_of_its_own() -> None:
