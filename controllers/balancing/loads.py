@@ -114,6 +114,8 @@ class LoadPredictor:
         if self._issue is None or self._issue[0] != day:
             mean = self._curve(day)
             spread = _spread(self._residuals, np.array([0.1, 0.9]))
+            if np.isnan(self._residuals).all():
+                spread = np.full_like(spread, np.nan)  # nothing was predicted before
             low, high = mean + _level(mean) * spread
             self._issue = (day, Issue(mean, low, high, *self._history.naive(day)))
         return self._issue[1].at(at)

@@ -388,6 +388,46 @@ def quality(table):
     )
 
 
+def predictions(table):
+    """Errors of what was said of loads, by their mean, house by house and of all together."""
+    rows = [row for row in table("prediction") if row["what"] == "load"]
+    by_unit, by_slot = defaultdict(list), defaultdict(list)
+    for row in rows:
+        by_unit[row["unit"]].append((row["mean_w"], row["measured_w"]))
+        by_slot[row["t_ms"]].append((row["mean_w"], row["measured_w"]))
+
+    def error(pairs):
+        squares = statistics.fmean((said - came) ** 2 for said, came in pairs)
+        return math.sqrt(squares) / statistics.fmean(abs(came) for _, came in pairs)
+
+    sums = [
+        tuple(math.fsum(one) for one in zip(*pairs, strict=True))
+        for pairs in by_slot.values()
+        if len(pairs) == len(by_unit)
+    ]
+    return {
+        "load_prediction_nrmse": statistics.fmean(error(pairs) for pairs in by_unit.values()),
+        "feeder_prediction_nrmse": error(sums),
+        "panel_prediction_nrmse": None,
+        "load_prediction_coverage_percent": None,  # with a day of history nothing is known yet
+    }
+
+
+def asleep(table):
+    """What the street has none of: their KPIs say so."""
+    del table
+    none = (
+        "alarms area_energy_error_wh attacks_detected_percent commands_followed_percent "
+        "control_done_percent control_reaction_p95_s detection_time_s false_alarms_per_day "
+        "false_suspicions group_members hidden_sums joining_p95_s joins_refused "
+        "loss_detection_p95_s loss_detection_s losses_noticed messages_shed orders_not_given "
+        "own_delivery_percent reads_refused tariff_cost_eur units_cut_off_s update_time_s updates "
+        "updates_refused user_denials user_logins user_refusals values_disclosed"
+    )
+    zero = "access_conflicts attacks_acting control_orders frames_refused suppressed_sums"
+    return dict.fromkeys(none.split()) | dict.fromkeys(zero.split(), 0)
+
+
 @pytest.mark.parametrize(
     "family",
     [
@@ -403,6 +443,8 @@ def quality(table):
         classes,
         ages,
         services,
+        predictions,
+        asleep,
     ],
     ids=lambda f: f.__name__,
 )
@@ -417,7 +459,7 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 
 def test_none_is_left_out(kpis, table):
     families = (energy, profile, grid, lighting, reliability, quality, vehicles, communication)
-    families += (mesh, requirements, classes, ages, services)
+    families += (mesh, requirements, classes, ages, services, predictions, asleep)
     looked_at = {name for family in families for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 
