@@ -162,6 +162,6 @@ def test_a_seeded_fault_is_found(
     mutant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutant(monkeypatch)
-    quick = settings(LONG, phases=[Phase.generate], report_multiple_bugs=False)
+    quick = settings(LONG, max_examples=4000, phases=[Phase.generate], report_multiple_bugs=False)
     with pytest.raises(AssertionError):  # the model's, not an accident of the fault itself
         run_state_machine_as_test(DataInterfaceMachine, settings=quick)  # type: ignore[no-untyped-call]
