@@ -64,9 +64,8 @@ class History:
         row: Watts = self._memory[day % len(self._memory)]
         return row
 
-    def of_today(self, day: int, cold_start_w: float) -> Watts:
-        """Return what can be said of ``day`` while no day is over: the mean of what there is."""
-        del day
+    def of_today(self, cold_start_w: float) -> Watts:
+        """Return what can be said of a day while none is over: the mean of what there is."""
         known = np.isfinite(self._memory)
         overall = float(self._memory[known].mean()) if known.any() else cold_start_w
         return _mean(self._memory, overall)

@@ -164,7 +164,7 @@ class LoadPredictor:
             return self._curves[day]
         known = None if self._history.last_day is None else self._known(day)
         if known is None:  # not a whole day yet: what there is of one, as it changes
-            return self._history.of_today(day, self._cold_start_w)
+            return self._history.of_today(self._cold_start_w)
         curve: Watts = known @ self._weights
         self._curves[day] = curve
         return curve

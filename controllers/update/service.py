@@ -294,12 +294,9 @@ class Update:
         before = package.tally.counts
         if not package.tally.told(child, read_counts(value.get("units")), t_ms):
             return
-        if not package.passing_on:
-            pass  # it has to wait until all is here
-        elif lacking >= 0:
-            self._send(package, package.push.lacks(child, lacking))
-        else:
-            self._send(package, package.push.has_all(child))
+        if package.passing_on:  # else it has to wait until all is here
+            push = package.push
+            self._send(package, push.lacks(child, lacking) if lacking >= 0 else push.has_all(child))
         if package.tally.counts != before:
             self._tell_later(package.manifest.serial, _TELL_MS)
 
