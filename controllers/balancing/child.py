@@ -12,8 +12,8 @@ from controllers.balancing.controller import DeviceController, Plan
 from controllers.balancing.devices import Ints, Problem, Span, round_profile
 from controllers.balancing.house import House
 from controllers.balancing.panels import in_slots
-from controllers.balancing.planners import Watts
 from controllers.balancing.sound import is_sound
+from controllers.balancing.strategy import Plans, improve
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.forecast.relay import VARIABLE as FORECAST
 from controllers.forecast.relay import is_forecast
@@ -22,11 +22,8 @@ from fernwatt.timebase import SLOT_MS, Clock
 
 __all__ = ["Child"]
 
-_SWEEPS = 2
 _REFRESH_MS = 120_000
 _ORDERS = ("balancing.request", "balancing.signal", "balancing.accept")
-
-Plans = dict[str, Ints]
 
 
 @dataclass(slots=True)
@@ -66,16 +63,6 @@ class _Negotiation:
         for p_w in plans.values():
             total += p_w
         return total
-
-
-def improve(problems: Mapping[str, Problem], base_w: Ints, plans: Plans, target_w: Watts) -> Plans:
-    """Return plans whose sum with the base load comes nearer to the target, device by device."""
-    plans = dict(plans)
-    for _ in range(_SWEEPS if len(problems) > 1 else 1):
-        for device in sorted(problems):
-            rest = base_w + sum(p for name, p in plans.items() if name != device)
-            plans[device] = problems[device].plan(target_w - rest)
-    return plans
 
 
 class Child:
