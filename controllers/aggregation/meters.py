@@ -14,6 +14,7 @@ __all__ = ["REGISTERS", "Meters", "boundary_of"]
 REGISTERS = ("energy.import", "energy.export")
 _CLOCK_TOLERANCE_MS = 60_000
 _SILENT_SLOTS = 3
+_ROUNDING_WH = 1.0
 
 
 def boundary_of(t_ms: int) -> int | None:
@@ -32,12 +33,13 @@ class Meters:
         "_first_slot",
         "_followed",
         "_meters",
+        "_most_wh",
         "_silent",
         "joining",
     )
 
     def __init__(self, meters: Sequence[str], settings: AggregationSettings) -> None:
-        self._meters = tuple(meters)
+        self._meters, self._most_wh = tuple(meters), settings.most_wh
         self.joining = Joining(
             self._meters, self._follow, join_ms=settings.join_ms, check=settings.check
         )
@@ -152,11 +154,20 @@ class Meters:
         return found
 
     def _growth(self, meter: str, register: str, slot: int, causes: list[str]) -> float | None:
-        """Return a register's growth over a slot; None where a boundary is missing."""
+        """Return a register's growth over a slot; None where a boundary is missing.
+
+        None, too, and noted, where no customer can have taken that much, or a register has run
+        backwards: what was read was changed on its way, or the register was.
+        """
         edges = self._edges[meter, register]
         begin = edges.pop(slot, None)
         end = edges.get(slot + 1)
         if begin is None or end is None:
             return None
+        growth_wh = end[0] - begin[0]
+        if not -_ROUNDING_WH <= growth_wh <= self._most_wh:
+            detail = {"slot": slot, "register": register, "growth_wh": growth_wh}
+            self._desk.context.decide("reading_refused", meter, detail, (begin[1], end[1]))
+            return None
         causes.append(end[1])
-        return end[0] - begin[0]
+        return growth_wh

@@ -10,7 +10,7 @@ from controllers.security.aggregator import SCHEMES, Group
 from controllers.security.disclosure import Rule
 from controllers.unit.directory import Directory
 from fernwatt.errors import Fault, ScenarioError
-from fernwatt.timebase import SLOT_MS
+from fernwatt.timebase import HOUR_MS, SLOT_MS
 
 __all__ = ["HIDDEN", "AggregationSettings", "Hiding", "make_hiding", "make_rule", "make_settings"]
 
@@ -27,7 +27,7 @@ class AggregationSettings:
 
     Who is late ``ask_ms`` before the deadline is asked for the value itself (0: nobody is).
     Joins of children are spread over ``join_ms``; ``poll_count`` meters are asked for their
-    voltage every ``poll_ms``.
+    voltage every ``poll_ms``. No customer takes or gives more than ``most_wh`` in a slot.
     """
 
     subscribe: str = "event"
@@ -38,6 +38,7 @@ class AggregationSettings:
     check: bool = True
     poll_count: int = 0
     poll_ms: int = 3_600_000
+    most_wh: float = 25_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ def make_settings(
     """Return the settings of a unit's specification.
 
     ``params``: ``subscribe``, ``period_s``, ``spread_s`` of the meters below, ``deadline_s``,
-    ``ask_s``, ``join_s``, ``check``, ``poll: {count, period_s}``, ``hiding: {scheme, neighbours,
+    ``ask_s``, ``join_s``, ``check``, ``poll: {count, period_s}``, ``most_w`` (the largest
+    power of a customer's connection, 100 kW), ``hiding: {scheme, neighbours,
     min_customers, rounds}``, ``disclosure: {min_customers, max_share, min_span_s}``. Raises
     ScenarioError.
     """
@@ -131,6 +133,7 @@ def make_settings(
         bool(params.get("check", True)),
         int(poll.get("count", 3 if top else 0)),
         _ms(poll, "period_s", 3_600_000),
+        float(params.get("most_w", 100_000.0)) * SLOT_MS / HOUR_MS,
     )
 
 

@@ -87,10 +87,10 @@ def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hi
         below.setdefault(f"mvgmu/{above}", []).append(f"lvgmu/{area.id}")
         builder.substation(area, f"mvgmu/{above}", customers[area.id])
     for name in sorted(below, key=str.encode):
-        services = {"aggregation": builder.sums} | builder.forecast("mvgmu", _TOP)
+        services = {"aggregation": builder.adds} | builder.forecast("mvgmu", _TOP)
         services |= builder.balancing_above("mvgmu", name, below[name], _TOP)
         builder.unit("mvgmu", name, name.partition("/")[2], _TOP, below[name], services)
-    top = {"aggregation": builder.sums} | builder.forecast("tlgmu", PROVIDER)
+    top = {"aggregation": builder.adds} | builder.forecast("tlgmu", PROVIDER)
     top |= builder.balancing_above("tlgmu", _TOP, sorted(below), "")
     builder.unit("tlgmu", _TOP, "", "", sorted(below), top)
     builder.plants({terminal.id: terminal for terminal in model.terminals})
@@ -144,6 +144,7 @@ class _Builder:
         metering = config.units.metering
         self._devices, self._ders = split_ders(config, self._devices)
         self.sums = {"period_s": metering.period_s, "spread_s": metering.spread_s}
+        self.adds = self.sums | {"most_w": metering.most_w}
         self.made = Hierarchy()
         self._steered: dict[str, int] = {}  # houses below a unit that takes part in balancing
 
@@ -229,7 +230,7 @@ class _Builder:
         if area.transformer:
             instruments.append(f"{name}/transformer")
             self._instrument(instruments[0], "substation", area.transformer)
-        services: dict[str, Any] = {"aggregation": self.sums} | self.forecast("lvgmu", parent)
+        services: dict[str, Any] = {"aggregation": self.adds} | self.forecast("lvgmu", parent)
         if self._steers and houses:
             services["balancing"] = self._parent_params(houses) | self._role("lvgmu", parent)
             self._steered[name] = len(houses)

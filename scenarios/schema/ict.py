@@ -34,6 +34,11 @@ class Metering(Section):
     spread_s: Annotated[float, Field(ge=0, le=600)] = Field(
         default=60.0, description="Reports of one period are spread over so many seconds."
     )
+    most_w: Positive = Field(
+        default=100_000.0,
+        description="Largest power of a customer's connection [W]; who adds up registers believes "
+        "none that grew faster.",
+    )
 
     @model_validator(mode="after")
     def _whole_slots(self) -> Self:
