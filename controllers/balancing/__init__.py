@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from controllers.balancing.child import Child
+from controllers.balancing.kinds import KINDS
 from controllers.balancing.middle import Middle
 from controllers.balancing.planners import PlanError, plan_battery, plan_ev, plan_time_shiftable
 from controllers.balancing.state import Settings
@@ -33,11 +34,7 @@ __all__ = [
     "plan_time_shiftable",
 ]
 
-_DEVICE_KEYS = {
-    "ev": ("p_max_w",),
-    "battery": ("p_max_w", "capacity_wh"),
-    "pv": ("p_rated_w", "tilt_deg", "azimuth_deg"),
-}
+_PANEL_KEYS = ("p_rated_w", "tilt_deg", "azimuth_deg")
 
 
 def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) -> Service:
@@ -45,7 +42,8 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
 
     ``params`` of a parent: ``role: parent``, ``children``, what ``Settings`` has, ``start`` (ISO,
     t = 0), and where wanted ``meters`` (child: its meter, for children that never answered) and
-    ``others`` (meters of houses without a unit of their own). Of a parent that is itself a child:
+    ``others`` (meters of houses without a unit of their own) and ``responds`` (children whose plans
+    the unit's demand response may know; it may then ask for windows). Of a parent that is itself a child:
     ``role: middle``, that, and ``parent``.
     Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
     ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
@@ -84,7 +82,7 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
     common = {"role", "start", "predictor"}
     if role != "child":
         needed = ["start", "children", *(["parent"] if role == "middle" else [])]
-        known = common | {"children", "meters", "others"} | {f.name for f in fields(Settings)}
+        known = common | {"children", "meters", "others", "responds"} | {f.name for f in fields(Settings)}
         known |= {"parent"} if role == "middle" else set()
     else:
         needed = ["start", "parent", "meter"]
@@ -101,9 +99,10 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
 
 def _device_faults(path: str, device: Mapping[str, Any], params: Mapping[str, Any]) -> list[Fault]:
     kind = device.get("kind")
-    if kind not in _DEVICE_KEYS:
-        return [Fault(f"{path}.kind", f"{kind!r} is no kind", "ev, battery or pv")]
-    missing = [key for key in ("id", "unit", *_DEVICE_KEYS[kind]) if key not in device]
+    needed = {"pv": _PANEL_KEYS} | {name: known.needed for name, known in KINDS.items()}
+    if kind not in needed:
+        return [Fault(f"{path}.kind", f"{kind!r} is no kind", f"one of {', '.join(needed)}")]
+    missing = [key for key in ("id", "unit", *needed[kind]) if key not in device]
     faults = [Fault(f"{path}.{key}", "is missing") for key in missing]
     if kind == "pv" and not {"latitude_deg", "longitude_deg"} <= params.keys():
         faults.append(

@@ -243,25 +243,26 @@ class Child:
         here = {d for d, k in self.house.flexible.items() if k.present(self._context.now_ms)}
         holder = self.house.holder(self._context.now_ms) if here <= planned else None
         for device, problem in sorted(now.problems.items()):
-            set_points = problem.set_points(now.plans[device])
             hold_w: list[float | None] = []
             if device == holder:
                 slots = enumerate(now.expected_w.tolist(), now.first_slot)
                 hold_w = [float(p_w) if slot >= hold_from else None for slot, p_w in slots]
-            self._follow(
-                device, now.first_slot, set_points, causes, hold_w=hold_w, hold_from=hold_from
-            )
+            plan = (problem, now.plans[device])
+            self._follow(device, now.first_slot, plan, causes, hold_w=hold_w, hold_from=hold_from)
 
     def _follow(
         self,
         device: str,
         first: int,
-        p_w: Sequence[float],
+        planned: tuple[Problem, Ints],
         causes: Sequence[str],
         *,
         hold_w: Sequence[float | None] = (),
         hold_from: int = 0,
     ) -> None:
+        problem, profile_w = planned
+        p_w: Sequence[float] = problem.set_points(profile_w)
+        orders = problem.orders(profile_w)
         running = self.controller.plan(device)
         current = self._context.now_ms // SLOT_MS
         if running is not None and current < first:  # until then the present plan holds
@@ -272,6 +273,8 @@ class Child:
                     slots = range(current, first)
                     held = [running.hold(slot) if slot >= hold_from else None for slot in slots]
                     hold_w = [*held, *hold_w]
+                if orders is not None:
+                    orders = [*(o for o in running.orders or () if o.slot < first), *orders]
                 first, p_w = current, [*head, *p_w]
         known = self.house.flexible[device].causes
         facts = [*self.house.causes(), *(known[name] for name in sorted(known)), *causes]
@@ -279,7 +282,11 @@ class Child:
         if hold_w:
             value["hold_w"] = list(hold_w)
         decision = self._context.decide("plan", device, value, facts)
-        self.controller.follow(device, Plan(first, tuple(p_w), decision, tuple(hold_w)))
+        lost = problem.given_up(profile_w)
+        if lost is not None:
+            self._context.decide("discomfort", device, asdict(lost), [decision])
+        others = None if orders is None else tuple(orders)
+        self.controller.follow(device, Plan(first, tuple(p_w), decision, tuple(hold_w), others))
 
     def _send_profile(self, number: int, cause: str) -> None:
         now = self._now
@@ -301,11 +308,12 @@ class Child:
 
     def _device(self, notification: Notification) -> None:
         device = self.house.take_device(notification)
-        if notification.variable == "ev.session" and notification.value is None:
-            for name, unit in self.house.units.items():
-                if unit == notification.location:
-                    self._forget(name)
-                    self._rehold([notification.id])
+        for name, known in self.house.flexible.items():
+            if known.unit == notification.location and known.gone(
+                notification.variable, notification.value
+            ):
+                self._forget(name)
+                self._rehold([notification.id])
         if device is not None:
             self._arrived(device, notification.id)
 
@@ -362,7 +370,7 @@ class Child:
             problem = self._problems(span).get(device)
             if problem is not None:
                 plan = problem.plan(-rest.astype(float))
-                self._follow(device, current, problem.set_points(plan), causes)
+                self._follow(device, current, (problem, plan), causes)
                 rest = rest + plan
                 now.extra[device] = np.zeros_like(now.base_w)
                 now.extra[device][slots[slots >= now.first_slot] - now.first_slot] = plan[

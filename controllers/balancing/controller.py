@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from controllers.balancing.devices import Order
 from controllers.unit.service import UnitContext
 from fernwatt.timebase import SLOT_MS
 
@@ -19,13 +20,15 @@ class Plan:
     """Set-points of one device [W] from ``first_slot`` on, and the decision they come from.
 
     ``hold_w`` is what the house is to draw in each slot (None: nothing said), where the device
-    is to see to that by its clamp; ``p_w`` is then what it is expected to do for it.
+    is to see to that by its clamp; ``p_w`` is then what it is expected to do for it. The same
+    with ``orders``, of a device that takes no power (None: it does).
     """
 
     first_slot: int
     p_w: tuple[float, ...]
     decision: str
     hold_w: tuple[float | None, ...] = ()
+    orders: tuple[Order, ...] | None = None
 
     def at(self, slot: int) -> float | None:
         """Return the set-point of a slot; None where the plan says nothing."""
@@ -51,6 +54,7 @@ class DeviceController:
         self._plans: dict[str, Plan] = {}
         self._ordered: dict[str, tuple[int, float, float | None]] = {}
         self._power: dict[str, list[tuple[int, float]]] = {device: [] for device in units}
+        self._given: dict[str, Order] = {}
 
     def follow(self, device: str, plan: Plan) -> None:
         """Take a new plan into effect."""
@@ -61,6 +65,7 @@ class DeviceController:
         """Forget a device's plan; what was ordered runs out."""
         self._plans.pop(device, None)
         self._ordered.pop(device, None)
+        self._given.pop(device, None)
         self._power[device] = []
 
     def plan(self, device: str) -> Plan | None:
@@ -91,7 +96,19 @@ class DeviceController:
             return
         self._ordered[device] = (slot, p_w, hold_w)
         self._power[device] = [*self._power[device][-_KEPT:], (now_ms, p_w)]
+        if plan.orders is not None:
+            self._order_otherwise(device, plan, slot)
+            return
         value: dict[str, Any] = {"p_w": p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
         if hold_w is not None:
             value |= {"p_w": hold_w, "at": "connection"}
         self._context.data.write("set_point", self._units[device], value, cause=plan.decision)
+
+    def _order_otherwise(self, device: str, plan: Plan, slot: int) -> None:
+        """Write what is due of a device that takes no power, unless that was written before."""
+        due = [order for order in plan.orders or () if order.slot <= slot]
+        if not due or self._given.get(device) == due[-1]:
+            return
+        self._given[device] = order = due[-1]
+        value = dict(order.value)
+        self._context.data.write(order.variable, self._units[device], value, cause=plan.decision)

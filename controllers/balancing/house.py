@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from controllers.balancing.devices import Battery, Flexible, Vehicle
+from controllers.balancing.devices import Flexible
 from controllers.balancing.issue import Said
+from controllers.balancing.kinds import KINDS
 from controllers.balancing.loads import LoadPredictor
 from controllers.balancing.panels import Panel, PvPredictor
 from controllers.balancing.planners import Watts
@@ -61,6 +62,7 @@ class House:
         self.flexible: dict[str, Flexible] = {}
         self.pv: dict[str, PvPredictor] = {}
         self.units: dict[str, str] = {}  # device: unit
+        self._told: dict[str, tuple[str, ...]] = {}  # device: what its unit is asked for
         self._pv_energy: dict[str, Register] = {}
         self._said: list[tuple[int, str, float, Said]] = []
         self._next_slot: int | None = None
@@ -71,10 +73,9 @@ class House:
 
     def _add(self, config: Mapping[str, Any], params: Mapping[str, Any], start: Clock) -> None:
         device, kind = str(config["id"]), config["kind"]
-        if kind == "ev":
-            self.flexible[device] = Vehicle.of(config)
-        elif kind == "battery":
-            self.flexible[device] = Battery.of(config)
+        if kind in KINDS:
+            self.flexible[device] = KINDS[kind].make(config)
+            self._told[device] = KINDS[kind].variables
         else:
             place = float(params["latitude_deg"]), float(params["longitude_deg"])
             angles = float(config["tilt_deg"]), float(config["azimuth_deg"])
@@ -85,11 +86,10 @@ class House:
 
     def variables(self) -> list[tuple[str, str]]:
         """Return each (unit, variable) of a device that the house wants to hear of."""
-        own = {Vehicle: ["ev.session"], Battery: ["battery.soc"]}
         return [
             (unit, variable)
             for device, unit in sorted(self.units.items())
-            for variable in [*own.get(type(self.flexible.get(device)), []), "device.energy"]
+            for variable in [*self._told.get(device, ()), "device.energy"]
         ]
 
     def holder(self, now_ms: int) -> str | None:
@@ -97,7 +97,7 @@ class House:
         batteries = [
             device
             for device, known in self.flexible.items()
-            if isinstance(known, Battery) and known.present(now_ms)
+            if known.holds and known.present(now_ms)
         ]
         return batteries[0] if len(batteries) == 1 else None
 
