@@ -139,6 +139,7 @@ def render(run: Run, *, baseline: Path | str | None = None) -> str:
         loader=jinja2.FileSystemLoader(folder), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
+    families, without = _families(run)
     page = environment.get_template("page.html.j2").render(
         run=run,
         css=(folder / "page.css").read_text("utf-8"),
@@ -146,7 +147,8 @@ def render(run: Run, *, baseline: Path | str | None = None) -> str:
         span=f"{run.clock.iso(0)[:16]} to {run.clock.iso(run.duration_ms)[:16]} UTC",
         verdicts=_verdicts(run, held),
         headlines=_headlines(run),
-        families=_families(run),
+        families=families,
+        without=without,
         figures=_figures(run),
         books=traffic.books(run),
         asked=traffic.requirements(run),
@@ -214,7 +216,8 @@ def title(name: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
+def _families(run: Run) -> tuple[list[tuple[str, list[dict[str, Any]]]], list[str]]:
+    """Return the families of KPIs with their rows, and those of which the run has no value."""
     families: dict[str, list[dict[str, Any]]] = {family: [] for family in FAMILIES}
     for name, entry in run.kpis.items():
         known = KPIS.get(name)
@@ -226,6 +229,7 @@ def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
             "name": name,
             "title": title(name),
             "value": number(entry["value"], entry["unit"]),
+            "known": entry["value"] is not None,
             "reason": entry.get("reason", ""),
             "where": " at ".join(where),
             "definition": known.definition if known else "",
@@ -237,7 +241,12 @@ def _families(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
     order = list(KPIS)
     for rows in families.values():
         rows.sort(key=lambda row: order.index(row["name"]) if row["name"] in KPIS else len(order))
-    return [(FAMILIES.get(family, "Other"), rows) for family, rows in families.items() if rows]
+    filled = {name for name, rows in families.items() if any(row["known"] for row in rows)}
+    named = [(FAMILIES.get(name, "Other"), name, rows) for name, rows in families.items() if rows]
+    return (
+        [(heading, rows) for heading, name, rows in named if name in filled],
+        [heading for heading, name, _ in named if name not in filled],
+    )
 
 
 def _figures(run: Run) -> dict[str, list[Figure]]:

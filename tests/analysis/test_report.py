@@ -63,9 +63,14 @@ def test_what_a_scenario_says_is_text_and_no_markup(page: str) -> None:
     assert "<b>street" not in page
 
 
-def test_every_kpi_is_there_with_its_definition(page: str) -> None:
+def test_every_kpi_is_there_with_its_definition(page: str, folder: Path) -> None:
+    values = {name: entry["value"] for name, entry in Run(folder).kpis.items()}
+    filled = {kpis.KPIS[name].family for name, value in values.items() if value is not None}
     for kpi in kpis.KPIS.values():
-        assert f"<code>{kpi.name}</code>" in page
+        assert (f"<code>{kpi.name}</code>" in page) == (kpi.family in filled)
+    assert "services" in filled and "lighting" not in filled
+    hint = page[page.index("Of no concern to this run") :].partition("</p>")[0]
+    assert "Public lighting" in hint and "Services" not in hint
 
 
 def test_it_shows_verdict_trail_and_provenance(page: str) -> None:
