@@ -90,7 +90,7 @@ class Middle(Parent):
         elif value["round"] > talk.round and value["profile"] == self._serial:
             talk.round, talk.k, self._d_w = value["round"], value["k"], d_w
             talk.desired_w = self._members.sum_w(talk) - d_w
-            self._ask_offers(talk, self._units(d_w))
+            self._ask_offers(talk, d_w)
 
     def _accepted(self, talk: Talk, value: Mapping[str, Any]) -> None:
         number = value["round"]

@@ -115,6 +115,29 @@ def _is_memory(value: Record, now_ms: int) -> bool:
     return near and len(lists[0] or ()) == len(lists[1] or ())
 
 
+def _is_windows(value: Record, _now_ms: int) -> bool:
+    windows = value.get("windows")
+    return (
+        isinstance(windows, list) and len(windows) <= _MOST_SLOTS and all(map(_is_window, windows))
+    )
+
+
+def _is_window(value: Any) -> bool:
+    if not isinstance(value, dict) or type(value.get("id")) is not str:
+        return False
+    members, left = value.get("members"), value.get("left")
+    if not isinstance(members, list) or not isinstance(left, dict):
+        return False
+    wanted = value.get("p_w")
+    size = len(wanted) if isinstance(wanted, list) else 0
+    return (
+        _integers(value, "slot")
+        and 0 < size <= _MOST_SLOTS
+        and all(type(name) is str for name in (*members, *left))
+        and all(_listed(p_w, (int,)) and len(p_w) == size for p_w in (wanted, *left.values()))
+    )
+
+
 _RULES: dict[str, Callable[[Record, int], bool]] = {
     "balancing.request": _is_request,
     "balancing.signal": _is_signal,
@@ -122,6 +145,7 @@ _RULES: dict[str, Callable[[Record, int], bool]] = {
     "balancing.profile": _is_profile,
     "balancing.offer": _is_offer,
     "balancing.update": _is_update,
+    "balancing.windows": _is_windows,
     "ev.session": _is_session,
     "load_profile": _is_memory,
 }

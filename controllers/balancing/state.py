@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from controllers.balancing.desired import Aim
 from controllers.balancing.devices import Ints
 from fernwatt.timebase import SLOT_MS
 
-__all__ = ["Commit", "Member", "Members", "Settings", "Talk", "best_offers", "distance_w"]
+__all__ = ["Commit", "Member", "Members", "Settings", "Talk", "best_offers"]
 
 _DAY_SLOTS = 86_400_000 // SLOT_MS
 
@@ -100,9 +101,10 @@ class Talk:
     began_ms: int
     first_slot: int
     slots: int
-    desired_w: Ints
+    desired_w: Ints  # as ``aim`` has it
     others_w: Ints  # of houses that are no children
     correction_w: Ints  # what was measured beyond what had been agreed, carried on
+    aim: Aim  # how children count
     least_w: float = 0.0  # the least improvement worth a commit
     phase: str = "profiles"  # then offers, commits, over
     round: int = 0
@@ -128,11 +130,6 @@ def best_offers(offers: Mapping[str, list[float]], least_w: float, k: int) -> di
     for _, child, _ in sorted(gains)[:k]:
         counts[child] = counts.get(child, 0) + 1
     return counts
-
-
-def distance_w(sum_w: Ints, desired_w: Ints) -> float:
-    """Return the 2-norm of the sum's distance from what is desired [W]."""
-    return float(np.linalg.norm(sum_w - desired_w))
 
 
 class Members(Mapping[str, Member]):
@@ -175,6 +172,18 @@ class Members(Mapping[str, Member]):
                 total += member.p_w
         return total
 
+    def away_w(self, talk: Talk) -> Ints:
+        """Return how far the sum is from what is desired, where each child counts [W]."""
+        away = talk.aim.place("", talk.others_w + talk.correction_w) - talk.desired_w
+        for member in self.values():
+            if member.p_w is not None:
+                away += talk.aim.place(member.id, member.p_w)
+        return away
+
+    def distance_w(self, talk: Talk) -> float:
+        """Return the 2-norm of that [W]."""
+        return float(np.linalg.norm(self.away_w(talk)))
+
     def take(self, talk: Talk) -> tuple[int, list[tuple[str, int]]]:
         """Take the commits that came, as long as the distance does not grow.
 
@@ -182,13 +191,12 @@ class Members(Mapping[str, Member]):
         Returns how many were taken, and child and round of those to be undone.
         """
         taken, undo = 0, []
-        total = self.sum_w(talk)
+        away = self.away_w(talk)
         for group in self._groups(talk):
-            change = np.zeros_like(total)
+            change = np.zeros_like(away)
             for child in group:
-                change += talk.fresh[child].p_w - self[child].agreed_w
-            near_w = distance_w(total, talk.desired_w)
-            grows = distance_w(total + change, talk.desired_w) > near_w + 1e-9
+                change += talk.aim.place(child, talk.fresh[child].p_w - self[child].agreed_w)
+            grows = np.linalg.norm(away + change) > np.linalg.norm(away) + 1e-9
             for child in group:
                 commit, member = talk.fresh.pop(child), self[child]
                 if grows:
@@ -198,7 +206,7 @@ class Members(Mapping[str, Member]):
                 member.serial, member.p_w, member.pending = commit.serial, commit.p_w, 0
                 taken += 1
             if not grows:
-                total = total + change
+                away = away + change
         return taken, undo
 
     @staticmethod

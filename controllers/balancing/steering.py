@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from controllers.balancing.desired import AGREED, WINDOWS, Aim, Desired
 from controllers.balancing.devices import Ints
 from controllers.balancing.exchange import Exchange, Patience
 from controllers.balancing.feedback import Feedback
@@ -37,7 +38,6 @@ from controllers.balancing.state import (
     Settings,
     Talk,
     best_offers,
-    distance_w,
 )
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.unit.service import Notification, UnitContext
@@ -64,6 +64,8 @@ class Parent:
         self._talk: Talk | None = None
         self._number = 0
         self._wanted = ""
+        self._responds = frozenset(params.get("responds", ()))  # who may be in a window
+        self._desired = Desired()
         self._patience = Patience(round(1000 * settings.round_timeout_s))
         self._exchange = Exchange((), 1, self._patience)
         self._variable, self._values = "", dict[str, Mapping[str, Any]]()
@@ -79,6 +81,8 @@ class Parent:
         for meter in self._others:
             self._neighbours.follow(meter, self._subscriptions)
         self._feedback.start(context.unit, self._subscriptions)
+        if self._responds:
+            self._subscriptions.want(WINDOWS, context.unit, now_too=True)
         s = self.settings
         self._offset_ms = round(
             1000 * (s.delay_s + s.spread_s * float(context.stream("offset").random()))
@@ -107,7 +111,17 @@ class Parent:
             return
         if self._feedback.take(notification) or self._neighbours.take(notification):
             return
+        if notification.variable == WINDOWS:
+            self._wish(notification)
+            return
         self._message(notification)
+
+    def _wish(self, notification: Notification) -> None:
+        """Take what is desired of members for a while; negotiate at once."""
+        if self._desired.take(notification.value, self._context.now_ms // SLOT_MS):
+            self._wanted = notification.id
+            if not self.busy:
+                self._begin(notification.id)
 
     def _message(self, notification: Notification) -> None:
         """Take a child's answer."""
@@ -202,6 +216,7 @@ class Parent:
             np.zeros_like(others_w),
             others_w,
             correction_w,
+            Aim.plain(slots),
         )
         asked = self._members.stale(now_ms, round(1000 * self.settings.refresh_s))
         self._ask("balancing.request", dict.fromkeys(asked, what))
@@ -239,14 +254,14 @@ class Parent:
 
     def _open(self, talk: Talk) -> None:
         """All profiles are here: fix what is desired, and begin the rounds."""
-        unit_w = self.settings.resolution_w
+        s = self.settings
         self._believe(talk)
-        total = self._members.sum_w(talk)
-        mean_w = self.settings.desired_w
-        level_w = float(total.mean()) if mean_w is None else mean_w
-        talk.desired_w = np.full(talk.slots, unit_w * round(level_w / unit_w), dtype=np.int64)
-        before, talk.asked = distance_w(total, talk.desired_w), self._exchange.size
-        talk.least_w = max(self.settings.epsilon_w, self.settings.epsilon_share * before)
+        talk.aim = self._desired.aim(talk.first_slot, talk.slots)
+        plans = {m.id: m.p_w for m in self._members.values() if m.p_w is not None}
+        rest_w = talk.others_w + talk.correction_w
+        talk.desired_w = talk.aim.desired_w(plans, rest_w, s.desired_w, s.resolution_w)
+        before, talk.asked = self._members.distance_w(talk), self._exchange.size
+        talk.least_w = max(s.epsilon_w, s.epsilon_share * before)
         self._record(talk, len(talk.part), 0, before)
         talk.k = max(1, self._members.width)
         self._signal(talk)
@@ -279,14 +294,16 @@ class Parent:
             self._finish(talk)
             return
         talk.round += 1
-        self._ask_offers(talk, self._units(self._members.sum_w(talk) - talk.desired_w))
+        self._ask_offers(talk, self._members.away_w(talk))
 
-    def _ask_offers(self, talk: Talk, d: list[int]) -> None:
+    def _ask_offers(self, talk: Talk, d_w: Ints) -> None:
         """Give the distance to all who can plan."""
         talk.phase, talk.offers = "offers", {}
-        shared = {"negotiation": talk.number, "round": talk.round, "k": talk.k, "d": d}
-        asked = self._members.steerable()
-        signals = {member.id: {**shared, "profile": member.serial} for member in asked}
+        shared = {"negotiation": talk.number, "round": talk.round, "k": talk.k}
+        signals = {}
+        for member in self._members.steerable():
+            d = self._units(talk.aim.seen(member.id, d_w))
+            signals[member.id] = {**shared, "d": d, "profile": member.serial}
         self._ask("balancing.signal", signals)
 
     def _units(self, p_w: Ints) -> list[int]:
@@ -312,7 +329,7 @@ class Parent:
         if best:
             self._accept_best(talk, best)
             return
-        before = distance_w(self._members.sum_w(talk), talk.desired_w)
+        before = self._members.distance_w(talk)
         self._record(talk, len(talk.offers), self._settle(talk), before)
         if talk.k == 1:
             self._finish(talk)
@@ -335,7 +352,7 @@ class Parent:
 
     def _close(self, talk: Talk) -> None:
         """Take the commits that came and halve k."""
-        before = distance_w(self._members.sum_w(talk), talk.desired_w)
+        before = self._members.distance_w(talk)
         self._record(talk, len(talk.offers), self._settle(talk), before)
         talk.k = max(1, talk.k // 2)
         self._signal(talk)
@@ -351,8 +368,23 @@ class Parent:
     def _finish(self, talk: Talk) -> None:
         talk.phase = "over"
         self._context.cancel_timer("round")
+        if self._responds:
+            self._tell(talk)
         if self._wanted:
             self._set_update_timer()
+
+    def _tell(self, talk: Talk) -> None:
+        """Let a service of this unit know what each child has agreed to."""
+        unit_w = self.settings.resolution_w
+        plans = {
+            member.id: self._units(member.p_w)
+            for member in self._members.values()
+            if member.id in self._responds and member.p_w is not None
+        }
+        told = {"negotiation": talk.number, "slot": talk.first_slot, "unit_w": unit_w}
+        self._context.data.write(
+            AGREED, self._context.unit, {**told, "plans": plans}, cause=talk.id
+        )
 
     # -- vehicles that come between negotiations
 
@@ -367,8 +399,9 @@ class Parent:
         if not value["ask"]:
             return
         if talk is not None and this and talk.phase != "profiles" and member.p_w is not None:
-            d = self._units(self._members.sum_w(talk) - member.agreed_w - talk.desired_w)
-            signal = {"negotiation": talk.number, "round": 0, "d": d}
+            own_w = talk.aim.place(member.id, member.agreed_w)
+            others_w = talk.aim.seen(member.id, self._members.away_w(talk) - own_w)
+            signal = {"negotiation": talk.number, "round": 0, "d": self._units(others_w)}
             self._context.data.write("balancing.signal", member.id, signal, cause=cause)
         self._wanted = cause
         if not self.busy:
@@ -395,7 +428,7 @@ class Parent:
                 "answers": answers,
                 "committed": committed,
                 "distance_before_w": before,
-                "distance_after_w": distance_w(total, talk.desired_w),
+                "distance_after_w": self._members.distance_w(talk),
                 "peak_after_w": float(np.abs(total).max(initial=0)),
             },
         )

@@ -18,6 +18,7 @@ from controllers.unit.groupvariables import GROUP_VARIABLES
 from controllers.unit.kernelvariables import KERNEL_VARIABLES
 from controllers.unit.policy import ALL, READ, READ_WRITE, Grant
 from controllers.unit.privatevariables import PRIVATE_VARIABLES
+from controllers.unit.responsevariables import RESPONSE_VARIABLES
 from controllers.unit.securityvariables import SECURITY_VARIABLES
 from controllers.unit.signalvariables import SIGNAL_VARIABLES
 from controllers.unit.variable import OPERATOR, SUPPLIER, WEATHER_PROVIDER, Variable
@@ -142,6 +143,7 @@ CATALOGUE = Catalogue(
         *PRIVATE_VARIABLES,
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,
+        *RESPONSE_VARIABLES,
         *GATEWAY_VARIABLES,
         *SECURITY_VARIABLES,
         Variable("users.revoked", 160, "record", "1", OPERATOR, (Grant(ALL, "users", READ),),

@@ -61,7 +61,8 @@ _FLOW_OF = {
         "set_point", "reactive_set_point", "thermal.band", "appliance.start", "switch.order",
         "tap.order", "crew.order", "light.order", "load.set_point", "der.set_point",
         "der.command", "regulation.command", "area.set_point", "signal.command",
-        "customer.strategy", "gateway.reply",
+        "customer.strategy", "gateway.reply", "response.request", "response.call",
+        "response.choice",
     ),
     "information": (
         "weather.forecast", "tariff.table", "der.configuration", "registry.change",
@@ -70,7 +71,8 @@ _FLOW_OF = {
     ),
     "balancing": (
         "balancing.signal", "balancing.offer", "balancing.accept", "balancing.profile",
-        "balancing.request", "balancing.update",
+        "balancing.request", "balancing.update", "balancing.windows", "balancing.agreed",
+        "response.answer", "response.promise", "response.delivery",
     ),
 }  # fmt: skip
 _BY_VARIABLE = {name: flow for flow, names in _FLOW_OF.items() for name in names}
