@@ -12,7 +12,7 @@ from controllers.unit.notes import Notebook
 from controllers.unit.ordered import Ordered
 from controllers.unit.post import Post
 from controllers.unit.requests import Outcome, check, refusal
-from controllers.unit.service import Issued, Result
+from controllers.unit.service import Issued, Result, kind_of_service
 from controllers.unit.surroundings import CALL_TIMER, Surroundings
 from controllers.unit.wire import Notify, Operation, Request
 
@@ -170,7 +170,7 @@ class Caller:
         if self._critical.get(request.variable, critical):
             name = "control"
         else:
-            name = _FLOW_OF_SERVICE.get(request.service, "management")
+            name = _FLOW_OF_SERVICE.get(kind_of_service(request.service), "management")
         return name, self._around.flows[name]
 
     def _call_there(self, request: Request, cause: str) -> None:

@@ -2,8 +2,8 @@
 
 ``code`` is what stands for the name on the wire and is never given to another variable.
 ``owner`` says whose the data are by default: ``customer`` (who lives behind the unit; the unit's
-own stakeholder where nobody does), ``unit`` (the unit's stakeholder), ``operator``, or a
-stakeholder by name, wherever the data are.
+own stakeholder where nobody does), ``unit`` (the unit's stakeholder), ``authors`` (whoever wrote
+each instance), ``operator``, or a stakeholder by name, wherever the data are.
 ``grants`` is the owner's default policy; who is not in it has no access. ``field`` names the
 same thing in the standards of the field (COSEM OBIS code, IEC 61850 data object).
 """
@@ -21,7 +21,7 @@ from controllers.unit.privatevariables import PRIVATE_VARIABLES
 from controllers.unit.responsevariables import RESPONSE_VARIABLES
 from controllers.unit.securityvariables import SECURITY_VARIABLES
 from controllers.unit.signalvariables import SIGNAL_VARIABLES
-from controllers.unit.variable import OPERATOR, SUPPLIER, WEATHER_PROVIDER, Variable
+from controllers.unit.variable import AUTHORS, OPERATOR, WEATHER_PROVIDER, Variable
 from fernwatt.timebase import DAY_MS
 
 __all__ = ["CATALOGUE", "OPERATOR", "WEATHER_PROVIDER", "Catalogue", "Variable"]
@@ -87,17 +87,17 @@ CATALOGUE = Catalogue(
         Variable("area.energy", 10, "record", "1", "unit", _AREA,
                  fields=("t_ms", "import_wh", "export_wh", "meters", "missing", "suppressed",
                          "span_ms")),
-        Variable("balancing.signal", 11, "any", "1", SUPPLIER, _BALANCING,
+        Variable("balancing.signal", 11, "any", "1", AUTHORS, _BALANCING,
                  fields=_NEGOTIATED),
-        Variable("balancing.offer", 12, "any", "1", "unit", _BALANCING,
+        Variable("balancing.offer", 12, "any", "1", AUTHORS, _BALANCING,
                  fields=_NEGOTIATED),
-        Variable("balancing.accept", 13, "any", "1", "operator", _BALANCING,
+        Variable("balancing.accept", 13, "any", "1", AUTHORS, _BALANCING,
                  fields=_NEGOTIATED),
-        Variable("balancing.profile", 14, "any", "1", "unit", _BALANCING,
+        Variable("balancing.profile", 14, "any", "1", AUTHORS, _BALANCING,
                  fields=_NEGOTIATED),
-        Variable("balancing.request", 15, "any", "1", "operator", _BALANCING,
+        Variable("balancing.request", 15, "any", "1", AUTHORS, _BALANCING,
                  fields=_NEGOTIATED),
-        Variable("balancing.update", 16, "any", "1", "unit", _BALANCING,
+        Variable("balancing.update", 16, "any", "1", AUTHORS, _BALANCING,
                  fields=_NEGOTIATED),
         Variable("weather.forecast", 17, "record", "1", WEATHER_PROVIDER, _FORECAST,
                  3 * DAY_MS, field="MMET",

@@ -65,7 +65,10 @@ class Directory:
         return self._entries[unit]
 
     def owner(self, unit: str, variable: str) -> str:
-        """Return whose ``variable`` at ``unit`` is by default; empty where nobody can say."""
+        """Return whose ``variable`` at ``unit`` is by default; empty where nobody can say.
+
+        Of an authored variable that is ``authors``: each instance has an owner of its own.
+        """
         entry, declared = self._entries.get(unit), self._catalogue.get(variable)
         if entry is None or declared is None:
             return ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from controllers.unit.directory import Directory
 from controllers.unit.metering import Metering
-from controllers.unit.service import Service
+from controllers.unit.service import Service, kind_of_service
 from fernwatt.errors import Fault, ScenarioError
 
 __all__ = ["ServiceFactory", "find_factory"]
@@ -22,9 +22,11 @@ _OWN: dict[str, ServiceFactory] = {"metering": Metering.make}
 def find_factory(name: str, path: str, version: str = "") -> ServiceFactory:
     """Return the factory of service ``name``: one of ours, or ``controllers.<name>.make_service``.
 
+    An instance, ``balancing:green``, is made by the factory of its kind.
     A ``version`` other than the first is in ``controllers.<name>.VERSIONS``. Raises
     ScenarioError where there is none.
     """
+    name = kind_of_service(name)
     if version:
         return _find_version(name, path, version)
     if name in _OWN:

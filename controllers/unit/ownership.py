@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controllers.unit.catalogue import CATALOGUE, Catalogue
 from controllers.unit.policy import READ, WRITE, Grant
-from controllers.unit.variable import OPERATOR, SUPPLIER, WEATHER_PROVIDER, Variable
+from controllers.unit.variable import AUTHORS, OPERATOR, SUPPLIER, WEATHER_PROVIDER, Variable
 
 __all__ = ["OWNERS", "owners_table", "variables_page"]
 
@@ -12,8 +12,10 @@ OWNERS = {
     "customer": "the customer's where one lives behind the unit, else the unit's own stakeholder's",
     "customers": "the customers' of an area together",
     "unit": "the unit's own stakeholder's: of grid units the operator's, of a house the customer's",
+    AUTHORS: "the stakeholder's who wrote it: of a customer's unit the customer's, of a supplier's "
+    "instance of balancing the supplier's",
     OPERATOR: "the operator's wherever they are: control signals, what is sent down",
-    SUPPLIER: "the supplier's wherever they are: prices, desired profiles",
+    SUPPLIER: "the supplier's wherever they are: prices",
     WEATHER_PROVIDER: "the data provider's, copies included",
 }
 """Kinds of owner as the catalogue has them; another is a stakeholder's name."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from controllers.unit.notes import MemoryNotebook, Notebook
-from controllers.unit.service import Result
+from controllers.unit.service import Result, kind_of_service
 
 __all__ = [
     "ALL",
@@ -71,7 +71,7 @@ class Policy:
 
     def find(self, stakeholder: str, service: str) -> Grant | None:
         """Return the grant that counts, None where there is none."""
-        index = self._index
+        index, service = self._index, kind_of_service(service)
         return (
             index.get((stakeholder, service))
             or index.get((stakeholder, ALL))

@@ -15,6 +15,7 @@ from controllers.unit.service import Result
 from controllers.unit.store import Instance
 from controllers.unit.subscriptions import Subscription
 from controllers.unit.surroundings import PERIOD_TIMER, REPORT_TIMER, Surroundings
+from controllers.unit.variable import AUTHORS
 from controllers.unit.wire import Notify, Operation
 
 __all__ = ["Publisher"]
@@ -71,7 +72,8 @@ class Publisher:
 
     def publish(self, instance: Instance) -> None:
         """Notify those who subscribed to new instances."""
-        for subscription in self._processor.subscriptions.events(instance.variable, instance.owner):
+        series = self._around.directory.owner(self._unit, instance.variable)
+        for subscription in self._processor.subscriptions.events(instance.variable, series):
             condition = subscription.condition
             if condition is not None and not condition(instance):
                 continue
@@ -150,10 +152,12 @@ class Publisher:
         if self._processor.breaks(instance.variable, READ, subscription, result, now_ms):
             operation, variable = subscription.operation, instance.variable
             self._conflict(operation, variable, subscription, subscription.id, result)
-        if result is Result.RATE:
-            self._around.counters["withheld"] += 1
+        authored = subscription.owner == AUTHORS
+        if result is Result.RATE or (authored and result is Result.DENIED):
+            self._around.counters["withheld"] += 1  # what this author does not show, another may
             return
         notify = self._notify(subscription, result)
+        notify.owner = instance.owner
         if result is Result.DENIED:  # the right was lost, and the subscription with it
             self._processor.subscriptions.remove(subscription)
         else:

@@ -35,6 +35,7 @@ from controllers.unit.service import Result
 from controllers.unit.store import Instance, Store
 from controllers.unit.subscriptions import Subscription, Subscriptions
 from controllers.unit.transit import Transit
+from controllers.unit.variable import AUTHORS
 from controllers.unit.wire import Notify, Operation, Request
 
 __all__ = ["Outcome", "RequestProcessor", "check", "refusal"]
@@ -253,6 +254,7 @@ class RequestProcessor:
             return refusal(request, Result.DENIED)
         policy = self._policies.current(name, owner, variable.policy)
         policies = (policy, *self._also(name, owner, request.source))
+        answered = owner
         result = self.access.decide(policies, WRITE, name, owner, by=request, t_ms=t_ms)
         if result is not Result.OK:
             return refusal(request, result)
@@ -260,29 +262,37 @@ class RequestProcessor:
             return refusal(request, Result.MALFORMED)
         if name == ACCESS_POLICY and not self._put_in_force(request.value, owner):
             return refusal(request, Result.MALFORMED)
+        if variable.authored:  # who may write, the unit says; who may read it, its author
+            owner = request.stakeholder
+            policy = self._policies.current(name, owner, policy)
         if request.policy is not None and request.stakeholder == owner:
             policy = Policy.from_plain(request.policy)
             self._policies.set(name, owner, policy)
         instance = Instance(request.id, name, request.value, t_ms, self._unit, owner, policy)
         self._store.append(instance, variable.retention_ms)
         # the writer knows what it wrote: the answer does not carry it back
-        return Outcome(_answer(request, Result.OK, owner), instance, written=True)
+        return Outcome(_answer(request, Result.OK, answered), instance, written=True)
 
     def _put_in_force(self, value: Any, owner: str) -> bool:
         """Have an owner's policy hold for what is written of a variable from now on."""
         variable = None if value is None else self._catalogue.get(value.get("variable", ""))
-        if variable is None or self._directory.owner(self._unit, variable.name) != owner:
+        if variable is None:
+            return False
+        whose = AUTHORS if variable.authored else owner
+        if self._directory.owner(self._unit, variable.name) != whose:
             return False
         try:
             policy = Policy.from_plain(value.get("grants"))
         except ValueError:
             return False
-        self._policies.set(variable.name, owner, policy)
+        self._policies.set(variable.name, whose, policy)
         return True
 
     def _query(
         self, request: Request, variable: Variable, owner: str, _flow: str, t_ms: int
     ) -> Outcome:
+        if variable.authored:  # of those only the caller's own
+            owner = request.stakeholder
         if request.function == "last" and not request.condition:
             newest = self._newest(variable, owner, request.location)
             chosen = [newest] if newest is not None else []
@@ -345,7 +355,10 @@ class RequestProcessor:
     ) -> Outcome:
         policy = self._policies.current(variable.name, owner, variable.policy)
         policies = (policy, *self._also(variable.name, owner, request.source))
-        allowed = all(one.allows(READ, request.stakeholder, request.service) for one in policies)
+        needed = READ
+        if variable.authored and not policy.allows(READ, request.stakeholder, request.service):
+            needed = WRITE  # who takes part gets what authors let him read
+        allowed = all(one.allows(needed, request.stakeholder, request.service) for one in policies)
         if not (allowed or request.stakeholder == owner):
             return refusal(request, Result.DENIED)
         subscription = Subscription(

@@ -18,7 +18,24 @@ import numpy as np
 if TYPE_CHECKING:
     from controllers.security.aggregator import Aggregator
 
-__all__ = ["DataInterface", "Issued", "Notification", "Result", "Service", "UnitContext"]
+__all__ = [
+    "DataInterface",
+    "Issued",
+    "Notification",
+    "Result",
+    "Service",
+    "UnitContext",
+    "kind_of_service",
+]
+
+
+def kind_of_service(name: str) -> str:
+    """Return what a service is: ``balancing`` of the instance ``balancing:green``.
+
+    A unit runs several instances of a service for several stakeholders; rights and flow are those
+    of the kind, subscriptions and keys the instance's own.
+    """
+    return name.partition(":")[0]
 
 
 class Result(IntEnum):

@@ -8,11 +8,12 @@ from typing import Any
 from controllers.unit.policy import Grant, Policy
 from fernwatt.timebase import DAY_MS
 
-__all__ = ["OPERATOR", "SUPPLIER", "WEATHER_PROVIDER", "Variable"]
+__all__ = ["AUTHORS", "OPERATOR", "SUPPLIER", "WEATHER_PROVIDER", "Variable"]
 
 OPERATOR = "operator"
 SUPPLIER = "supplier"
 WEATHER_PROVIDER = "weather-provider"
+AUTHORS = "authors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Variable:
     travels in the flow ``control``. ``action`` is what a write orders where the variable is
     bound to an actuator. ``fields`` are keys of its records that go as numbers on the wire;
     new ones are added at the end. ``only`` names the service of the unit itself that alone may
-    write the variable.
+    write the variable. An ``authored`` one may have many owners at one unit: each instance is its
+    writer's, who says by the policy that comes with it who reads it.
     """
 
     name: str
@@ -38,6 +40,11 @@ class Variable:
     field: str = ""
     fields: tuple[str, ...] = ()
     only: str = ""
+
+    @property
+    def authored(self) -> bool:
+        """Tell whether instances are their writers', wherever they are."""
+        return self.owner == AUTHORS
 
     @property
     def policy(self) -> Policy:

@@ -9,7 +9,7 @@ import pytest
 from controllers.unit import CATALOGUE, Directory
 from controllers.unit.ownership import OWNERS, owners_table, variables_page
 from controllers.unit.policy import WRITE
-from controllers.unit.variable import OPERATOR, SUPPLIER, WEATHER_PROVIDER
+from controllers.unit.variable import AUTHORS, OPERATOR, SUPPLIER, WEATHER_PROVIDER
 
 CUSTOMER = "customer/x"
 HOUSE = {"customer": CUSTOMER, "owner": CUSTOMER}
@@ -52,15 +52,17 @@ METERED = ("energy.import", "energy.export", "voltage", "load_profile", "meter.p
            "meter.values", "energy.hidden", "device.energy", "battery.soc", "ev.session",
            "device.power", "thermal.temperature", "supply.quality")  # fmt: skip
 SENSED = ("line.phases", "fault.passage", "switch.position", "tap.position", "light.position")
-ORDERS = ("switch.order", "tap.order", "crew.order", "light.order", "balancing.accept",
-          "balancing.request")  # fmt: skip
+ORDERS = ("switch.order", "tap.order", "crew.order", "light.order")
+NEGOTIATED = tuple(f"balancing.{name}" for name in ("request", "signal", "offer", "accept",
+                                                     "profile", "update"))  # fmt: skip
 
 
 @pytest.mark.requirement("SP-11")
 def test_the_groups_of_the_specification() -> None:
     assert all(owners(one, HOME) == {CUSTOMER} for one in METERED)
     assert all(owners(one, GRID) == {OPERATOR} for one in (*SENSED, *ORDERS))
-    for profile in ("balancing.signal", "tariff.table", "signal.price"):
+    assert all(owners(one, (*GRID, *HOME)) == {AUTHORS} for one in NEGOTIATED)
+    for profile in ("tariff.table", "signal.price"):
         assert owners(profile, (*GRID, *HOME)) == {SUPPLIER}
     assert owners("weather.forecast", (*GRID, *HOME, "provider/weather")) == {WEATHER_PROVIDER}
 
