@@ -14,7 +14,7 @@ from fernwatt.errors import Fault, ScenarioError
 from scenarios.faults import by_line, nearest, printable, schema_faults
 from scenarios.paths import below
 from scenarios.schema import ScenarioConfig
-from scenarios.semantics import check_semantics
+from scenarios.semantics import check_semantics, fill_in_seed
 from scenarios.yamlsafe import Document, PathKey, dotted, parse, read_lenient, scalar
 from scenarios.yamlwrite import write_yaml
 
@@ -28,13 +28,15 @@ _MAX_PARENTS = 8
 class Scenario:
     """A scenario that passed all checks.
 
-    ``files`` are the input files it names (name below ``base_dir`` -> place on disk).
+    ``files`` are the input files it names (name below ``base_dir`` -> place on disk); ``by_seed``
+    tells whether these depend on the seed.
     """
 
     config: ScenarioConfig
     base_dir: Path
     files: Mapping[str, Path] = field(default_factory=dict)
     places: Mapping[PathKey, str] = field(default_factory=dict)
+    by_seed: bool = False
 
 
 def library() -> dict[str, Path]:
@@ -71,7 +73,7 @@ def _load(source: Path | str, overrides: Sequence[str], base_dir: Path | None) -
         hint = "begin with fernwatt: 1, name: ... and grid: ..."
         faults.append(Fault("(document)", "must be a section with keys", hint, path.name))
         raise ScenarioError([*document.faults, *faults])
-    config = None
+    by_seed, config = fill_in_seed(document.tree), None
     try:
         config = ScenarioConfig.model_validate(document.tree)
     except ValidationError as error:
@@ -82,7 +84,7 @@ def _load(source: Path | str, overrides: Sequence[str], base_dir: Path | None) -
     faults = [*document.faults, *(f for f in [*faults, *more] if f.path not in refused)]
     if faults or config is None:
         raise ScenarioError(sorted(set(faults), key=by_line))
-    return Scenario(config, base, files, document.places)
+    return Scenario(config, base, files, document.places, by_seed)
 
 
 def dump(scenario: Scenario) -> str:

@@ -14,10 +14,11 @@ from scenarios.schema import RESERVED, ScenarioConfig
 from scenarios.schema.extras import FILE
 from scenarios.yamlsafe import PathKey, dotted
 
-__all__ = ["check_semantics"]
+__all__ = ["check_semantics", "fill_in_seed"]
 
 Places = Mapping[PathKey, str]
 _GRID_FILE = ("grid", "source", "file")
+_SEED = "{seed}"
 _SHARED = {"han": True, "wan": False, "backbone": False, "direct": False}
 """Whether a part of the network is a shared medium; meters may have either."""
 
@@ -41,6 +42,18 @@ def check_semantics(
     if config is not None:
         faults += _connections(config, places)
     return faults, files
+
+
+def fill_in_seed(tree: Any) -> bool:
+    """Put the seed in place of ``{seed}`` in the names of input files; tell whether one had it."""
+    seed = _get(tree, "seed")
+    found = False
+    for path, name in [*_named_files(tree)] if isinstance(tree, dict) else ():
+        if _SEED in name and isinstance(seed, int):
+            prefix = FILE if path[0] == "simulators" else ""
+            _get(tree, *path[:-1])[path[-1]] = prefix + name.replace(_SEED, str(seed))
+            found = True
+    return found
 
 
 def _get(tree: Any, *path: str | int) -> Any:

@@ -40,7 +40,8 @@ class Profiles(Section):
 
     file: str = Field(
         description="CSV: first column time (the beginning of each step, ISO 8601), then one "
-        "column for each course; a path below the scenario's folder. Steps of 15 min or a part."
+        "column for each course; a path below the scenario's folder, `{seed}` in it stands for the "
+        "seed. Steps of 15 min or a part."
     )
     zone: Zone | None = Field(
         default=None, description="Time zone of times that have none: Z, +01:00 or Europe/Berlin."

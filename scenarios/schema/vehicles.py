@@ -68,7 +68,8 @@ class Sessions(Section):
         default=None,
         description="CSV with columns device, arrival, departure, energy_wh and, where wanted, "
         "session (a name) and, with devices.ev.vehicle, capacity_wh and arrival_soc; a path below "
-        "the scenario's folder. null: drawn from published home-charging statistics.",
+        "the scenario's folder, `{seed}` in it stands for the seed. null: drawn from published "
+        "home-charging statistics.",
     )
     zone: Zone | None = Field(
         default=None,

@@ -155,9 +155,20 @@ class _Points:
                 continue
             self._good.update(_pairs(values))
             for seed in seeds or [scenario.config.seed]:
-                points.append(_point(len(points), values, seed, scenario))
+                points.append(self._point(len(points), values, seed, scenario))
         self._judge(all(point.error for point in points))
         return tuple(points), base_dir
+
+    def _point(
+        self, number: int, values: Mapping[str, Any], seed: int, scenario: Scenario
+    ) -> Point:
+        if not scenario.by_seed:
+            return _point(number, values, seed, scenario)
+        try:  # its input files are others'
+            scenario = load(self._source, [*self._overrides(values), f"seed={seed}"])
+        except ScenarioError as error:
+            return Point(number, values, seed, error=_short(error))
+        return _point(number, values, seed, scenario)
 
     def _overrides(self, values: Mapping[str, Any]) -> list[str]:
         pairs = {**self._config.settings, **values}
