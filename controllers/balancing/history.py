@@ -16,7 +16,7 @@ Watts: TypeAlias = NDArray[np.float64]
 
 SLOTS_PER_DAY = 86_400_000 // SLOT_MS
 _SATURDAY = 5  # counted from Monday
-_NONE = np.iinfo(np.int64).min
+_NONE = -(1 << 63)
 
 
 class History:
@@ -28,25 +28,27 @@ class History:
 
     SIZE = 10
 
-    __slots__ = ("_day_of_row", "_first_weekday", "_memory", "last_day")
+    __slots__ = ("_day_of_row", "_first_weekday", "_memory", "_newest", "last_day")
 
     def __init__(self, days: int, first_weekday: int) -> None:
         self._memory = np.full((days, SLOTS_PER_DAY), np.nan)
-        self._day_of_row = np.full(days, _NONE)
+        self._day_of_row = [_NONE] * days
+        self._newest = _NONE
         self._first_weekday = first_weekday
         self.last_day: int | None = None
 
     def store(self, day: int, at: int, p_w: float) -> Iterator[int]:
         """Keep one slot; yields days that are over now, each once."""
-        row = day % len(self._memory)
+        row = day % len(self._day_of_row)
         if day < self._day_of_row[row]:
             return  # older than what is kept
-        newest = int(self._day_of_row.max())
+        newest = self._newest
         if day > newest != _NONE and (self.last_day is None or newest > self.last_day):
             self.last_day = newest
             yield newest
         if day > self._day_of_row[row]:
             self._memory[row], self._day_of_row[row] = np.nan, day
+            self._newest = max(newest, day)
         self._memory[row, at] = p_w
         whole = at == SLOTS_PER_DAY - 1 and bool(np.isfinite(self._memory[row]).all())
         if whole and (self.last_day is None or day > self.last_day):
@@ -55,7 +57,7 @@ class History:
 
     def knows(self, day: int) -> bool:
         """Tell whether anything of a day is kept."""
-        return bool(self._day_of_row[day % len(self._memory)] == day)
+        return self._day_of_row[day % len(self._day_of_row)] == day
 
     def row(self, day: int) -> Watts:
         """Return a day's powers, NaN where they are not known."""
@@ -98,8 +100,7 @@ class History:
         return self.row(day - 1), self.row(day - 7), week
 
     def _kept(self, last: int) -> list[int]:
-        days = self._day_of_row[(self._day_of_row != _NONE) & (self._day_of_row <= last)]
-        return sorted(int(day) for day in days)
+        return sorted(day for day in self._day_of_row if _NONE < day <= last)
 
     def _rows(self, days: list[int]) -> Watts:
         return np.stack([self.row(day) for day in days])
@@ -119,5 +120,6 @@ def _mean(rows: Watts, otherwise: Watts | float) -> Watts:
 
 def _smooth(day: Watts, around: int) -> Watts:
     """Return the mean over ``around`` slots to either side, round the clock."""
-    smooth: Watts = np.mean([np.roll(day, k) for k in range(-around, around + 1)], axis=0)
+    shifts = np.arange(-around, around + 1)[:, None]
+    smooth: Watts = day[(np.arange(day.size) - shifts) % day.size].mean(axis=0)
     return smooth

@@ -23,7 +23,7 @@ active slots follows Schoot Uiterkamp et al. (SmartGridComm 2018).
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -376,17 +376,20 @@ def _trace_back(
     charge = np.clip(target + values * eta / 2.0, 0.0, limit)
     jumps = -4.0 * target / (eta + 1.0 / eta)
     power = np.where(target > 0.0, np.where(values < jumps, discharge, charge), discharge + charge)
+    known = sorted(bounds)
     for t in np.flatnonzero((target > 0.0) & (values == jumps) & (limit > 0.0)).tolist():
-        power[t] = _rest_of_segment(power, t, bounds, store)
+        power[t] = _rest_of_segment(power, t, known, bounds, store)
     return power
 
 
-def _rest_of_segment(power: Watts, t: int, bounds: dict[int, float], store: _Store) -> float:
-    """Return the power that slot ``t`` is left with between two slots of known content."""
+def _rest_of_segment(
+    power: Watts, t: int, known: list[int], bounds: dict[int, float], store: _Store
+) -> float:
+    """Return the power that slot ``t`` is left with between two slots of ``known`` content."""
     h, eta = store.step_h, store.efficiency
-    begin = max((i for i in bounds if i < t), default=-1)
-    end = min(i for i in bounds if i >= t)
-    others = np.delete(power[begin + 1 : end + 1], t - begin - 1)
+    after = bisect_left(known, t)
+    begin, end = known[after - 1] if after else -1, known[after]
+    others = np.concatenate((power[begin + 1 : t], power[t + 1 : end + 1]))
     gained_wh = h * float(np.where(others > 0.0, others * eta, others / eta).sum())
     energy_wh = bounds[end] - bounds.get(begin, store.start) - gained_wh
     return energy_wh / (h * eta) if energy_wh > 0.0 else energy_wh * eta / h

@@ -6,6 +6,7 @@ canonical encoding is the same, and slower.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cbor2
@@ -14,6 +15,7 @@ __all__ = ["blob", "dumps", "head"]
 
 _SMALL = [bytes([number]) for number in range(24)]
 _INTEGERS = {int}
+_NAME = 64  # characters
 _LITTLE_BLOBS = [bytes([0x40 | count]) for count in range(24)]
 _LITTLE_MAPS = [bytes([0xA0 | count]) for count in range(24)]
 
@@ -37,14 +39,24 @@ def blob(data: bytes) -> bytes:
     return (_LITTLE_BLOBS[size] if size < 24 else head(2, size)) + data
 
 
+def _text(text: str) -> bytes:
+    return _name(text) if len(text) <= _NAME else _name.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _name(text: str) -> bytes:
+    """Return a text; short ones are names of units and services, ever the same."""
+    encoded = text.encode()
+    return head(3, len(encoded)) + encoded
+
+
 def dumps(value: Any) -> bytes:
     """Return the deterministic encoding of ``value``; raises what ``cbor2`` raises."""
     kind = type(value)
     if kind is int and 0 <= value < 1 << 64:
         return _SMALL[value] if value < 24 else head(0, value)
     if kind is str:
-        text: bytes = value.encode()
-        return head(3, len(text)) + text
+        return _text(value)
     if kind is bytes:
         return blob(value)
     if kind is dict and len(value) < 24 and _INTEGERS.issuperset(map(type, value)):
@@ -52,8 +64,13 @@ def dumps(value: Any) -> bytes:
         if not keys or (keys[0] >= 0 and keys[-1] < 24):
             parts = [_LITTLE_MAPS[len(keys)]]
             for key in keys:
+                item = value[key]
+                kind = type(item)
                 parts.append(_SMALL[key])
-                parts.append(dumps(value[key]))
+                if kind is int and 0 <= item < 24:
+                    parts.append(_SMALL[item])
+                else:
+                    parts.append(_text(item) if kind is str else dumps(item))
             return b"".join(parts)
     encoded: bytes = cbor2.dumps(value, canonical=True)
     return encoded

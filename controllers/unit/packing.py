@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from cbor2 import CBORTag
@@ -22,6 +23,8 @@ __all__ = ["PackingError", "pack_value", "unpack_value"]
 _TAG = 20_841  # unassigned; three bytes
 _SHORTEST = 8
 _LIMIT = 1 << 63
+_INT = {int}
+_KEPT = 16  # of the profiles that were packed and unpacked last
 _BYTES = "_b64"
 _MOST_FIELDS = 1 << 16
 
@@ -91,8 +94,14 @@ def _unpack_item(key: Any, item: Any) -> Any:
 
 
 def _pack_list(values: list[Any]) -> Any:
-    if len(values) < _SHORTEST or not all(type(value) is int for value in values):
+    if len(values) < _SHORTEST or set(map(type, values)) != _INT:
         return values
+    return CBORTag(_TAG, _deltas(tuple(values)))
+
+
+@lru_cache(maxsize=_KEPT)
+def _deltas(values: tuple[int, ...]) -> bytes:
+    """Return the bytes of integers; one and the same profile often goes to many."""
     out, last = bytearray(), 0
     for value in values:
         step, last = value - last, value
@@ -101,7 +110,7 @@ def _pack_list(values: list[Any]) -> Any:
             out.append(code & 0x7F | 0x80)
             code >>= 7
         out.append(code)
-    return CBORTag(_TAG, bytes(out))
+    return bytes(out)
 
 
 def _unpack_list(wire: Any) -> Any:
@@ -109,9 +118,14 @@ def _unpack_list(wire: Any) -> Any:
         return wire
     if wire.tag != _TAG or type(wire.value) is not bytes:
         raise PackingError("an unknown tag")
+    return list(_integers(wire.value))
+
+
+@lru_cache(maxsize=_KEPT)
+def _integers(deltas: bytes) -> tuple[int, ...]:
     values: list[int] = []
     code = shift = last = 0
-    for byte in wire.value:
+    for byte in deltas:
         code |= (byte & 0x7F) << shift
         shift += 7
         if byte & 0x80:
@@ -125,4 +139,4 @@ def _unpack_list(wire: Any) -> Any:
         code = shift = 0
     if shift:
         raise PackingError("a number cut off")
-    return values
+    return tuple(values)

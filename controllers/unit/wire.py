@@ -22,6 +22,7 @@ __all__ = [
 
 _MAX_DEPTH = 16
 _INT_LIMIT = 1 << 63
+_INT, _FLOAT = {int}, {float}
 
 
 class Operation(IntEnum):
@@ -137,9 +138,17 @@ def _copy(value: Any, depth: int) -> Any:
     if depth >= _MAX_DEPTH:
         raise ValueRefusedError("nested too deep")
     if kind is list:
-        return [_copy(item, depth + 1) for item in value]
+        return value.copy() if _is_row(value) else [_copy(item, depth + 1) for item in value]
     if kind is dict:
         if not all(type(key) is str for key in value):
             raise ValueRefusedError("a key that is no text")
         return {key: _copy(item, depth + 1) for key, item in value.items()}
     raise ValueRefusedError(f"{kind.__name__} is not JSON")
+
+
+def _is_row(values: list[Any]) -> bool:
+    """Tell whether these are integers alone, or numbers alone, that may pass as they are."""
+    kinds = set(map(type, values))
+    if kinds == _INT:
+        return bool(min(values) >= -_INT_LIMIT and max(values) < _INT_LIMIT)
+    return kinds == _FLOAT and all(map(math.isfinite, values))
