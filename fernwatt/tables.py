@@ -449,6 +449,18 @@ _ALL = (
         """,
     ),
     _table(
+        "flexibility",
+        "each quarter-hour in which an operator had paid for less to be drawn, when it was settled",
+        """
+        t_ms:i  start of the quarter-hour
+        unit:s  operator's unit
+        area:s  area behind the congestion point
+        stated_wh:i?  the aggregator's last prognosis before it, orders included (null: none)
+        ordered_wh:i  how much less was ordered
+        measured_wh:f?  what the meters of its customers say was drawn (null: none answered)
+        """,
+    ),
+    _table(
         "cause",
         "further causes of what has more than one",
         """

@@ -18,7 +18,12 @@ from controllers.unit.wire import Notify, Operation, Request
 
 __all__ = ["Caller"]
 
-_FLOW_OF_SERVICE = {"metering": "metering", "aggregation": "metering", "balancing": "balancing"}
+_FLOW_OF_SERVICE = {
+    "metering": "metering",
+    "aggregation": "metering",
+    "balancing": "balancing",
+    "flexibility": "balancing",
+}
 _OLDEST_MS, _FUTURE_MS = 400 * 86_400_000, 3_600_000
 _MAX_OPEN = 10_000
 _SUBSCRIBING = (Operation.EVENT, Operation.PERIODIC)

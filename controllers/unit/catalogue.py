@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from controllers.unit.datavariables import DATA_VARIABLES
+from controllers.unit.flexvariables import FLEX_VARIABLES
 from controllers.unit.gatewayvariables import GATEWAY_VARIABLES
 from controllers.unit.groupvariables import GROUP_VARIABLES
 from controllers.unit.kernelvariables import KERNEL_VARIABLES
@@ -144,6 +145,7 @@ CATALOGUE = Catalogue(
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,
         *RESPONSE_VARIABLES,
+        *FLEX_VARIABLES,
         *GATEWAY_VARIABLES,
         *SECURITY_VARIABLES,
         Variable("users.revoked", 160, "record", "1", OPERATOR, (Grant(ALL, "users", READ),),

@@ -32,7 +32,9 @@ _OP, _NUMBER, _VARIABLE, _LOCATION, _SERVICE, _STAKEHOLDER, _VALUE = range(7)
 _CONDITION, _FUNCTION, _PERIOD, _RESULT, _T, _OWNER, _POLICY = range(7, 14)
 _SUBSCRIPTION, _SERIAL, _HOP, _AFTER, _RELIABLE = 15, 16, 17, 18, 19
 # services that occur in every frame have a code; others go by name
-_SERVICES = ("metering", "aggregation", "balancing", "forecast", "signals", "control")
+_SERVICES = (
+    "metering", "aggregation", "balancing", "forecast", "signals", "control", "flexibility",
+)  # fmt: skip
 _SERVICE_CODES = {name: code for code, name in enumerate(_SERVICES)}
 _FUNCTIONS = ("last", "first", "min", "max", "mean", "sum", "count", "integral", "values")
 _FUNCTION_CODES = {name: code for code, name in enumerate(_FUNCTIONS)}

@@ -61,7 +61,7 @@ _FLOW_OF = {
         "set_point", "reactive_set_point", "thermal.band", "appliance.start", "switch.order",
         "tap.order", "crew.order", "light.order", "load.set_point", "der.set_point",
         "der.command", "regulation.command", "area.set_point", "signal.command",
-        "customer.strategy", "gateway.reply", "response.request", "response.call",
+        "customer.strategy", "flex.assignment", "gateway.reply", "response.request", "response.call",
         "response.choice",
     ),
     "information": (
@@ -70,6 +70,8 @@ _FLOW_OF = {
         "signal.grid", "openadr.payload", "openadr.answer",
     ),
     "balancing": (
+        "flex.offer", "flex.prognosis", "flex.request", "flex.bid", "flex.order",
+        "flex.settlement", "flex.statement",
         "balancing.signal", "balancing.offer", "balancing.accept", "balancing.profile",
         "balancing.request", "balancing.update", "balancing.windows", "balancing.agreed",
         "response.answer", "response.promise", "response.delivery",
