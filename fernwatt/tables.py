@@ -351,6 +351,7 @@ _ALL = (
         """
         t_ms:i  end of the round
         unit:s  negotiating parent
+        supplier:s  for whom it negotiates; empty: for all its houses together
         id:s  negotiation
         round:i  round, from 0
         children:i  children that take part

@@ -47,7 +47,9 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
     ``role: middle``, that, and ``parent``.
     Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
     ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
-    forecast. ``predictor`` (both) goes to ``LoadPredictor``.
+    forecast. Where suppliers have instances of their own, ``supplier`` is whom it acts for (of a
+    child: who may read its answers) and ``instance`` its name. ``predictor`` (both) goes to
+    ``LoadPredictor``.
 
     Raises ScenarioError with all that is wrong.
     """
@@ -72,17 +74,21 @@ def make_service(
 ) -> Service:
     """Return the service ``balancing`` of a unit, as the units' hub asks for it."""
     del directory  # whom to speak with is in ``params``
-    return build("balancing", params, unit_spec)
+    return build(str(params.get("instance", "balancing")), params, unit_spec)
 
 
 def _faults(params: Mapping[str, Any]) -> list[Fault]:
     role = params.get("role")
     if role not in ("parent", "middle", "child"):
         return [Fault("role", f"{role!r} is no role", "parent, middle or child")]
-    common = {"role", "start", "predictor"}
+    common = {"role", "start", "predictor", "supplier", "instance"}
     if role != "child":
         needed = ["start", "children", *(["parent"] if role == "middle" else [])]
-        known = common | {"children", "meters", "others", "responds"} | {f.name for f in fields(Settings)}
+        known = (
+            common
+            | {"children", "meters", "others", "responds"}
+            | {f.name for f in fields(Settings)}
+        )
         known |= {"parent"} if role == "middle" else set()
     else:
         needed = ["start", "parent", "meter"]

@@ -17,6 +17,7 @@ from controllers.balancing.strategy import Plans, improve
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.forecast.relay import VARIABLE as FORECAST
 from controllers.forecast.relay import is_forecast
+from controllers.unit.policy import READ
 from controllers.unit.service import Notification, UnitContext
 from fernwatt.timebase import SLOT_MS, Clock
 
@@ -71,6 +72,8 @@ class Child:
     def __init__(self, name: str, params: Mapping[str, Any], start: Clock) -> None:
         self.name = name
         self._parent, self._meter = str(params["parent"]), str(params["meter"])
+        supplier = params.get("supplier")
+        self._readers = None if supplier is None else [[str(supplier), "balancing", READ, 0]]
         self.house = House(params, start)
         self._follows_forecasts = bool(params.get("forecast")) and bool(self.house.pv)
         self._now: _Negotiation | None = None
@@ -214,7 +217,7 @@ class Child:
             "round": number,
             "improvement_w": int(max(gain_w, 0.0)),
         }
-        self._context.data.write("balancing.offer", self._parent, offer, cause=cause)
+        self._tell("balancing.offer", offer, cause)
 
     def _accept(self, now: _Negotiation, value: Mapping[str, Any], cause: str) -> None:
         number = value["round"]
@@ -302,7 +305,11 @@ class Child:
             "flexible": bool(now.problems),
             "steerable": bool(self.house.flexible),
         }
-        self._context.data.write("balancing.profile", self._parent, value, cause=cause)
+        self._tell("balancing.profile", value, cause)
+
+    def _tell(self, variable: str, value: Mapping[str, Any], cause: str) -> None:
+        """Answer the parent; of several suppliers' instances there the house's own reads it."""
+        self._context.data.write(variable, self._parent, value, policy=self._readers, cause=cause)
 
     # -- the house's own events
 
@@ -347,7 +354,7 @@ class Child:
         if now is not None:
             value["negotiation"] = now.number
             value["p"] = now.units(now.expected_w)
-        self._context.data.write("balancing.update", self._parent, value, cause=cause)
+        self._tell("balancing.update", value, cause)
 
     def _replan_at_once(self, now: _Negotiation, causes: Sequence[str]) -> None:
         """Plan vehicles that the negotiation does not know of, from this instant on.

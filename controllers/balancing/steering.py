@@ -55,6 +55,7 @@ class Parent:
     def __init__(self, name: str, params: Mapping[str, Any], settings: Settings, start: Clock):
         self.name = name
         self.settings = settings
+        self._supplier = str(params.get("supplier", ""))
         self._members = Members(params.get("children", ()))
         # Houses whose child has never answered, or that have none, are predicted from their meter.
         self._neighbours = Neighbours(start, params.get("predictor", {}))
@@ -80,7 +81,8 @@ class Parent:
             self._subscriptions.want(variable, context.unit)
         for meter in self._others:
             self._neighbours.follow(meter, self._subscriptions)
-        self._feedback.start(context.unit, self._subscriptions)
+        if not self._supplier:  # the feeder's meter is the operator's, and measures others too
+            self._feedback.start(context.unit, self._subscriptions)
         if self._responds:
             self._subscriptions.want(WINDOWS, context.unit, now_too=True)
         s = self.settings
@@ -422,6 +424,7 @@ class Parent:
             {
                 "t_ms": self._context.now_ms,
                 "unit": self._context.unit,
+                "supplier": self._supplier,
                 "id": talk.id,
                 "round": talk.round,
                 "children": talk.asked,

@@ -34,6 +34,7 @@ from scenarios.assembly.platform import platform
 from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
 from scenarios.assembly.signals import with_signals
+from scenarios.assembly.suppliers import with_suppliers
 from scenarios.assembly.third_party import make_third_party
 from scenarios.assembly.upkeep import with_maintenance
 from scenarios.loader import Scenario
@@ -52,7 +53,8 @@ def assemble(scenario: Scenario) -> RunPlan:
     model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = make_hierarchy(config, model, fleet)
-    hierarchy = with_signals(scenario, complete(config, hierarchy), fleet)
+    hierarchy = with_suppliers(config, complete(config, hierarchy))
+    hierarchy = with_signals(scenario, hierarchy, fleet)
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)

@@ -175,7 +175,9 @@ def _houses(units: Sequence[Spec]) -> list[Spec]:
 
 
 def _holders(house: Spec, variable: str) -> Iterable[Spec]:
-    """Return the units of a house where a variable is measured."""
+    """Return the units of a house where a variable is measured, or negotiated."""
+    if variable.startswith("balancing."):
+        return [house["cmu"]]
     return [house["meter"]] if variable.startswith(_OF_METERS) else house["dmus"]
 
 

@@ -20,6 +20,7 @@ from scenarios.schema.privacy import (
     ReadingBy,
 )
 from scenarios.schema.signals import Control, Display, OpenAdr, Signals
+from scenarios.schema.suppliers import Supplier, double_names
 from scenarios.schema.users import Users
 
 __all__ = ["Balancing", "Forecast", "Metering", "Services", "Units"]
@@ -244,11 +245,18 @@ class Balancing(Section):
         description="The kind of unit whose sum is steered: each substation its own houses, or "
         "those above it all that is below them; units in between pass on.",
     )
+    suppliers: list[Supplier] = Field(
+        default_factory=list,
+        description="Suppliers that each steer their own customers, side by side on the same "
+        "units; none: all houses are steered together. Customers of none are not steered.",
+    )
 
     @model_validator(mode="after")
     def _whole_slots(self) -> Self:
         if self.replan_s % 900:
             raise ValueError("replan_s: not a whole number of quarter-hours")
+        if double_names(self.suppliers):
+            raise ValueError("suppliers: two have one name")
         return self
 
 
