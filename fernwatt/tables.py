@@ -363,6 +363,22 @@ _ALL = (
         """,
     ),
     _table(
+        "response",
+        "what was asked of customers by demand response, promised and delivered, slot by slot",
+        """
+        t_ms:i  start of the quarter-hour
+        unit:s  unit that balances the customers
+        id:s  request
+        phase:s  before, window, after
+        customers:i  customers that count: who follow and have not left
+        baseline_w:f  what they would draw by the plan agreed to before the request
+        days_w:f?  what they would draw by the days before (null: none known of some of them)
+        asked_w:f  by how much they were asked to reduce
+        promised_w:f?  what they agreed to draw (null: nothing was agreed)
+        measured_w:f?  what their meters measured (null: of some of them nothing)
+        """,
+    ),
+    _table(
         "prediction",
         "what balancing predicted of a quarter-hour when the day before was over, and what came",
         """

@@ -1,11 +1,12 @@
 """What a parent desires of its children's sum: a level, and windows of demand response in it.
 
 Without a window every slot is to be at one level. In a window its members are to draw a given
-power together, whatever the others do, and the others are to do what they plan anyway: who has
-not promised anything is neither asked for help nor moved into the gap. So a window's slots count
-twice, once for the members' sum and once for that of all others, and a child's signal has the
-one that it belongs to. A vector of a negotiation is hence the slots of the horizon, in windows of
-the members alone, followed by the others' sum in each window's slots.
+power together, whatever the others do, and the others are to make up the level with what the
+members would draw without it: who has not promised anything is neither asked for help nor moved
+into the gap. So a window's slots count twice, once for the members' sum and once for that of all
+others, and a child's signal has the one that it belongs to. A vector of a
+negotiation is hence the slots of the horizon, in windows of the members alone, followed by the
+others' sum in each window's slots.
 
 k winners with ``|d_m/k + c_m| <= |d_m/k|``, each by the slots that it counts in, still satisfy
 ``|d + sum c_m| <= |d|``: embedding a child's change changes no product and no norm.
@@ -13,8 +14,8 @@ k winners with ``|d_m/k + c_m| <= |d_m/k|``, each by the slots that it counts in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,25 +31,19 @@ AGREED = "balancing.agreed"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What ``members`` are to draw together from ``first_slot`` on [W].
-
-    Who was a member and is none any more is in ``left``, with what it would have drawn: it may
-    go back to that.
-    """
+    """What members are to draw together from ``first_slot`` on, and would draw without it [W]."""
 
     id: str
     first_slot: int
     target_w: tuple[int, ...]
+    base_w: tuple[int, ...]
     members: frozenset[str]
-    left: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Window:
         """Return the window of its record."""
-        left = {child: tuple(p_w) for child, p_w in value["left"].items()}
-        return cls(
-            value["id"], value["slot"], tuple(value["p_w"]), frozenset(value["members"]), left
-        )
+        target_w, base_w = tuple(value["p_w"]), tuple(value["base_w"])
+        return cls(value["id"], value["slot"], target_w, base_w, frozenset(value["members"]))
 
     @property
     def end_slot(self) -> int:
@@ -90,6 +85,11 @@ class Aim:
         """Return the aim without any window."""
         return cls(0, slots)
 
+    @property
+    def windows(self) -> list[str]:
+        """The windows that are within the horizon."""
+        return [part.window.id for part in self._parts]
+
     def place(self, child: str, p_w: Ints) -> Ints:
         """Return a child's profile, or a change of it, where it counts."""
         if not self._parts:
@@ -116,30 +116,26 @@ class Aim:
         level_w: float | None = None,
         unit_w: int = 1,
     ) -> Ints:
-        """Return what is desired: windows as they say, else ``level_w`` or what is left, evenly.
+        """Return what is desired: windows as they say, all else at ``level_w``, or evenly.
 
         ``rest_w`` is drawn by nobody who could be a member.
         """
-        placed = self.place("", rest_w)
-        for child, p_w in plans.items():
-            placed = placed + self.place(child, p_w)
-        desired, flat = placed.copy(), np.ones(self.slots, dtype=bool)
+        total = rest_w + sum(plans.values())
+        fixed = np.zeros(self.size, dtype=np.int64)
+        flat = np.ones(self.size, dtype=np.int64)
         for part in self._parts:
-            flat[part.inside] = False
             span = slice(part.begin, part.begin + len(part.inside))
-            desired[part.inside] = _rounded(part.window.target_w[span], unit_w)
-            for child, own_w in part.window.left.items():
-                if child in plans and child not in part.window.members:
-                    desired[part.aside] += _rounded(own_w[span], unit_w) - plans[child][part.inside]
-        if level_w is None and flat.any():
-            bound = desired[self.slots :].sum() + desired[: self.slots][~flat].sum()
-            level_w = float(placed.sum() - bound) / int(flat.sum())
-        desired[: self.slots][flat] = unit_w * round((level_w or 0.0) / unit_w)
-        return desired
+            fixed[part.inside] = _rounded(part.window.target_w[span], unit_w)
+            fixed[part.aside] = -_rounded(part.window.base_w[span], unit_w)
+            flat[part.inside] = 0
+        if level_w is None:
+            level_w = float(total.sum() - fixed.sum()) / self.slots
+        level: int = unit_w * round(level_w / unit_w)
+        return fixed + level * flat
 
 
-def _rounded(p_w: Iterable[int], unit_w: int) -> Ints:
-    return unit_w * np.rint(np.array(list(p_w), dtype=float) / unit_w).astype(np.int64)
+def _rounded(p_w: Sequence[int], unit_w: int) -> Ints:
+    return unit_w * np.rint(np.array(p_w, dtype=float) / unit_w).astype(np.int64)
 
 
 class Desired:

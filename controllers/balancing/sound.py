@@ -125,17 +125,12 @@ def _is_windows(value: Record, _now_ms: int) -> bool:
 def _is_window(value: Any) -> bool:
     if not isinstance(value, dict) or type(value.get("id")) is not str:
         return False
-    members, left = value.get("members"), value.get("left")
-    if not isinstance(members, list) or not isinstance(left, dict):
+    members, series = value.get("members"), [value.get(name) for name in ("p_w", "base_w")]
+    if not isinstance(members, list) or not all(_listed(one, (int,)) for one in series):
         return False
-    wanted = value.get("p_w")
-    size = len(wanted) if isinstance(wanted, list) else 0
-    return (
-        _integers(value, "slot")
-        and 0 < size <= _MOST_SLOTS
-        and all(type(name) is str for name in (*members, *left))
-        and all(_listed(p_w, (int,)) and len(p_w) == size for p_w in (wanted, *left.values()))
-    )
+    sizes = {len(one or ()) for one in series}
+    whole = len(sizes) == 1 and 0 < max(sizes) <= _MOST_SLOTS
+    return whole and _integers(value, "slot") and all(type(name) is str for name in members)
 
 
 _RULES: dict[str, Callable[[Record, int], bool]] = {

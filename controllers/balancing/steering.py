@@ -383,10 +383,14 @@ class Parent:
             for member in self._members.values()
             if member.id in self._responds and member.p_w is not None
         }
-        told = {"negotiation": talk.number, "slot": talk.first_slot, "unit_w": unit_w}
-        self._context.data.write(
-            AGREED, self._context.unit, {**told, "plans": plans}, cause=talk.id
-        )
+        told = {
+            "negotiation": talk.number,
+            "slot": talk.first_slot,
+            "unit_w": unit_w,
+            "windows": talk.aim.windows,
+            "plans": plans,
+        }
+        self._context.data.write(AGREED, self._context.unit, told, cause=talk.id)
 
     # -- vehicles that come between negotiations
 

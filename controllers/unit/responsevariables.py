@@ -15,7 +15,7 @@ from fernwatt.timebase import DAY_MS
 __all__ = ["RESPONSE_VARIABLES"]
 
 _ASKED = (Grant(AGGREGATOR, "response", READ_WRITE),)
-_TOLD = (Grant(ALL, "response", WRITE),)
+_TOLD = (Grant(AGGREGATOR, "response", READ_WRITE), Grant(ALL, "response", WRITE))
 _WITHIN = (Grant(ALL, "response", READ_WRITE), Grant(ALL, "balancing", READ_WRITE))
 
 RESPONSE_VARIABLES = (

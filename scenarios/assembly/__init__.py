@@ -33,6 +33,7 @@ from scenarios.assembly.people import with_users
 from scenarios.assembly.platform import platform
 from scenarios.assembly.privacy import hang_privacy
 from scenarios.assembly.quality import solves_harmonics
+from scenarios.assembly.response import with_response
 from scenarios.assembly.signals import with_signals
 from scenarios.assembly.suppliers import with_suppliers
 from scenarios.assembly.third_party import make_third_party
@@ -55,6 +56,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hierarchy = make_hierarchy(config, model, fleet)
     hierarchy = with_suppliers(config, complete(config, hierarchy))
     hierarchy = with_signals(scenario, hierarchy, fleet)
+    hierarchy = with_response(config, hierarchy)
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)

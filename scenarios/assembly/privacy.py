@@ -76,7 +76,7 @@ def _agree(config: ScenarioConfig, units: Sequence[Spec]) -> None:
     """Tell meters what contracts grant: from the start, customers' policies grant as much."""
     for unit in units:
         if unit["kind"] == "lvgmu" and config.units.privacy.copies:
-            unit["copies"] = sorted(config.units.privacy.copies)
+            unit["copies"] = sorted({*unit.get("copies", ()), *config.units.privacy.copies})
         if unit["customer"] and config.units.privacy.prefer != "latest":
             unit["prefer"] = config.units.privacy.prefer
         if unit["kind"] != "meter":

@@ -19,6 +19,7 @@ from scenarios.schema.privacy import (
     Privacy,
     ReadingBy,
 )
+from scenarios.schema.response import Response
 from scenarios.schema.signals import Control, Display, OpenAdr, Signals
 from scenarios.schema.suppliers import Supplier, double_names
 from scenarios.schema.users import Users
@@ -323,6 +324,9 @@ class Services(Section):
     openadr: OpenAdr | None = Field(
         default=None, description="Gateway for OpenADR beside the top; null: none."
     )
+    response: Response | None = Field(
+        default=None, description="Demand response by contract, within balancing; null: none."
+    )
     display: Display | None = Field(
         default=None, description="User interface of customers; {} for the usual; null: none."
     )
@@ -335,6 +339,23 @@ class Services(Section):
         default=None,
         description="Devices that are paired through the cloud and controlled past it; null: none.",
     )
+
+    @model_validator(mode="after")
+    def _response_is_negotiated(self) -> Self:
+        wanted, balancing = self.response, self.balancing
+        if wanted is None:
+            return self
+        if balancing.mode != "steering" or balancing.root != "lvgmu":
+            raise ValueError(
+                "response: is promised by substations; write balancing.mode: steering, root: lvgmu"
+            )
+        known_h = balancing.horizon_h - balancing.replan_s / 3600.0 - 0.5
+        if wanted.longest_ahead_h() > known_h:
+            raise ValueError(
+                f"response: a request ends more than {known_h:g} h after it is issued, where no "
+                "plan reaches; raise balancing.horizon_h"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_master(self) -> Self:

@@ -1,0 +1,243 @@
+"""One request at a substation: who follows, what was asked, promised, delivered, and came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controllers.response.baseline import Metered
+from controllers.response.records import Contract, Delivery, Promise, Request
+from fernwatt.timebase import HOUR_MS, SLOT_MS
+
+__all__ = ["Event", "Part"]
+
+SLOT_H = SLOT_MS / HOUR_MS
+_MOST_TRIES = 6
+_CLOSE = 0.05
+
+
+@dataclass(slots=True)
+class Part:
+    """One customer's part: baselines and plan of each slot from the event's first one on [W].
+
+    ``left`` is the slot from which on the customer does not count any more; None: to the end.
+    """
+
+    contract: Contract
+    percent: int
+    baseline_w: list[int]
+    days_w: list[float] | None
+    promised_w: list[int] | None = None
+    left: int | None = None
+
+    def asked_w(self, at: int) -> float:
+        """Return by how much to reduce at that place of the series."""
+        return max(self.baseline_w[at], 0) * self.percent / 100.0
+
+
+@dataclass(slots=True)
+class Event:
+    """A request, as it goes on: reading, asking, agreeing, promised, over."""
+
+    request: Request
+    first_slot: int
+    end_slot: int
+    causes: list[str]
+    phase: str = "reading"
+    parts: dict[str, Part] = field(default_factory=dict)  # all who are asked, by unit
+    following: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
+    promise: Promise | None = None
+    pressure_w: list[float] = field(default_factory=list)  # below what is asked, to get there
+    tries: int = 0
+    missing: float | None = None
+
+    @property
+    def slots(self) -> range:
+        """All quarter-hours that are looked at."""
+        return range(self.first_slot, self.end_slot)
+
+    def phase_of(self, slot: int) -> str:
+        """Return whether a slot lies before the window, in it, or after."""
+        window = self.request.slots
+        if slot in window:
+            return "window"
+        return "before" if slot < window.start else "after"
+
+    def counting(self, slot: int) -> list[str]:
+        """Return who counts in a slot: follows, and has not left."""
+        return [
+            unit
+            for unit in sorted(self.following)
+            if (left := self.parts[unit].left) is None or slot < left
+        ]
+
+    def window(self) -> dict[str, Any]:
+        """Return the record of what members are to draw in the window."""
+        slots = self.request.slots
+        members = [unit for unit in sorted(self.following) if self.parts[unit].left is None]
+        parts = [self.parts[unit] for unit in members]
+        places = [slot - self.first_slot for slot in slots]
+        base_w = [sum(part.baseline_w[at] for part in parts) for at in places]
+        asked_w = [sum(part.asked_w(at) for part in parts) for at in places]
+        return {
+            "id": self.request.id,
+            "slot": slots.start,
+            "p_w": [
+                round(base - asked - more)
+                for base, asked, more in zip(base_w, asked_w, self._pressure(asked_w), strict=True)
+            ],
+            "base_w": base_w,
+            "members": members,
+        }
+
+    def _pressure(self, asked_w: Sequence[float]) -> list[float]:
+        """Return how much less than asked is aimed at, less where members have left."""
+        pressure = self.pressure_w or [0.0] * len(asked_w)
+        everybody = [self.parts[unit] for unit in self.following]
+        places = [slot - self.first_slot for slot in self.request.slots]
+        all_w = sum(part.asked_w(at) for part in everybody for at in places)
+        share = sum(asked_w) / all_w if all_w > 0 else 0.0
+        return [share * more for more in pressure]
+
+    def press(self) -> bool:
+        """Aim lower by what the plan lacks of what is asked; return whether that is worth a try.
+
+        Members see distances, and where all quarter-hours are scarce one window counts for little:
+        so what is missing is added to the distance, again and again (the method of multipliers),
+        as long as more than a twentieth is missing and the last time has helped.
+        """
+        rows = [row for row in self.rows({}) if row["phase"] == "window"]
+        lack_w = [row["promised_w"] - row["baseline_w"] + row["asked_w"] for row in rows]
+        missing, asked = sum(max(w, 0.0) for w in lack_w), sum(row["asked_w"] for row in rows)
+        helped = self.missing is None or missing < 0.98 * self.missing
+        if self.tries >= _MOST_TRIES or missing <= _CLOSE * asked or not helped:
+            return False
+        pressure = self.pressure_w or [0.0] * len(lack_w)
+        self.pressure_w = [max(a + b, 0.0) for a, b in zip(pressure, lack_w, strict=True)]
+        self.tries, self.missing = self.tries + 1, missing
+        return True
+
+    def agreed(self, first_slot: int, plans_w: Mapping[str, Sequence[int]]) -> bool:
+        """Take what members have agreed to; return False where it does not cover the window."""
+        if self.request.slots.start < first_slot:
+            return False
+        for unit in self.counting(self.request.slots.start):
+            plan_w = plans_w.get(unit)
+            if plan_w is None or self.request.slots.stop > first_slot + len(plan_w):
+                return False
+        for unit in self.following:
+            part, plan_w = self.parts[unit], list(plans_w.get(unit, ()))
+            part.promised_w = [
+                plan_w[slot - first_slot] if 0 <= slot - first_slot < len(plan_w) else own_w
+                for slot, own_w in zip(self.slots, part.baseline_w, strict=True)
+            ]
+        return True
+
+    def promised(self, unit: str, why: str = "") -> Promise:
+        """Return what is promised; an energy only where it was agreed to."""
+        rows = [row for row in self.rows({}) if row["phase"] == "window"]
+        known = all(row["promised_w"] is not None for row in rows)
+        promised = sum(r["baseline_w"] - r["promised_w"] for r in rows) if known else None
+        self.promise = Promise(
+            self.request.id, unit, _wh(r["baseline_w"] for r in rows),
+            _wh(r["asked_w"] for r in rows),
+            None if promised is None else round(promised * SLOT_H, 3),
+            len(self.following), len(self.refused), len(self.silent), why,
+        )  # fmt: skip
+        return self.promise
+
+    def rows(self, measured: Mapping[str, Metered]) -> Iterator[dict[str, Any]]:
+        """Yield what is known of each slot, summed over those who count in it [W]."""
+        for at, slot in enumerate(self.slots):
+            parts = [self.parts[unit] for unit in self.counting(slot)]
+            inside = self.phase_of(slot) == "window"
+            net_w = [
+                known.net_w(slot) if (known := measured.get(part.contract.meter)) else None
+                for part in parts
+            ]
+            yield {
+                "t_ms": slot * SLOT_MS,
+                "id": self.request.id,
+                "phase": self.phase_of(slot),
+                "customers": len(parts),
+                "baseline_w": float(sum(part.baseline_w[at] for part in parts)),
+                "days_w": _total([part.days_w[at] if part.days_w else None for part in parts]),
+                "asked_w": sum(part.asked_w(at) for part in parts) if inside else 0.0,
+                "promised_w": _total([p.promised_w[at] if p.promised_w else None for p in parts]),
+                "measured_w": _total(net_w),
+            }
+
+    def delivered(
+        self,
+        unit: str,
+        by_days: bool,
+        measured: Mapping[str, Metered],
+    ) -> tuple[Delivery, dict[str, Any]]:
+        """Return the delivery, and for each customer what was asked, delivered and is paid.
+
+        ``by_days``: held against the days before, else against the agreed plan.
+        """
+        total, rebound, asked, paid, unmetered = 0.0, 0.0, 0.0, 0.0, 0
+        by: dict[str, Any] = {}
+        for name in sorted(self.following):
+            part = self.parts[name]
+            own = self._own(part, measured.get(part.contract.meter), by_days=by_days)
+            asked += own[0]
+            if own[1] is None or own[2] is None:
+                unmetered += 1
+                by[part.contract.customer] = [round(own[0], 1), None, 0.0]
+                continue
+            pay = part.contract.pay_cent(self._promised_wh(part), own[1])
+            total, rebound, paid = total + own[1], rebound + own[2], paid + pay
+            by[part.contract.customer] = [round(own[0], 1), round(own[1], 1), round(pay, 3)]
+        known = unmetered < len(self.following)
+        delivery = Delivery(
+            self.request.id, unit, round(asked, 3), self.promise.promised_wh if self.promise else 0,
+            round(total, 3) if known else None, round(rebound, 3) if known else None,
+            unmetered, round(paid, 3),
+        )  # fmt: skip
+        return delivery, by
+
+    def _promised_wh(self, part: Part) -> float:
+        """Return what one customer has promised, for as long as it counts."""
+        if part.promised_w is None:
+            return 0.0
+        saved_w = [
+            part.baseline_w[slot - self.first_slot] - part.promised_w[slot - self.first_slot]
+            for slot in self.request.slots
+            if part.left is None or slot < part.left
+        ]
+        return sum(saved_w) * SLOT_H
+
+    def _own(
+        self, part: Part, metered: Metered | None, *, by_days: bool
+    ) -> tuple[float, float | None, float | None]:
+        """Return asked, delivered and come back [Wh] of one customer, while it counted."""
+        base_w = part.days_w if by_days else part.baseline_w
+        asked, sums = 0.0, {"window": 0.0, "after": 0.0}
+        known = metered is not None and base_w is not None
+        for at, slot in enumerate(self.slots):
+            phase = self.phase_of(slot)
+            if phase == "before" or (part.left is not None and slot >= part.left):
+                continue
+            if phase == "window":
+                asked += part.asked_w(at) * SLOT_H
+            net_w = metered.net_w(slot) if metered is not None else None
+            if net_w is None or base_w is None:
+                known = False
+                continue
+            sums[phase] += (base_w[at] - net_w) * SLOT_H
+        return asked, sums["window"] if known else None, -sums["after"] if known else None
+
+
+def _wh(powers_w: Iterator[float]) -> float:
+    return round(sum(powers_w) * SLOT_H, 3)
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(sum(known)) if len(known) == len(values) else None
