@@ -353,13 +353,16 @@ _ALL = (
         unit:s  negotiating parent
         supplier:s  for whom it negotiates; empty: for all its houses together
         id:s  negotiation
+        began_ms:i  when it began
+        stage:s  what the round was for: profiles, agree, limits, beyond (comfort), flat
         round:i  round, from 0
         children:i  children that take part
         answers:i  answers that came in time
         committed:i  children whose new plan was taken
-        distance_before_w:f  2-norm of the sum's distance from the desired profile
-        distance_after_w:f  the same after the round
+        distance_before_w:f?  2-norm of the sum's distance from what is desired; empty: not known
+        distance_after_w:f?  the same after the round
         peak_after_w:f  largest magnitude of the sum after the round
+        beyond_after_w:f?  largest power beyond the limits after the round; empty: no limits
         """,
     ),
     _table(

@@ -42,9 +42,10 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
 
     ``params`` of a parent: ``role: parent``, ``children``, what ``Settings`` has, ``start`` (ISO,
     t = 0), and where wanted ``meters`` (child: its meter, for children that never answered) and
-    ``others`` (meters of houses without a unit of their own) and ``responds`` (children whose plans
-    the unit's demand response may know; it may then ask for windows). Of a parent that is itself a child:
-    ``role: middle``, that, and ``parent``.
+    ``others`` (meters of houses without a unit of their own), ``responds`` (children whose plans
+    the unit's demand response may know; it may then ask for windows), ``limits`` (of the grid, as
+    ``Limits`` has them) and ``limited`` (others may write such). Of a parent that is itself a
+    child: ``role: middle``, that, and ``parent``.
     Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
     ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
     forecast. Where suppliers have instances of their own, ``supplier`` is whom it acts for (of a
@@ -84,11 +85,8 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
     common = {"role", "start", "predictor", "supplier", "instance"}
     if role != "child":
         needed = ["start", "children", *(["parent"] if role == "middle" else [])]
-        known = (
-            common
-            | {"children", "meters", "others", "responds"}
-            | {f.name for f in fields(Settings)}
-        )
+        own = {"children", "meters", "others", "responds", "limits", "limited"}
+        known = common | own | {f.name for f in fields(Settings)}
         known |= {"parent"} if role == "middle" else set()
     else:
         needed = ["start", "parent", "meter"]

@@ -27,6 +27,9 @@ _REFRESH_MS = 120_000
 _ORDERS = ("balancing.request", "balancing.signal", "balancing.accept")
 
 
+Problems = dict[str, Problem]
+
+
 @dataclass(slots=True)
 class _Negotiation:
     """State of one negotiation: what is frozen, what is agreed, what is offered."""
@@ -43,6 +46,16 @@ class _Negotiation:
     others_w: Ints | None = None
     extra: Plans = field(default_factory=dict)  # of vehicles that came since
     causes: list[str] = field(default_factory=list)
+    by_distance: bool = False  # the profile is told once a plan was accepted
+    given: Problems = field(default_factory=dict)  # comfort that is given up: as it was before
+    offered_beyond: Problems = field(default_factory=dict)  # how they would be, by the offer
+    undo_given: Problems = field(default_factory=dict)
+
+    def change_problems(self, problems: Mapping[str, Problem]) -> Problems:
+        """Have devices plan by these problems; return the ones they had."""
+        had = {device: self.problems[device] for device in problems if device in self.problems}
+        self.problems |= {device: problems[device] for device in had}
+        return had
 
     @property
     def slots(self) -> int:
@@ -163,6 +176,7 @@ class Child:
         from_ms = max(first * SLOT_MS, self._context.now_ms)
         problems = self._problems(Span(from_ms, first, slots, unit_w))
         now = _Negotiation(number, first, unit_w, base_w, problems, {}, causes=[cause])
+        now.by_distance = value.get("exchange") == "distance" and bool(problems)
         for device, problem in problems.items():
             now.plans[device] = self._carried_on(device, problem, first, slots)
         self._now = now
@@ -192,7 +206,25 @@ class Child:
         wanted = [plan.at(slot) or 0.0 for slot in range(first, first + slots)]
         return problem.plan(np.array(wanted))
 
+    def _wish(self, now: _Negotiation, value: Mapping[str, Any], cause: str) -> None:
+        """Plan for a desired profile, and tell how far from it the plan stays."""
+        wished_w = now.unit_w * np.asarray(value["p"], dtype=np.int64)
+        if wished_w.shape != now.base_w.shape or not now.problems:
+            return
+        plans = improve(now.problems, now.base_w, now.plans, wished_w.astype(float))
+        now.offered, now.others_w, now.offered_beyond = (value["round"], plans), -wished_w, {}
+        offer = {
+            "child": self._context.unit,
+            "negotiation": now.number,
+            "round": value["round"],
+            "distances": [round(float(np.linalg.norm(now.sum(plans) - wished_w)))],
+        }
+        self._tell("balancing.offer", offer, cause)
+
     def _signal(self, now: _Negotiation, value: Mapping[str, Any], cause: str) -> None:
+        if "p" in value:
+            self._wish(now, value, cause)
+            return
         d_w = now.unit_w * np.asarray(value["d"], dtype=np.int64)
         if d_w.shape != now.base_w.shape:
             return
@@ -208,7 +240,13 @@ class Child:
         before = now.sum(now.plans)
         now.others_w = d_w - before
         share_w = d_w / value["k"]
-        plans = improve(now.problems, now.base_w, now.plans, before - share_w)
+        problems = {d: problem for d, problem in now.problems.items() if d not in now.given}
+        now.offered_beyond = {}
+        if value.get("beyond"):
+            further = {device: now.problems[device].beyond() for device in now.problems}
+            now.offered_beyond = {d: problem for d, problem in further.items() if problem}
+            problems = now.problems | now.offered_beyond
+        plans = improve(problems, now.base_w, now.plans, before - share_w)
         gain_w = float(np.linalg.norm(share_w) - np.linalg.norm(share_w + now.sum(plans) - before))
         now.offered = (number, plans)
         offer = {
@@ -227,9 +265,14 @@ class Child:
             # without a vehicle that has left since
             plans = {d: p_w for d, p_w in now.offered[1].items() if d in now.problems}
             now.undo, now.plans = (number, now.plans), plans
+            had = now.change_problems(now.offered_beyond)
+            now.undo_given = {d: problem for d, problem in had.items() if d not in now.given}
+            now.given = had | now.given
         else:
             if now.undo is None or now.undo[0] != number:
                 return
+            now.change_problems(now.undo_given)
+            now.given = {d: p for d, p in now.given.items() if d not in now.undo_given}
             plans = {d: p_w for d, p_w in now.undo[1].items() if d in now.problems}
             now.plans, now.undo = plans, None
         now.offered = None
@@ -301,10 +344,14 @@ class Child:
             "negotiation": now.number,
             "round": number,
             "profile": now.serial,
-            "p": now.units(now.sum(now.plans)),
             "flexible": bool(now.problems),
             "steerable": bool(self.house.flexible),
         }
+        total = now.sum(now.plans)
+        if now.by_distance and number == 0:
+            value |= {"open": 1, "mean_w": round(float(total.mean()))}
+        else:
+            value["p"] = now.units(total)
         self._tell("balancing.profile", value, cause)
 
     def _tell(self, variable: str, value: Mapping[str, Any], cause: str) -> None:

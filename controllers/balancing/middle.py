@@ -11,6 +11,11 @@ and so does the word whose plans are taken:
 So the best k of all houses below a unit are taken, whatever lies in between, and the sums are
 those of one parent with all these houses; what a unit above sees are sums and improvements. A
 commit that comes after its round is taken or undone by the last distance, and told above.
+
+Where the exchange is by distance it passes on the share of those who have not agreed, and tells
+the k farthest of their distances (``agreement``). Limits of the grid at its own place it keeps by
+itself: once its children's profiles are known it has them come back within, in rounds of its own,
+before it tells their sum; after that it asks for no change that leads beyond.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from controllers.balancing import agreement
 from controllers.balancing.state import Member, Settings, Talk, best_offers
 from controllers.balancing.steering import Parent
 from controllers.unit.service import Notification, UnitContext
@@ -37,7 +43,11 @@ class Middle(Parent):
         super().__init__(name, params, settings, start)
         self._parent = str(params["parent"])
         self._serial = 0
-        self._took: dict[int, list[str]] = {}  # round -> children that were accepted
+        self._round = 0  # of the unit above
+        self._rounds: dict[int, int] = {}  # own round: the unit's above
+        self._took: dict[int, tuple[int, list[str]]] = {}  # round above: own, who was accepted
+        self._kept_within = False  # limits were seen to in this negotiation
+        self._alone = False  # rounds of its own run
         self._undone: set[str] = set()
         self._d_w = np.zeros(0, dtype=np.int64)
         self._asking: set[str] = set()
@@ -51,6 +61,11 @@ class Middle(Parent):
 
     def _set_replan_timer(self) -> None:
         """Begin nothing: the parent does."""
+
+    def _limit(self, cause: str) -> None:
+        """Ask above for a negotiation: a limit is new."""
+        update = {"child": self._context.unit, "negotiation": 0, "ask": True}
+        self._context.data.write("balancing.update", self._parent, update, cause=cause)
 
     def _message(self, notification: Notification) -> None:
         value, cause = notification.value, notification.id
@@ -72,67 +87,150 @@ class Middle(Parent):
             return
         self._took, self._asking, self._extra_w = {}, set(), {}
         self._undone = set()
-        keys = ("negotiation", "slot", "slots", "unit_w")
-        self._talk_about({key: what[key] for key in keys}, cause)
+        self._round, self._rounds, self._kept_within, self._alone = 0, {}, False, False
+        keys = ("negotiation", "slot", "slots", "unit_w", "exchange")
+        self._talk_about({key: what[key] for key in keys if key in what}, cause)
 
     def _open(self, talk: Talk) -> None:
         """All profiles are here: tell their sum."""
         self._believe(talk)
         self._d_w = np.zeros(talk.slots, dtype=np.int64)
-        self._tell_profile(talk, 0)
+        self._keep_within(talk)
 
     def _signalled(self, talk: Talk, value: Mapping[str, Any]) -> None:
+        if "p" in value:
+            self._wished(talk, value)
+            return
         d_w = np.asarray(value["d"], dtype=np.int64) * self.settings.resolution_w
         if d_w.shape != (talk.slots,):
             return
         if value["round"] == 0:
             self._pass_on(talk, d_w)
-        elif value["round"] > talk.round and value["profile"] == self._serial:
-            talk.round, talk.k, self._d_w = value["round"], value["k"], d_w
-            talk.desired_w = self._members.sum_w(talk) - d_w
+        elif value["round"] > self._round and value["profile"] == self._serial:
+            self._count(talk, value)
+            sum_w = self._members.sum_w(talk)
+            if talk.bounds is not None:
+                d_w = sum_w - talk.bounds.nearest(sum_w - d_w)
+            talk.stage = "beyond" if value.get("beyond") else "flat"
+            talk.desired_w, self._d_w = sum_w - d_w, d_w
             self._ask_offers(talk, d_w)
+
+    def _count(self, talk: Talk, value: Mapping[str, Any]) -> None:
+        talk.round += 1
+        talk.k, self._round = value["k"], value["round"]
+        self._rounds[talk.round] = self._round
+
+    def _wished(self, talk: Talk, value: Mapping[str, Any]) -> None:
+        """Have those who have not agreed plan for their share."""
+        here = talk.phase != "profiles" and not self._alone and value["round"] > self._round
+        if not here or len(value["p"]) != talk.slots:
+            return
+        self._count(talk, value)
+        talk.stage = "agree"
+        self._ask_shares(talk, value["p"])
 
     def _accepted(self, talk: Talk, value: Mapping[str, Any]) -> None:
         number = value["round"]
         if not value["take"]:
             self._undo(talk, number)
             return
-        best = best_offers(talk.offers, 1.0, int(value.get("count", 1)))
-        if talk.phase == "waiting" and number == talk.round and best:
-            self._took[number] = sorted(best)
+        least = 0.0 if talk.stage == "agree" else 1.0
+        best = best_offers(talk.offers, least, int(value.get("count", 1)))
+        if talk.phase == "waiting" and number == self._round and best:
+            self._took[number] = (talk.round, sorted(best))
             self._accept_best(talk, best)
 
     def _undo(self, talk: Talk, number: int) -> None:
         """Have the children undo what they committed to in a round."""
-        for child in self._took.pop(number, ()):
-            self._members[child].pending = number
+        own, children = self._took.pop(number, (0, []))
+        for child in children:
+            self._members[child].pending = own
             self._undone.add(child)
-            value = {"negotiation": talk.number, "round": number, "take": False}
+            value = {"negotiation": talk.number, "round": own, "take": False}
             self._context.data.write(_ACCEPT, child, value, cause=talk.cause)
 
     # -- what the phases come to
 
     def _choose(self, talk: Talk) -> None:
         """Tell the best improvements above, and wait for the word."""
+        if self._alone:
+            super()._choose(talk)
+            return
+        if talk.stage == "agree":
+            self._tell_distances(talk)
+            return
         gains = sorted((gain for several in talk.offers.values() for gain in several), reverse=True)
         worth = [int(gain) for gain in gains[: talk.k] if gain >= 1.0]
         offer = {
             "child": self._context.unit,
             "negotiation": talk.number,
-            "round": talk.round,
+            "round": self._round,
             "improvement_w": max(worth, default=0),
         }
         if len(worth) > 1:
             offer["improvements"] = worth
+        self._tell_offer(talk, offer)
+
+    def _tell_distances(self, talk: Talk) -> None:
+        """Tell the largest distances above; where nobody is left, what is agreed."""
+        agreement.miss(self._members, talk)
+        offers = talk.offers.values()
+        far = sorted((int(far) for several in offers for far in several), reverse=True)
+        if not far:
+            self._keep_within(talk, self._round)
+            return
+        offer = {"child": self._context.unit, "negotiation": talk.number, "round": self._round}
+        self._tell_offer(talk, {**offer, "distances": far[: talk.k]})
+
+    def _tell_offer(self, talk: Talk, offer: Mapping[str, Any]) -> None:
         talk.phase, talk.asked = "waiting", self._exchange.size
-        self._context.data.write("balancing.offer", self._parent, offer, cause=talk.cause)
-        self._settle_late(talk)
+        self._context.data.write("balancing.offer", self._parent, dict(offer), cause=talk.cause)
+        if talk.stage != "agree":
+            self._settle_late(talk)
 
     def _close(self, talk: Talk) -> None:
         """Take the commits that came and tell the new sum."""
+        if self._alone:
+            super()._close(talk)
+            return
+        if talk.stage == "agree":
+            self._record(talk, len(talk.offers), self._drop(), None)
+            self._keep_within(talk, self._round)
+            return
         before = float(np.linalg.norm(self._members.sum_w(talk) - talk.desired_w))
         self._record(talk, len(talk.offers), self._settle(talk), before)
-        self._tell_profile(talk, talk.round)
+        self._tell_profile(talk, self._round)
+
+    # -- limits at its own place
+
+    def _keep_within(self, talk: Talk, number: int = 0) -> None:
+        """Have the sum come back within the limits, once it is known; then tell it above."""
+        sum_w, known = self._members.sum_w(talk), not agreement.opened(self._members)
+        away = talk.bounds is not None and talk.bounds.largest_w(sum_w) > 0.0
+        if known and away and not self._kept_within:
+            self._kept_within = self._alone = True
+            self._enter(talk, "limits")
+        else:
+            self._tell_profile(talk, number)
+
+    def _enter(self, talk: Talk, stage: str) -> None:
+        """Begin a stage of its own rounds; the last one is the unit's above."""
+        away = talk.bounds is not None and talk.bounds.largest_w(self._members.sum_w(talk)) > 0.0
+        if stage in {"limits", "beyond"} and away:
+            super()._enter(talk, stage)
+        else:
+            self._back(talk)
+
+    def _finish(self, talk: Talk) -> None:
+        """Tell what the own rounds came to, where time is over."""
+        self._back(talk)
+
+    def _back(self, talk: Talk) -> None:
+        self._alone, talk.stage = False, "flat"
+        self._tell_excess(talk)
+        self._context.cancel_timer("round")
+        talk.desired_w, self._d_w = self._members.sum_w(talk), np.zeros_like(talk.desired_w)
+        self._tell_profile(talk, self._round)
 
     def _take_profile(self, member: Member, value: Mapping[str, Any], cause: str) -> None:
         """Take a child's profile; one that comes late is told above by itself."""
@@ -144,8 +242,8 @@ class Middle(Parent):
             commit = talk.fresh.pop(member.id)
             self._undone.discard(member.id)
             member.serial, member.p_w, member.pending = commit.serial, commit.p_w, 0
-            self._tell_profile(talk, commit.round)
-        elif talk.phase == "waiting":
+            self._tell_profile(talk, self._above(commit.round))
+        elif talk.phase == "waiting" and talk.stage != "agree":
             self._settle_late(talk)
 
     def _settle_late(self, talk: Talk) -> None:
@@ -153,7 +251,11 @@ class Middle(Parent):
         if talk.fresh:
             number = max(commit.round for commit in talk.fresh.values())
             if self._settle(talk):
-                self._tell_profile(talk, number)
+                self._tell_profile(talk, self._above(number))
+
+    def _above(self, own: int) -> int:
+        """Return the round of the unit above that a round of its own was for."""
+        return self._rounds.get(own, max(self._round, 1))
 
     def _tell_profile(self, talk: Talk, number: int) -> None:
         self._serial += 1
@@ -167,6 +269,9 @@ class Middle(Parent):
             "flexible": self._members.width,
             "steerable": any(member.steerable for member in self._members.values()),
         }
+        if agreement.opened(self._members):
+            value["open"] = agreement.count(self._members)
+            value["mean_w"] = agreement.unknown_w(self._members)
         self._context.data.write("balancing.profile", self._parent, value, cause=talk.cause)
 
     # -- vehicles that come between negotiations
@@ -177,7 +282,8 @@ class Middle(Parent):
         update: dict[str, Any] = {"child": self._context.unit, "negotiation": 0}
         update["ask"] = bool(value["ask"])
         this = talk is not None and value["negotiation"] == talk.number
-        if talk is not None and this and talk.phase == "waiting" and member.p_w is not None:
+        known = not agreement.opened(self._members) and member.p_w is not None
+        if talk is not None and this and talk.phase == "waiting" and known:
             p_w = self._watts(value, talk)
             if p_w is not None:
                 self._extra_w[member.id] = p_w - member.agreed_w

@@ -63,7 +63,12 @@ def _is_request(value: Record, now_ms: int) -> bool:
 
 
 def _is_signal(value: Record, _now_ms: int) -> bool:
-    if not _integers(value, "negotiation", "round") or not _listed(value.get("d"), (int,)):
+    if not _integers(value, "negotiation", "round"):
+        return False
+    if "p" in value:  # a desired profile, instead of a distance
+        wished = _integers(value, "k") and _listed(value["p"], (int,))
+        return wished and value["k"] > 0 and value["round"] > 0
+    if not _listed(value.get("d"), (int,)) or type(value.get("beyond", False)) is not bool:
         return False
     if value["round"] == 0:
         return True
@@ -79,7 +84,10 @@ def _is_accept(value: Record, _now_ms: int) -> bool:
 def _is_profile(value: Record, _now_ms: int) -> bool:
     named = type(value.get("child")) is str and _is_width(value.get("flexible"))
     whole = _integers(value, "negotiation", "round", "profile")
-    return named and whole and _listed(value.get("p"), (int,))
+    left, mean_w = value.get("open", 0), value.get("mean_w", 0)
+    parted = type(left) is int and 0 <= left <= _MOST_VALUES and _is_number(mean_w)
+    told = value.get("p", [] if left else None)
+    return named and whole and parted and type(mean_w) is int and _listed(told, (int,))
 
 
 def _is_width(value: Any) -> bool:
@@ -88,9 +96,21 @@ def _is_width(value: Any) -> bool:
 
 def _is_offer(value: Record, _now_ms: int) -> bool:
     named = type(value.get("child")) is str
-    gains = _listed(value.get("improvements", []), (int,))
-    whole = _integers(value, "negotiation", "round") and _numbers(value, "improvement_w")
-    return named and whole and gains
+    gains = all(_listed(value.get(name, []), (int,)) for name in ("improvements", "distances"))
+    whole = _integers(value, "negotiation", "round")
+    one = "distances" in value or _numbers(value, "improvement_w")
+    return named and whole and gains and one
+
+
+def _is_limit(value: Record, now_ms: int) -> bool:
+    near = _integers(value, "slot") and abs(value["slot"] - now_ms // SLOT_MS) <= _FAR_SLOTS
+    lists = [value.get(name, []) for name in ("lower_w", "upper_w")]
+    return near and all(
+        isinstance(one, list)
+        and len(one) <= _FAR_SLOTS
+        and all(item is None or _is_number(item) for item in one)
+        for one in lists
+    )
 
 
 def _is_update(value: Record, _now_ms: int) -> bool:
@@ -141,6 +161,7 @@ _RULES: dict[str, Callable[[Record, int], bool]] = {
     "balancing.offer": _is_offer,
     "balancing.update": _is_update,
     "balancing.windows": _is_windows,
+    "balancing.limit": _is_limit,
     "ev.session": _is_session,
     "load_profile": _is_memory,
 }

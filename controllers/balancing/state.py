@@ -12,6 +12,7 @@ import numpy as np
 
 from controllers.balancing.desired import Aim
 from controllers.balancing.devices import Ints
+from controllers.balancing.limits import Bounds
 from fernwatt.timebase import SLOT_MS
 
 __all__ = ["Commit", "Member", "Members", "Settings", "Talk", "best_offers"]
@@ -29,7 +30,8 @@ class Settings:
     ``epsilon_w`` or that share of the first distance on. A child that has nothing to steer is
     asked for its profile only every ``refresh_s``. A negotiation begins ``delay_s`` (plus up to
     ``spread_s``, drawn once per unit) after every ``replan_s``, and ``settle_s`` after a child
-    told of a vehicle, at most every ``gap_s``.
+    told of a vehicle, at most every ``gap_s``. ``exchange``: children tell their ``profile`` at
+    the begin, or first the ``distance`` of a plan and its profile once that was accepted.
     """
 
     replan_s: float = 900.0
@@ -47,6 +49,7 @@ class Settings:
     spread_s: float = 60.0
     settle_s: float = 10.0
     gap_s: float = 300.0
+    exchange: str = "profile"
 
 
 @dataclass(slots=True)
@@ -61,6 +64,10 @@ class Member:
     width: int = 0  # how many below it can plan now
     steerable: bool = True  # ever
     pending: int = 0  # round of an accepted plan whose profile has not come
+    open: int = 0  # how many below it have not agreed to a profile, which is not in ``p_w`` then
+    mean_w: int = 0  # mean power of those, as they told it
+    before_w: Ints | None = None  # what had been agreed before, of the slots of this negotiation
+    missed: int = 0  # distances that were asked for and did not come
 
     @property
     def flexible(self) -> bool:
@@ -72,6 +79,10 @@ class Member:
         """The profile the parent counts with; there is one."""
         assert self.p_w is not None
         return self.p_w
+
+    def known_w(self, slots: int) -> Ints:
+        """Return the same, nothing where nothing is known."""
+        return np.zeros(slots, dtype=np.int64) if self.p_w is None else self.p_w
 
     def believed(self, first_slot: int, slots: int) -> Ints:
         """Return the last agreed profile; beyond its end, what it says of the day before."""
@@ -105,8 +116,12 @@ class Talk:
     others_w: Ints  # of houses that are no children
     correction_w: Ints  # what was measured beyond what had been agreed, carried on
     aim: Aim  # how children count
+    bounds: Bounds | None = None  # limits of the grid
     least_w: float = 0.0  # the least improvement worth a commit
-    phase: str = "profiles"  # then offers, commits, over
+    stage: str = "profiles"  # agree, limits, beyond; then flat
+    since: int = 0  # round before the stage's first
+    refused: set[str] = field(default_factory=set)  # who by itself would go beyond the limits
+    phase: str = "profiles"  # then offers, commits, undo, over
     round: int = 0
     k: int = 1
     asked: int = 0
@@ -184,29 +199,38 @@ class Members(Mapping[str, Member]):
         """Return the 2-norm of that [W]."""
         return float(np.linalg.norm(self.away_w(talk)))
 
-    def take(self, talk: Talk) -> tuple[int, list[tuple[str, int]]]:
-        """Take the commits that came, as long as the distance does not grow.
+    def take(self, talk: Talk) -> tuple[int, dict[str, int]]:
+        """Take the commits that came, as long as neither distance nor excess of the limits grows.
 
-        Those of this round count together (their sum is what was promised), late ones singly.
+        Those of this round count together (their sum is what was promised), late ones singly, and
+        so do those who together go beyond the limits.
         Returns how many were taken, and child and round of those to be undone.
         """
-        taken, undo = 0, []
-        away = self.away_w(talk)
-        for group in self._groups(talk):
-            change = np.zeros_like(away)
+        taken, undo = 0, dict[str, int]()
+        away, total = self.away_w(talk), self.sum_w(talk)
+        groups = self._groups(talk)
+        while groups:
+            group, change, more = groups.pop(0), np.zeros_like(away), np.zeros_like(total)
             for child in group:
-                change += talk.aim.place(child, talk.fresh[child].p_w - self[child].agreed_w)
+                own = talk.fresh[child].p_w - self[child].known_w(talk.slots)
+                change += talk.aim.place(child, own)
+                more += own
             grows = np.linalg.norm(away + change) > np.linalg.norm(away) + 1e-9
+            if talk.bounds is not None and not grows:
+                grows = talk.bounds.excess_w(total + more) > talk.bounds.excess_w(total) + 1e-9
+                if grows and len(group) > 1:
+                    groups = [[child] for child in group] + groups
+                    continue
             for child in group:
                 commit, member = talk.fresh.pop(child), self[child]
                 if grows:
                     member.pending = commit.round
-                    undo.append((child, commit.round))
+                    undo[child] = commit.round
                     continue
                 member.serial, member.p_w, member.pending = commit.serial, commit.p_w, 0
                 taken += 1
             if not grows:
-                away = away + change
+                away, total = away + change, total + more
         return taken, undo
 
     @staticmethod

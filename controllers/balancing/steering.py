@@ -16,6 +16,12 @@ nothing; a silent child keeps its last agreed profile.
 
 Profiles are whole multiples of ``resolution_w``, so d is one too and nothing is lost in sending
 it in that unit. Children are asked a few at a time (``exchange``).
+
+The rounds have stages. Where the exchange is by ``distance``, all agree to a first profile in the
+first (``agreement``). Where the sum is beyond the grid's ``limits``, what is desired is the
+nearest sum within them, until it is reached: within comfort first, and beyond it where that is not
+enough. In the last stage it is what is desired anyway, and no commit is taken that leads further
+beyond a limit.
 """
 
 from __future__ import annotations
@@ -25,10 +31,12 @@ from typing import Any
 
 import numpy as np
 
+from controllers.balancing import agreement
 from controllers.balancing.desired import AGREED, WINDOWS, Aim, Desired
 from controllers.balancing.devices import Ints
 from controllers.balancing.exchange import Exchange, Patience
 from controllers.balancing.feedback import Feedback
+from controllers.balancing.limits import LIMIT, Limits
 from controllers.balancing.neighbours import Neighbours
 from controllers.balancing.sound import is_sound
 from controllers.balancing.state import (
@@ -46,6 +54,7 @@ from fernwatt.timebase import SLOT_MS, Clock
 __all__ = ["Parent"]
 
 _ANSWERS = ("balancing.profile", "balancing.offer", "balancing.update")
+_NEXT = {"agree": "limits", "limits": "beyond", "beyond": "flat"}
 Values = Mapping[str, Mapping[str, Any]]
 
 
@@ -67,6 +76,8 @@ class Parent:
         self._wanted = ""
         self._responds = frozenset(params.get("responds", ()))  # who may be in a window
         self._desired = Desired()
+        self._limits = Limits(params.get("limits", ()))
+        self._limited = bool(params.get("limited", False))  # others may write limits
         self._patience = Patience(round(1000 * settings.round_timeout_s))
         self._exchange = Exchange((), 1, self._patience)
         self._variable, self._values = "", dict[str, Mapping[str, Any]]()
@@ -79,6 +90,8 @@ class Parent:
         self._subscriptions = Subscriptions(context)
         for variable in _ANSWERS:
             self._subscriptions.want(variable, context.unit)
+        if self._limited:
+            self._subscriptions.want(LIMIT, context.unit, now_too=True)
         for meter in self._others:
             self._neighbours.follow(meter, self._subscriptions)
         if not self._supplier:  # the feeder's meter is the operator's, and measures others too
@@ -116,7 +129,17 @@ class Parent:
         if notification.variable == WINDOWS:
             self._wish(notification)
             return
+        if notification.variable == LIMIT:
+            if self._limits.take(notification.value):
+                self._limit(notification.id)
+            return
         self._message(notification)
+
+    def _limit(self, cause: str) -> None:
+        """Negotiate soon: a limit is new."""
+        self._wanted = cause
+        if not self.busy:
+            self._set_update_timer()
 
     def _wish(self, notification: Notification) -> None:
         """Take what is desired of members for a while; negotiate at once."""
@@ -167,7 +190,12 @@ class Parent:
             context.set_timer("round", exchange.next_ms)
             return
         context.cancel_timer("round")
-        {"profiles": self._open, "offers": self._choose, "commits": self._close}[talk.phase](talk)
+        {
+            "profiles": self._open,
+            "offers": self._choose,
+            "commits": self._close,
+            "undo": self._undid,
+        }[talk.phase](talk)
 
     def _answered(self, talk: Talk, child: str, cause: str) -> None:
         if self._exchange.answer(child, self._context.now_ms):
@@ -184,15 +212,17 @@ class Parent:
         self._context.cancel_timer("update")
         now_ms = self._context.now_ms
         number = max(self._number + 1, now_ms // 1000)  # also grows over a restart
-        what = {
+        what: dict[str, Any] = {
             "negotiation": number,
             "slot": now_ms // SLOT_MS + 1,
             "slots": s.horizon_slots,
             "unit_w": s.resolution_w,
         }
+        if s.exchange != "profile":
+            what["exchange"] = s.exchange
         self._talk_about(what, cause)
 
-    def _talk_about(self, what: Mapping[str, int], cause: str) -> None:
+    def _talk_about(self, what: Mapping[str, Any], cause: str) -> None:
         """Begin a negotiation: ask the children for their profiles."""
         now_ms, first, slots = self._context.now_ms, what["slot"], what["slots"]
         self._number = what["negotiation"]
@@ -219,7 +249,10 @@ class Parent:
             others_w,
             correction_w,
             Aim.plain(slots),
+            self._limits.over(*span),
         )
+        for member in self._members.values():
+            member.open = member.mean_w = member.missed = 0
         asked = self._members.stale(now_ms, round(1000 * self.settings.refresh_s))
         self._ask("balancing.request", dict.fromkeys(asked, what))
 
@@ -231,14 +264,17 @@ class Parent:
         if p_w is None:
             return
         if talk.phase == "profiles" and value["round"] == 0:
-            member.serial, member.first_slot, member.p_w = value["profile"], talk.first_slot, p_w
-            member.width, member.pending = int(value["flexible"]), 0
-            member.steerable, member.heard_ms = (
-                bool(value.get("steerable", True)),
-                self._context.now_ms,
-            )
+            agreed = member.heard_ms >= 0 and member.p_w is not None
+            member.before_w = member.believed(talk.first_slot, talk.slots) if agreed else None
+            agreement.heard(member, value, p_w)
+            member.first_slot, member.heard_ms = talk.first_slot, self._context.now_ms
+            member.steerable = bool(value.get("steerable", True))
             talk.part.add(member.id)
-        elif value["round"] > 0 and member.p_w is not None:
+        elif talk.stage == "agree" and value["round"] > 0 and member.open:
+            agreement.heard(member, value, p_w)
+            self._answered(talk, member.id, cause)
+            return
+        elif value["round"] > 0 and member.id in talk.part and not value.get("open"):
             known = talk.fresh.get(member.id)
             if known is None or known.serial < value["profile"]:
                 talk.fresh[member.id] = Commit(value["profile"], value["round"], p_w)
@@ -246,27 +282,65 @@ class Parent:
                 self._settle(talk)
         else:
             return  # a first profile that came too late
-        if talk.phase in ("profiles", "commits"):
+        if talk.phase in ("profiles", "commits", "undo"):
             self._answered(talk, member.id, cause)
 
     def _watts(self, value: Mapping[str, Any], talk: Talk) -> Ints | None:
         """Return the profile of a child's message [W]; None if it is not of this negotiation."""
-        p = np.asarray(value.get("p", ()), dtype=np.int64)
+        left = bool(value.get("open"))  # of which part nothing is known yet
+        p = np.asarray(value.get("p", np.zeros(talk.slots) if left else ()), dtype=np.int64)
         return p * self.settings.resolution_w if p.shape == (talk.slots,) else None
 
     def _open(self, talk: Talk) -> None:
         """All profiles are here: fix what is desired, and begin the rounds."""
-        s = self.settings
         self._believe(talk)
-        talk.aim = self._desired.aim(talk.first_slot, talk.slots)
-        plans = {m.id: m.p_w for m in self._members.values() if m.p_w is not None}
-        rest_w = talk.others_w + talk.correction_w
-        talk.desired_w = talk.aim.desired_w(plans, rest_w, s.desired_w, s.resolution_w)
-        before, talk.asked = self._members.distance_w(talk), self._exchange.size
-        talk.least_w = max(s.epsilon_w, s.epsilon_share * before)
+        talk.asked = self._exchange.size
+        self._desire(talk)
+        to_agree = bool(agreement.opened(self._members))
+        before = None if to_agree else self._members.distance_w(talk)
         self._record(talk, len(talk.part), 0, before)
-        talk.k = max(1, self._members.width)
+        self._enter(talk, "agree" if to_agree else "limits")
+
+    def _desire(self, talk: Talk) -> None:
+        """Fix what is desired in the end: a level, windows in it, all within the limits."""
+        s, unknown_w = self.settings, agreement.unknown_w(self._members)
+        open_now = bool(agreement.opened(self._members))
+        aim = self._desired.aim(talk.first_slot, talk.slots)
+        talk.aim = Aim.plain(talk.slots) if open_now else aim
+        plans = {m.id: m.p_w for m in self._members.values() if m.p_w is not None}
+        rest_w = talk.others_w + talk.correction_w + unknown_w
+        talk.desired_w = talk.aim.desired_w(plans, rest_w, s.desired_w, s.resolution_w)
+        if talk.bounds is not None and talk.aim.size == talk.slots:
+            talk.desired_w = talk.bounds.within(talk.desired_w, s.resolution_w)
+
+    def _enter(self, talk: Talk, stage: str) -> None:
+        """Begin a stage of the rounds, or the last one where there is nothing to do in it."""
+        s, bounds = self.settings, talk.bounds
+        away = bounds is not None and bounds.largest_w(self._members.sum_w(talk)) > 0.0
+        if stage != "agree" and not away:
+            stage = "flat"
+        talk.stage, talk.since, talk.k = stage, talk.round, max(1, self._members.width)
+        talk.least_w, talk.refused = s.epsilon_w, set()
+        if stage == "flat":
+            self._tell_excess(talk)
+            self._desire(talk)
+            before = self._members.distance_w(talk)
+            talk.least_w = max(s.epsilon_w, s.epsilon_share * before)
         self._signal(talk)
+
+    def _tell_excess(self, talk: Talk) -> None:
+        """Record that the children cannot keep within the limits, whatever they give up."""
+        beyond_w = 0.0 if talk.bounds is None else talk.bounds.largest_w(self._members.sum_w(talk))
+        if beyond_w > 0.0:
+            detail = {"beyond_w": beyond_w}
+            self._context.decide("limit_exceeded", self._context.unit, detail, [talk.id])
+
+    def _stage_over(self, talk: Talk) -> None:
+        """Go on to the next stage."""
+        if talk.stage in _NEXT:
+            self._enter(talk, _NEXT[talk.stage])
+        else:
+            self._finish(talk)
 
     def _believe(self, talk: Talk) -> None:
         """Have a profile of each child, those too that did not answer."""
@@ -291,19 +365,49 @@ class Parent:
     def _signal(self, talk: Talk) -> None:
         """Begin a round with every flexible child whose agreed profile is known."""
         spent_s = (self._context.now_ms - talk.began_ms) / 1000
-        asked = self._members.steerable()
-        if not asked or talk.round >= self.settings.max_rounds or spent_s >= self.settings.budget_s:
+        if spent_s >= self.settings.budget_s:
             self._finish(talk)
+            return
+        if talk.stage == "agree":
+            self._ask_to_agree(talk)
+            return
+        if talk.stage != "flat" and talk.bounds is not None:
+            sum_w = self._members.sum_w(talk)
+            talk.aim, talk.desired_w = Aim.plain(talk.slots), talk.bounds.nearest(sum_w)
+            if (talk.desired_w == sum_w).all():
+                self._enter(talk, "flat")
+                return
+        asked = {member.id for member in self._members.steerable()} - talk.refused
+        if not asked or talk.round - talk.since >= self.settings.max_rounds:
+            self._stage_over(talk)
             return
         talk.round += 1
         self._ask_offers(talk, self._members.away_w(talk))
 
+    def _ask_to_agree(self, talk: Talk) -> None:
+        """Tell those who have not agreed what each of them is to draw."""
+        if not agreement.opened(self._members):
+            self._stage_over(talk)
+            return
+        talk.round += 1
+        talk.k = agreement.half(self._members)
+        self._ask_shares(talk, agreement.share(self._members, talk, self.settings.resolution_w))
+
+    def _ask_shares(self, talk: Talk, share_units: list[int]) -> None:
+        """Have those who have not agreed plan for an even share, and tell how near they come."""
+        talk.phase, talk.offers = "offers", {}
+        self._ask("balancing.signal", agreement.shares(self._members, talk, share_units, talk.k))
+
     def _ask_offers(self, talk: Talk, d_w: Ints) -> None:
         """Give the distance to all who can plan."""
         talk.phase, talk.offers = "offers", {}
-        shared = {"negotiation": talk.number, "round": talk.round, "k": talk.k}
+        shared: dict[str, Any] = {"negotiation": talk.number, "round": talk.round, "k": talk.k}
+        if talk.stage == "beyond":
+            shared["beyond"] = True
         signals = {}
         for member in self._members.steerable():
+            if member.id in talk.refused:
+                continue
             d = self._units(talk.aim.seen(member.id, d_w))
             signals[member.id] = {**shared, "d": d, "profile": member.serial}
         self._ask("balancing.signal", signals)
@@ -320,21 +424,30 @@ class Parent:
             and (value["negotiation"], value["round"]) == (talk.number, talk.round)
             and member.id in self._values
         ):
-            several = value.get("improvements") or [value["improvement_w"]]
+            one = [value.get("improvement_w", 0)]
+            key = "distances" if talk.stage == "agree" else "improvements"
+            several = value.get(key) or one
             talk.offers[member.id] = [float(gain) for gain in several]
             self._answered(talk, member.id, cause)
 
     def _choose(self, talk: Talk) -> None:
         """Accept the k best offers."""
-        best = best_offers(talk.offers, talk.least_w, talk.k)
         talk.asked = self._exchange.size
+        if talk.stage == "agree":
+            agreement.miss(self._members, talk)
+            best = best_offers(talk.offers, 0.0, talk.k)
+        else:
+            best = best_offers(talk.offers, talk.least_w, talk.k)
         if best:
             self._accept_best(talk, best)
+            return
+        if talk.stage == "agree":
+            self._signal(talk)
             return
         before = self._members.distance_w(talk)
         self._record(talk, len(talk.offers), self._settle(talk), before)
         if talk.k == 1:
-            self._finish(talk)
+            self._stage_over(talk)
         else:
             talk.k = 1
             self._signal(talk)
@@ -348,24 +461,50 @@ class Parent:
             member = self._members[child]
             member.pending = talk.round
             accepts[child] = {"negotiation": talk.number, "round": talk.round, "take": True}
-            if member.width > 1:
+            if max(member.width, member.open) > 1:
                 accepts[child]["count"] = count
         self._ask("balancing.accept", accepts)
 
     def _close(self, talk: Talk) -> None:
         """Take the commits that came and halve k."""
+        if talk.stage == "agree":
+            self._record(talk, len(talk.offers), self._drop(), None)
+            self._signal(talk)
+            return
         before = self._members.distance_w(talk)
-        self._record(talk, len(talk.offers), self._settle(talk), before)
-        talk.k = max(1, talk.k // 2)
+        if talk.bounds is None:
+            self._record(talk, len(talk.offers), self._settle(talk), before)
+            talk.k = max(1, talk.k // 2)
+            self._signal(talk)
+            return
+        taken, undo = self._members.take(talk)
+        self._record(talk, len(talk.offers), taken, before)
+        talk.refused = set(undo) | (set() if taken else talk.refused) if talk.k == 1 else set()
+        talk.k, talk.phase = max(1, talk.k // 2), "undo"
+        self._ask("balancing.accept", self._undoing(talk, undo))
+
+    def _drop(self) -> int:
+        """Go on without those who did not send what they agreed to; return how many did."""
+        agreed = sum(not self._members[child].pending for child in self._values)
+        agreement.drop(self._members, self._values)
+        return agreed
+
+    def _undid(self, talk: Talk) -> None:
+        """Go on: those who went beyond a limit are back at what they had agreed to before."""
+        self._settle(talk)
         self._signal(talk)
 
     def _settle(self, talk: Talk) -> int:
         """Take the commits that are here; have those undone that would do harm."""
         taken, undo = self._members.take(talk)
-        for child, number in undo:
-            value = {"negotiation": talk.number, "round": number, "take": False}
+        for child, value in self._undoing(talk, undo).items():
             self._context.data.write("balancing.accept", child, value, cause=talk.cause)
         return taken
+
+    @staticmethod
+    def _undoing(talk: Talk, undo: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+        common = {"negotiation": talk.number, "take": False}
+        return {child: {**common, "round": number} for child, number in undo.items()}
 
     def _finish(self, talk: Talk) -> None:
         talk.phase = "over"
@@ -404,7 +543,8 @@ class Parent:
                 member.p_w = p_w
         if not value["ask"]:
             return
-        if talk is not None and this and talk.phase != "profiles" and member.p_w is not None:
+        known = talk is not None and talk.phase != "profiles" and talk.stage != "agree"
+        if talk is not None and this and known and member.p_w is not None:
             own_w = talk.aim.place(member.id, member.agreed_w)
             others_w = talk.aim.seen(member.id, self._members.away_w(talk) - own_w)
             signal = {"negotiation": talk.number, "round": 0, "d": self._units(others_w)}
@@ -421,8 +561,10 @@ class Parent:
 
     # -- recording
 
-    def _record(self, talk: Talk, answers: int, committed: int, before: float) -> None:
+    def _record(self, talk: Talk, answers: int, committed: int, before: float | None) -> None:
         total = self._members.sum_w(talk)
+        unknown = bool(agreement.opened(self._members))
+        bounds = None if unknown else talk.bounds
         self._context.record(
             "negotiation",
             {
@@ -430,12 +572,15 @@ class Parent:
                 "unit": self._context.unit,
                 "supplier": self._supplier,
                 "id": talk.id,
+                "began_ms": talk.began_ms,
+                "stage": talk.stage,
                 "round": talk.round,
                 "children": talk.asked,
                 "answers": answers,
                 "committed": committed,
                 "distance_before_w": before,
-                "distance_after_w": self._members.distance_w(talk),
+                "distance_after_w": None if unknown else self._members.distance_w(talk),
                 "peak_after_w": float(np.abs(total).max(initial=0)),
+                "beyond_after_w": None if bounds is None else bounds.largest_w(total),
             },
         )

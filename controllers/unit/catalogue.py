@@ -63,9 +63,11 @@ _METERING = (
     Grant(OPERATOR, "balancing", READ),
 )
 _BALANCING = (Grant(ALL, "balancing", READ_WRITE),)
+_LIMITED = (Grant(ALL, "balancing", READ), Grant(OPERATOR, ALL, READ_WRITE))
 _NEGOTIATED = (
     "child", "negotiation", "round", "profile", "slot", "slots", "unit_w", "p", "d", "k",
-    "improvement_w", "take", "ask", "flexible", "steerable", "improvements", "count",
+    "improvement_w", "take", "ask", "flexible", "steerable", "improvements", "count", "exchange",
+    "open", "mean_w", "distances", "beyond",
 )  # fmt: skip
 _PHASES = ("v_v", "i_a", "p_w", "q_var")
 _AREA = (Grant(ALL, "aggregation", READ), Grant(ALL, "balancing", READ))
@@ -100,6 +102,8 @@ CATALOGUE = Catalogue(
                  fields=_NEGOTIATED),
         Variable("balancing.update", 16, "any", "1", AUTHORS, _BALANCING,
                  fields=_NEGOTIATED),
+        Variable("balancing.limit", 161, "record", "1", OPERATOR, _LIMITED,
+                 fields=("slot", "upper_w", "lower_w")),
         Variable("weather.forecast", 17, "record", "1", WEATHER_PROVIDER, _FORECAST,
                  3 * DAY_MS, field="MMET",
                  fields=("issued_ms", "start_ms", "step_ms", "ghi_w_per_m2", "temperature_c")),

@@ -75,6 +75,7 @@ _FLOW_OF = {
         "balancing.signal", "balancing.offer", "balancing.accept", "balancing.profile",
         "balancing.request", "balancing.update", "balancing.windows", "balancing.agreed",
         "response.answer", "response.promise", "response.delivery",
+        "balancing.limit",
     ),
 }  # fmt: skip
 _BY_VARIABLE = {name: flow for flow, names in _FLOW_OF.items() for name in names}

@@ -15,6 +15,7 @@ from fernwatt.gridmodel import Area, GridModel, Terminal
 from fernwatt.timebase import SLOT_MS
 from scenarios.assembly.ders import der_name, der_plate, split_ders
 from scenarios.assembly.fleet import Fleet
+from scenarios.assembly.negotiation import check_limits, negotiating
 from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
 from scenarios.schema import ScenarioConfig
 
@@ -93,6 +94,7 @@ def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hi
     top = {"aggregation": builder.adds} | builder.forecast("tlgmu", PROVIDER)
     top |= builder.balancing_above("tlgmu", _TOP, sorted(below), "")
     builder.unit("tlgmu", _TOP, "", "", sorted(below), top)
+    builder.check_limits()
     builder.plants({terminal.id: terminal for terminal in model.terminals})
     if config.services.forecast is not None:
         builder.provider()
@@ -233,6 +235,7 @@ class _Builder:
         services: dict[str, Any] = {"aggregation": self.adds} | self.forecast("lvgmu", parent)
         if self._steers and houses:
             services["balancing"] = self._parent_params(houses) | self._role("lvgmu", parent)
+            services["balancing"] |= negotiating(self._config.services.balancing, name)
             self._steered[name] = len(houses)
         children = [house.meter for house in houses]
         self.unit(
@@ -324,6 +327,10 @@ class _Builder:
             return {"role": "middle", "parent": parent}
         return {"role": "parent"}
 
+    def check_limits(self) -> None:
+        """Raise ScenarioError where a limit is of a unit that does not negotiate."""
+        check_limits(self._config.services.balancing, sorted(self._steered))
+
     def balancing_above(self, kind: str, name: str, below: list[str], parent: str) -> Services:
         """Return the service of a unit above substations, if it takes part in balancing.
 
@@ -345,7 +352,7 @@ class _Builder:
             "max_rounds": wanted.max_rounds,
             "budget_s": 0.6 * wanted.replan_s,
         }
-        return {"balancing": params | self._role(kind, parent)}
+        return {"balancing": params | self._role(kind, parent) | negotiating(wanted, name)}
 
     def _parent_params(self, houses: list[House]) -> dict[str, Any]:
         wanted = self._config.services.balancing

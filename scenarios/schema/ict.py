@@ -11,6 +11,7 @@ from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
 from scenarios.schema.gateways import BoxKind, BoxProtocol, Gateway, Pairing
 from scenarios.schema.group import Group
+from scenarios.schema.limits import GridLimit
 from scenarios.schema.maintenance import Maintenance
 from scenarios.schema.privacy import (
     Classified,
@@ -250,6 +251,21 @@ class Balancing(Section):
         default_factory=list,
         description="Suppliers that each steer their own customers, side by side on the same "
         "units; none: all houses are steered together. Customers of none are not steered.",
+    )
+    exchange: Literal["profile", "distance"] = Field(
+        default="profile",
+        description="What houses tell first: their profile; or how near to a desired one they "
+        "come, and their profile once that was accepted.",
+    )
+    limits: list[GridLimit] = Field(
+        default_factory=list,
+        description="Hard limits of the grid that negotiations keep within: within comfort first, "
+        "and beyond it where that is not enough.",
+    )
+    limited: bool = Field(
+        default=False,
+        description="Whether negotiating units also follow limits that services of the operator "
+        "write to them (balancing.limit).",
     )
 
     @model_validator(mode="after")
