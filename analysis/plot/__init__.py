@@ -13,6 +13,7 @@ from analysis.plot import (
     events,
     information,
     lighting,
+    response,
     series,
     supply,
     traffic,
@@ -78,6 +79,10 @@ class Plots:
     def negotiation(self) -> Picture:
         """Distance from the desired profile by rounds [% of the first], by level."""
         return self._draw(communication.negotiation)
+
+    def response(self, other: Run | None = None) -> Picture:
+        """Demand response [kW]: baselines, asked, promised, measured; ``other``: without it."""
+        return self._draw(response.response, other)
 
     def requests(self) -> Picture:
         """Requests of the Data Interface by variable and result."""

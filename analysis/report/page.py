@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ FAMILIES = {
     "quality": "Quality of supply", "vehicles": "Vehicles",
     "communication": "Communication", "services": "Services",
     "signals": "Signals and control",
+    "response": "Demand response",
     "membership": "Groups of units",
     "attacks": "Attacks and their detection",
     "privacy": "Privacy", "maintenance": "Maintenance of units",
@@ -94,6 +96,11 @@ _CAPTIONS = {
         (logarithmic).""",
     "negotiation": """Distance of the sum of all plans from the desired profile after each round
         [% of the distance before the first], by level of the parent.""",
+    "response": """Demand response: power of the customers that follow [kW], by their meters, and
+        what it was held against, the plan agreed to before the request and the days before, both
+        fixed before anybody was called. Grey: the window; orange: what was asked for. Without the
+        request: the same customers in the run that the report was given as counterfactual. The
+        lines step where customers opt out.""",
     "events": "What happened when, by kind (number of events).",
 }
 _FIGURES = (  # section, method of run.plot, title, whether it takes the whole width
@@ -112,22 +119,34 @@ _FIGURES = (  # section, method of run.plot, title, whether it takes the whole w
     ("communication", "network", "Management units", True),
     ("data", "information", "Flows of information", True),
     ("services", "negotiation", "Negotiation", False),
+    ("services", "response", "Demand response", True),
     ("services", "requests", "Requests", False),
     ("events", "events", "Events", True),
 )
 
 
-def write(folder: Path | str, *, baseline: Path | str | None = None) -> Path:
-    """Write ``report.html`` into a run folder; the same run gives the same bytes."""
+def write(
+    folder: Path | str,
+    *,
+    baseline: Path | str | None = None,
+    counterfactual: Path | str | None = None,
+) -> Path:
+    """Write ``report.html`` into a run folder; the same run gives the same bytes.
+
+    ``counterfactual`` is the folder of a run without the demand response of this one.
+    """
     from analysis.run import Run
 
-    run = Run(folder)
+    run, other = Run(folder), None if counterfactual is None else Run(counterfactual)
     path = run.folder / "report.html"
-    path.write_text(render(run, baseline=baseline), "utf-8", newline="\n")
+    text = render(run, baseline=baseline, counterfactual=other)
+    path.write_text(text, "utf-8", newline="\n")
     return path
 
 
-def render(run: Run, *, baseline: Path | str | None = None) -> str:
+def render(
+    run: Run, *, baseline: Path | str | None = None, counterfactual: Run | None = None
+) -> str:
     """Return the report as HTML."""
     from analysis.regression import check
 
@@ -149,7 +168,8 @@ def render(run: Run, *, baseline: Path | str | None = None) -> str:
         headlines=_headlines(run),
         families=families,
         without=without,
-        figures=_figures(run),
+        figures=_figures(run, counterfactual),
+        responses=_responses(run, counterfactual),
         books=traffic.books(run),
         asked=traffic.requirements(run),
         flow_rows=information.flow_rows(run),
@@ -249,17 +269,34 @@ def _families(run: Run) -> tuple[list[tuple[str, list[dict[str, Any]]]], list[st
     )
 
 
-def _figures(run: Run) -> dict[str, list[Figure]]:
+def _responses(run: Run, other: Run | None) -> list[tuple[str, list[str]]]:
+    """Return each request's energies as texts, by each baseline; of the last without a run."""
+    from analysis.response import against
+
+    if other is None:
+        return []
+    return [
+        (str(key), ["–" if math.isnan(value) else number(value, "Wh") for value in row])
+        for key, row in against(run, other).iterrows()
+    ]
+
+
+def _figures(run: Run, other: Run | None) -> dict[str, list[Figure]]:
     from analysis.plot.lighting import is_lit
+    from analysis.plot.response import was_asked
     from analysis.plot.supply import was_interrupted
 
-    shown = {"supply": was_interrupted, "lighting": is_lit, "information": information.described}
+    shown = {
+        "supply": was_interrupted, "lighting": is_lit, "information": information.described,
+        "response": was_asked,
+    }  # fmt: skip
     figures: dict[str, list[Figure]] = {}
     for section, name, heading, wide in _FIGURES:
         if name in shown and not shown[name](run):
             continue
-        draw: Callable[[], Picture] = getattr(run.plot, name)
-        figure = Figure(name, heading, " ".join(_CAPTIONS[name].split()), draw().svg(name), wide)
+        draw: Callable[..., Picture] = getattr(run.plot, name)
+        drawn = draw(other) if name == "response" else draw()
+        figure = Figure(name, heading, " ".join(_CAPTIONS[name].split()), drawn.svg(name), wide)
         figures.setdefault(section, []).append(figure)
     return figures
 

@@ -31,6 +31,10 @@ def report(
     baseline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Baseline that the verdict refers to.")
     ] = None,
+    counterfactual: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="The same without demand response, to be shown beside."),
+    ] = None,
 ) -> None:
     """Write the report of a run: one HTML file that works offline.
 
@@ -41,7 +45,7 @@ def report(
     if form is Format.HTML:
         from analysis import report as page
 
-        typer.echo(page.write(run, baseline=baseline))
+        typer.echo(page.write(run, baseline=baseline, counterfactual=counterfactual))
         return
     from analysis import Run
     from analysis.text import markdown_table, number
