@@ -17,6 +17,7 @@ from controllers.balancing.middle import Middle
 from controllers.balancing.planners import PlanError, plan_battery, plan_ev, plan_time_shiftable
 from controllers.balancing.state import Settings
 from controllers.balancing.steering import Parent
+from controllers.balancing.wishes import Strategy
 from controllers.unit.service import Service
 from fernwatt.errors import Fault, ScenarioError
 from fernwatt.timebase import Clock
@@ -48,9 +49,9 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
     child: ``role: middle``, that, and ``parent``.
     Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
     ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
-    forecast. Where suppliers have instances of their own, ``supplier`` is whom it acts for (of a
-    child: who may read its answers) and ``instance`` its name. ``predictor`` (both) goes to
-    ``LoadPredictor``.
+    forecast, and ``customer`` (see ``Customer``). Where suppliers have instances of their own,
+    ``supplier`` is whom it acts for (of a child: who may read its answers) and ``instance`` its
+    name. ``predictor`` (both) goes to ``LoadPredictor``.
 
     Raises ScenarioError with all that is wrong.
     """
@@ -91,11 +92,15 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
     else:
         needed = ["start", "parent", "meter"]
         known = common | {"parent", "meter", "devices", "latitude_deg", "longitude_deg", "forecast"}
+        known |= {"customer"}
     faults = [Fault(key, "is missing") for key in needed if key not in params]
     faults += [
         Fault(key, "is not known", f"one of {', '.join(sorted(known))}")
         for key in sorted(set(params) - known)
     ]
+    wishes = params.get("customer") or {}
+    if Strategy().changed(wishes.get("strategy", {})) is None:
+        faults.append(Fault("customer.strategy", "is no strategy", "weights and limits"))
     for i, device in enumerate(params.get("devices", ())):
         faults += _device_faults(f"devices[{i}]", device, params)
     return faults

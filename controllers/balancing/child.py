@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 
 from controllers.balancing.controller import DeviceController, Plan
+from controllers.balancing.customer import Customer
 from controllers.balancing.devices import Ints, Problem, Span, round_profile
 from controllers.balancing.house import House
 from controllers.balancing.panels import in_slots
 from controllers.balancing.sound import is_sound
-from controllers.balancing.strategy import Plans, improve
+from controllers.balancing.strategy import Plans
 from controllers.balancing.subscriptions import Subscriptions
 from controllers.forecast.relay import VARIABLE as FORECAST
 from controllers.forecast.relay import is_forecast
 from controllers.unit.policy import READ
 from controllers.unit.service import Notification, UnitContext
-from fernwatt.timebase import SLOT_MS, Clock
+from fernwatt.timebase import HOUR_MS, SLOT_MS, Clock
 
 __all__ = ["Child"]
 
 _REFRESH_MS = 120_000
+_ALONE_MS = 150_000
+_SILENT_MS, _SLOTS, _UNIT_W = 7_200_000, 96, 10  # of a house that nobody asks
 _ORDERS = ("balancing.request", "balancing.signal", "balancing.accept")
 
 
@@ -88,14 +91,18 @@ class Child:
         supplier = params.get("supplier")
         self._readers = None if supplier is None else [[str(supplier), "balancing", READ, 0]]
         self.house = House(params, start)
+        self.customer = Customer(params.get("customer"), self.house, self._meter)
         self._follows_forecasts = bool(params.get("forecast")) and bool(self.house.pv)
         self._now: _Negotiation | None = None
         self._serial = 0
+        self._newest, self._begun_ms = -1, -_SILENT_MS  # negotiation
 
     def start(self, context: UnitContext) -> None:
         """Subscribe to meter, devices and the parent's orders."""
         self._context = context
-        self.controller = DeviceController(context, dict(self.house.units))
+        self.customer.start(context)
+        tell = self.customer.told if self.customer.active else None
+        self.controller = DeviceController(context, dict(self.house.units), tell)
         self._subscriptions = Subscriptions(context)
         for variable in _ORDERS:
             self._subscriptions.want(variable, context.unit)
@@ -106,6 +113,10 @@ class Child:
             self._subscriptions.want(variable, unit, now_too=variable != "device.energy")
         if self._follows_forecasts:
             self._subscriptions.want(FORECAST, context.unit, now_too=True)
+        for variable, unit in self.customer.variables():
+            self._subscriptions.want(variable, unit, now_too=True)
+        if self.customer.active:
+            context.set_timer("alone", self._next_slot_ms() + _ALONE_MS)
         self._set_slot_timer()
         context.set_timer("refresh", self._next_slot_ms() + _REFRESH_MS)
 
@@ -121,6 +132,10 @@ class Child:
                 if unit in silent:
                     self._subscriptions.ask(variable, unit)
             self._context.set_timer("refresh", self._next_slot_ms() + _REFRESH_MS)
+        elif name == "edge":
+            self._renew()
+        elif name == "alone":
+            self._plan_alone()
         elif name == Subscriptions.TIMER:
             self._subscriptions.timer()
 
@@ -132,7 +147,9 @@ class Child:
             detail = {"variable": notification.variable}
             self._context.decide("value_refused", notification.location, detail, [notification.id])
             return
-        if notification.variable == FORECAST:
+        if self.customer.takes(notification):
+            self._displace(self.customer.take(notification), notification.id)
+        elif notification.variable == FORECAST:
             if is_forecast(notification.value) and in_slots(notification.value):
                 self.house.take_forecast(notification.value)
         elif notification.location == self._context.unit:
@@ -167,20 +184,29 @@ class Child:
 
     def _request(self, value: Mapping[str, Any], cause: str) -> None:
         """Begin a negotiation: freeze prediction and devices, answer with the present plan."""
-        number, first, slots = value["negotiation"], value["slot"], value["slots"]
-        unit_w = value["unit_w"]
-        if self._now is not None and number <= self._now.number:
+        number = value["negotiation"]
+        if number <= self._newest:
             return
+        self._newest, self._begun_ms = number, self._context.now_ms
+        now = self._begin(number, (value["slot"], value["slots"], value["unit_w"]), cause)
+        asks = value.get("exchange") == "distance"
+        now.by_distance = asks and bool(now.problems) and self.customer.follows
+        if self.customer.plans_alone:
+            self._follow_own(now, cause)
+        self._send_profile(0, cause)
+
+    def _begin(self, number: int, span: tuple[int, int, int], cause: str) -> _Negotiation:
+        """Freeze prediction and devices over first slot, slots and unit; carry on as planned."""
+        first, slots, unit_w = span
         self._learn()
         base_w = round_profile(self.house.predict(first, slots), unit_w)
         from_ms = max(first * SLOT_MS, self._context.now_ms)
         problems = self._problems(Span(from_ms, first, slots, unit_w))
         now = _Negotiation(number, first, unit_w, base_w, problems, {}, causes=[cause])
-        now.by_distance = value.get("exchange") == "distance" and bool(problems)
         for device, problem in problems.items():
             now.plans[device] = self._carried_on(device, problem, first, slots)
         self._now = now
-        self._send_profile(0, cause)
+        return now
 
     def _learn(self) -> None:
         """Learn from what was measured, and record how the day before had seen it."""
@@ -193,7 +219,8 @@ class Child:
         problems = {}
         for device, known in sorted(self.house.flexible.items()):
             if known.present(self._context.now_ms):
-                problem = known.problem(span, self.controller.power(device, span.from_ms))
+                power = self.controller.power(device, span.from_ms)
+                problem = self.customer.problem(known, span, power)
                 if problem is not None:
                     problems[device] = problem
         return problems
@@ -211,7 +238,8 @@ class Child:
         wished_w = now.unit_w * np.asarray(value["p"], dtype=np.int64)
         if wished_w.shape != now.base_w.shape or not now.problems:
             return
-        plans = improve(now.problems, now.base_w, now.plans, wished_w.astype(float))
+        wished = wished_w.astype(float)
+        plans = self.customer.improve(now.problems, now.base_w, now.plans, wished, now.first_slot)
         now.offered, now.others_w, now.offered_beyond = (value["round"], plans), -wished_w, {}
         offer = {
             "child": self._context.unit,
@@ -235,7 +263,7 @@ class Child:
             self._rehold([cause])
             self._send_update(now, cause, ask=False)
             return
-        if value["profile"] != now.serial or not now.problems:
+        if value["profile"] != now.serial or not (now.problems and self.customer.follows):
             return  # the parent counts with another profile than the one agreed
         before = now.sum(now.plans)
         now.others_w = d_w - before
@@ -246,7 +274,8 @@ class Child:
             further = {device: now.problems[device].beyond() for device in now.problems}
             now.offered_beyond = {d: problem for d, problem in further.items() if problem}
             problems = now.problems | now.offered_beyond
-        plans = improve(problems, now.base_w, now.plans, before - share_w)
+        asked_w = before - share_w
+        plans = self.customer.improve(problems, now.base_w, now.plans, asked_w, now.first_slot)
         gain_w = float(np.linalg.norm(share_w) - np.linalg.norm(share_w + now.sum(plans) - before))
         now.offered = (number, plans)
         offer = {
@@ -344,7 +373,7 @@ class Child:
             "negotiation": now.number,
             "round": number,
             "profile": now.serial,
-            "flexible": bool(now.problems),
+            "flexible": bool(now.problems) and self.customer.follows,
             "steerable": bool(self.house.flexible),
         }
         total = now.sum(now.plans)
@@ -369,7 +398,10 @@ class Child:
                 self._forget(name)
                 self._rehold([notification.id])
         if device is not None:
+            self.customer.arrived(device, notification.id)
             self._arrived(device, notification.id)
+        if self.customer.active and (device or notification.variable == "battery.soc"):
+            self._renew()  # a reserve is kept by what was measured last
 
     def _arrived(self, device: str, cause: str) -> None:
         """Plan a vehicle that came within the last signal, and tell the parent."""
@@ -378,6 +410,8 @@ class Child:
             self._replan_at_once(self._now, [cause])
         self._rehold([cause])
         self._send_update(self._now, cause, ask=True)
+        if self.customer.plans_alone and self._silent:
+            self._plan_alone()
 
     def _forget(self, device: str) -> None:
         """Forget what was planned for a vehicle."""
@@ -423,10 +457,69 @@ class Child:
             span = Span(now_ms, current, len(slots), now.unit_w)
             problem = self._problems(span).get(device)
             if problem is not None:
-                plan = problem.plan(-rest.astype(float))
+                plan = self._at_once(device, problem, rest, now.others_w[at], current)
                 self._follow(device, current, (problem, plan), causes)
                 rest = rest + plan
                 now.extra[device] = np.zeros_like(now.base_w)
                 now.extra[device][slots[slots >= now.first_slot] - now.first_slot] = plan[
                     slots >= now.first_slot
                 ]
+
+    def _at_once(
+        self, device: str, problem: Problem, rest_w: Ints, others_w: Ints, first_slot: int
+    ) -> Ints:
+        """Return the plan of one device beside what is planned already, here and by others."""
+        if not self.customer.active:
+            return problem.plan(-rest_w.astype(float))
+        plans, house_w = {device: problem.uncontrolled()}, rest_w - others_w
+        return self.customer.improve(
+            {device: problem}, house_w, plans, -others_w.astype(float), first_slot
+        )[device]
+
+    # -- the customer's
+
+    def _displace(self, devices: Sequence[str], cause: str) -> None:
+        """Plan devices anew for which the customer, or the grid, asks for something else."""
+        now = self._now
+        for device in devices:
+            if now is not None:
+                now.problems.pop(device, None)
+                now.plans.pop(device, None)
+                now.extra.pop(device, None)
+        if devices and now is not None:
+            self._replan_at_once(now, [cause])
+            self._rehold([cause])
+            self._send_update(now, cause, ask=True)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Tell devices what is asked now, and again when that ends."""
+        self.controller.slot()
+        edge_ms = self.customer.edge_ms()
+        if edge_ms is not None:
+            self._context.set_timer("edge", edge_ms)
+
+    def _follow_own(self, now: _Negotiation, cause: str) -> None:
+        """Plan for the customer's own aims, near to what was agreed before."""
+        agreed_w = now.sum(now.plans).astype(float)
+        now.plans = self.customer.improve(
+            now.problems, now.base_w, now.plans, agreed_w, now.first_slot
+        )
+        self._commit(now, [*now.causes, cause])
+
+    @property
+    def _silent(self) -> bool:
+        """Whether no parent has asked for a while."""
+        return self._context.now_ms - self._begun_ms >= _SILENT_MS
+
+    def _plan_alone(self) -> None:
+        """Plan for the customer's own aims where nobody asks; look again in an hour."""
+        context = self._context
+        context.set_timer("alone", self._next_slot_ms() + HOUR_MS - SLOT_MS + _ALONE_MS)
+        if not (self.customer.plans_alone and self._silent and self.house.flexible):
+            return
+        first = context.now_ms // SLOT_MS + 1
+        cause = context.decide("plan_alone", context.unit, {"slot": first}, self.house.causes())
+        now = self._begin(-1, (first, _SLOTS, _UNIT_W), cause)
+        now.others_w = np.zeros_like(now.base_w)
+        self._follow_own(now, cause)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
-from controllers.balancing.devices import Order
+from controllers.balancing.devices import Order, Power
+from controllers.balancing.guard import Asked
 from controllers.unit.service import UnitContext
 from fernwatt.timebase import SLOT_MS
 
@@ -46,27 +49,34 @@ class DeviceController:
 
     A set-point holds until a little beyond the next slot, so one lost message leaves no gap, and
     a house that is cut off falls back to its devices' own rules half an hour later. A device
-    without a plan is never commanded.
+    without a plan is never commanded, unless ``tell`` says so: it has the last word on what is
+    asked of all devices, by their orders of late (since when, least W that they may draw by them).
     """
 
-    def __init__(self, context: UnitContext, units: dict[str, str]) -> None:
-        self._context, self._units = context, units
+    def __init__(
+        self,
+        context: UnitContext,
+        units: dict[str, str],
+        tell: Callable[[Mapping[str, Asked], Mapping[str, Power]], dict[str, Asked]] | None = None,
+    ) -> None:
+        self._context, self._units, self._tell = context, units, tell
         self._plans: dict[str, Plan] = {}
         self._ordered: dict[str, tuple[int, float, float | None]] = {}
         self._power: dict[str, list[tuple[int, float]]] = {device: [] for device in units}
         self._given: dict[str, Order] = {}
+        self._least: dict[str, Power] = {device: [] for device in units}
 
     def follow(self, device: str, plan: Plan) -> None:
         """Take a new plan into effect."""
         self._plans[device] = plan
-        self._order(device)
+        self._order([device])
 
     def drop(self, device: str) -> None:
         """Forget a device's plan; what was ordered runs out."""
         self._plans.pop(device, None)
         self._ordered.pop(device, None)
         self._given.pop(device, None)
-        self._power[device] = []
+        self._power[device], self._least[device] = [], []
 
     def plan(self, device: str) -> Plan | None:
         """Return the plan in effect."""
@@ -84,25 +94,43 @@ class DeviceController:
         return out
 
     def slot(self) -> None:
-        """Order what the plans say for the slot that begins now."""
-        for device in sorted(self._plans):
-            self._order(device)
+        """Order what the plans say for the slot that begins now, or else is asked by now."""
+        self._order(sorted(self._plans))
 
-    def _order(self, device: str) -> None:
-        plan, now_ms = self._plans[device], self._context.now_ms
-        slot = now_ms // SLOT_MS
-        p_w, hold_w = plan.at(slot), plan.hold(slot)
-        if p_w is None or self._ordered.get(device) == (slot, p_w, hold_w):
+    def _order(self, devices: Sequence[str]) -> None:
+        slot, asked = self._context.now_ms // SLOT_MS, {}
+        for device in devices if self._tell is None else sorted(self._plans):
+            plan = self._plans[device]
+            p_w = plan.at(slot)
+            if p_w is None:
+                continue
+            one = Asked(p_w, plan.hold(slot), plan.decision)
+            if plan.orders is None:
+                asked[device] = one
+            elif self._is_new(device, one, slot):
+                self._order_otherwise(device, plan, slot)
+        told = asked if self._tell is None else self._tell(asked, self._least)
+        for device in sorted(told):
+            self._write(device, told[device], slot)
+
+    def _write(self, device: str, told: Asked, slot: int) -> None:
+        """Write a device's set-point, unless that was written before."""
+        if not self._is_new(device, told, slot):
             return
-        self._ordered[device] = (slot, p_w, hold_w)
-        self._power[device] = [*self._power[device][-_KEPT:], (now_ms, p_w)]
-        if plan.orders is not None:
-            self._order_otherwise(device, plan, slot)
-            return
-        value: dict[str, Any] = {"p_w": p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
-        if hold_w is not None:
-            value |= {"p_w": hold_w, "at": "connection"}
-        self._context.data.write("set_point", self._units[device], value, cause=plan.decision)
+        value: dict[str, Any] = {"p_w": told.p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
+        if told.hold_w is not None:
+            value |= {"p_w": told.hold_w, "at": "connection"}
+        self._context.data.write("set_point", self._units[device], value, cause=told.cause)
+
+    def _is_new(self, device: str, told: Asked, slot: int) -> bool:
+        """Take note of what a device does now; tell whether it is other than before."""
+        if self._ordered.get(device) == (slot, told.p_w, told.hold_w):
+            return False
+        now_ms, least_w = self._context.now_ms, told.p_w if told.hold_w is None else -inf
+        self._ordered[device] = (slot, told.p_w, told.hold_w)
+        self._power[device] = [*self._power[device][-_KEPT:], (now_ms, told.p_w)]
+        self._least[device] = [*self._least[device][-_KEPT:], (now_ms, least_w)]
+        return True
 
     def _order_otherwise(self, device: str, plan: Plan, slot: int) -> None:
         """Write what is due of a device that takes no power, unless that was written before."""

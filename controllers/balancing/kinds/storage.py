@@ -59,6 +59,7 @@ class Battery(Flexible):
 
     capacity_wh: float = 0.0
     efficiency: float = 1.0
+    reserve_wh: float = 0.0  # what its customer keeps
     content_wh: float | None = None
     anchor_wh: float = 0.0
     newest_ms: int = -1
@@ -91,5 +92,8 @@ class Battery(Flexible):
         moved_wh = ordered_wh(power, self.newest_ms, span.from_ms, 0.0)
         moved_wh *= self.efficiency if moved_wh > 0 else 1.0 / self.efficiency
         content_wh = min(max(self.content_wh + moved_wh, 0.0), self.capacity_wh)
-        limits = (self.anchor_wh, self.capacity_wh, self.p_max_w, self.efficiency)
+        content_wh, anchor_wh, capacity_wh = (
+            max(wh - self.reserve_wh, 0.0) for wh in (content_wh, self.anchor_wh, self.capacity_wh)
+        )
+        limits = (anchor_wh, capacity_wh, self.p_max_w, self.efficiency)
         return _Storing(content_wh, *limits, span.slots, span.unit_w)
