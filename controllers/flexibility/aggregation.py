@@ -7,12 +7,12 @@ is again a flex-offer, and may be summed up again:
   are laid over each other by their earliest starts and shifted together. The sum of boxes is the
   box of the sums.
 - Offers with equal slices and a total that binds (a vehicle: so much energy, at most so much a
-  quarter-hour) begin together. Of ``l <= x <= u`` in ``d`` slices and ``L <= sum(x) <= U``, any k
-  slices take ``min(k u, U - (d - k) l)`` at most and ``max(k l, L - (d - k) u)`` at least. Such sets
-  are generalised polymatroids: a sum of them is bounded by the sums of these, and whole numbers
-  split into whole numbers (Frank, Tardos 1988). The sums are those of *one* such offer with summed
-  bounds where the turn of the minimum, k = (U - d l) / (u - l), is between the same whole numbers
-  for all, and that of the maximum too: that is the group's shape.
+  quarter-hour) begin together. Of ``l <= x <= u`` in ``d`` slices with ``L <= sum(x) <= U``, any k
+  slices take at most ``min(k u, U - (d - k) l)`` and at least ``max(k l, L - (d - k) u)``. Such
+  sets are generalised polymatroids: a sum of them is bounded by the sums of these, and whole
+  numbers split into whole numbers (Frank, Tardos 1988). The sums are those of *one* such offer with
+  summed bounds where the turn of the minimum, k = (U - d l) / (u - l), is between the same whole
+  numbers for all, and that of the maximum too: that is the group's shape.
 - Any other offer stays by itself.
 
 So nothing is allowed that cannot be done, and nothing is lost but freedom in time, within the

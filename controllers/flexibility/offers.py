@@ -7,9 +7,9 @@ energy of each slice. Energies are whole Wh, positive = drawn; slots are quarter
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 __all__ = ["Assignment", "FlexOffer", "OfferError", "Profile"]
 
@@ -127,33 +127,34 @@ class FlexOffer:
     def of(cls, value: Any) -> FlexOffer | None:
         """Return the offer of a record, None where it is none."""
         record: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
-        name = record.get("id")
-        pairs = [record.get(key) for key in ("start", "total", "until")]
-        default, slices = record.get("default"), record.get("slices")
-        fits = isinstance(name, str) and len(name) < _LONGEST and _whole(record.get("price"))
-        fits = fits and all(_wholes(pair) and len(pair or ()) == 2 for pair in pairs)
-        fits = fits and _wholes(default) and 0 < len(default or ()) <= _MOST_SLICES + 1
-        bounds = _unrolled(slices)
-        if not fits or bounds is None:
+        name, price, default = (record.get(key) for key in ("id", "price", "default"))
+        pairs = [_pair(record.get(key)) for key in ("start", "total", "until")]
+        bounds = _unrolled(record.get("slices"))
+        if not isinstance(name, str) or len(name) >= _LONGEST or not _whole(price):
             return None
-        (earliest, latest), (least, most), (accept, assign) = (tuple(pair or ()) for pair in pairs)
+        if not _wholes(default) or not 0 < len(default) <= _MOST_SLICES + 1 or bounds is None:
+            return None
+        start, total, until = pairs
+        if start is None or total is None or until is None:
+            return None
         low, high = (tuple(bound[side] for bound in bounds) for side in (0, 1))
-        first, *wh = default or ()
+        alone = Profile(default[0], tuple(default[1:]))
         try:
-            return cls(
-                str(name), earliest, latest, low, high, least, most, Profile(first, tuple(wh)),
-                record["price"], accept, assign,
-            )  # fmt: skip
+            return cls(name, *start, low, high, *total, alone, price, *until)
         except OfferError:
             return None
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: Any) -> TypeGuard[int]:
     return type(value) is int and abs(value) <= _MOST_WH
 
 
-def _wholes(values: Any) -> bool:
-    return isinstance(values, Sequence) and not isinstance(values, str) and all(map(_whole, values))
+def _wholes(values: Any) -> TypeGuard[list[int]]:
+    return isinstance(values, list) and all(map(_whole, values))
+
+
+def _pair(values: Any) -> tuple[int, int] | None:
+    return (values[0], values[1]) if _wholes(values) and len(values) == 2 else None
 
 
 def _runs(bounds: list[tuple[int, int]]) -> list[list[int]]:

@@ -20,7 +20,6 @@ from controllers.flexibility.offers import Assignment, FlexOffer, Profile
 __all__ = ["Need", "Schedule", "as_array", "moved_wh", "schedule"]
 
 Ints: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
 _BISECTIONS = 45
 _CENT_PER_MWH_OVER = 10_000_000
 """What a Wh above the limit counts: more than any price."""
@@ -117,7 +116,8 @@ class _Piece:
     def best(self, rest: Ints, limit: Ints) -> tuple[int, Ints, int, int]:
         """Return start, energies, overshoot and price that serve best beside ``rest``."""
         room = (limit - rest)[self.windows]
-        energies = fill(room.astype(np.float64), self.low, self.high, self.offer.totals_wh)
+        wanted = np.minimum(room, self.default_in)  # as by itself, where there is room for it
+        energies = fill(wanted, room, self.low, self.high, self.offer.totals_wh)
         outside = np.maximum(rest - limit, 0)
         over = outside.sum() - outside[self.windows].sum(axis=1)
         over = over + np.maximum(energies - room, 0).sum(axis=1)
@@ -127,27 +127,32 @@ class _Piece:
         return int(self.starts[at]), energies[at], int(over[at]), int(price[at])
 
 
-def fill(room: Floats, low: Ints, high: Ints, totals: tuple[int, int]) -> Ints:
-    """Return, for each row, the whole energies nearest to ``room`` within bounds and total.
+def fill(wanted: Ints, room: Ints, low: Ints, high: Ints, totals: tuple[int, int]) -> Ints:
+    """Return, for each row, whole energies within bounds and total: ``wanted``, and what the total
+    needs beyond it (or less) in the slots with the most room (the least).
 
-    ``clip(room + z, low, high)`` with one z for all slices of a row, 0 where the total allows it;
-    then in whole Wh, the running sum within half of one.
+    ``clip(room + z, a, b)`` with one z for all slices of a row, where a is what is wanted and b the
+    most where more is needed, and otherwise the least and what is wanted; then in whole Wh, the
+    running sum within half of one.
     """
     least, most = totals
-    near = np.clip(room, low, high)
-    target = np.clip(near.sum(axis=1), least, most)
-    span = np.abs(room).max(initial=0.0) + float(np.abs(np.concatenate((low, high))).max()) + 1.0
+    start = np.clip(wanted, low, high)
+    sums = start.sum(axis=1)
+    target = np.clip(sums, least, most)
+    more = (target > sums)[:, None]
+    floor, ceiling = np.where(more, start, low), np.where(more, high, start)
+    span = float(np.abs(room).max(initial=0) + np.abs(low).max() + np.abs(high).max()) + 1.0
     below, above = np.full(len(room), -span), np.full(len(room), span)
     for _ in range(_BISECTIONS):
         middle = (below + above) / 2.0
-        short = np.clip(room + middle[:, None], low, high).sum(axis=1) < target
+        short = np.clip(room + middle[:, None], floor, ceiling).sum(axis=1) < target
         below, above = np.where(short, middle, below), np.where(short, above, middle)
-    level = np.where(target == near.sum(axis=1), 0.0, above)
-    exact = np.clip(room + level[:, None], low, high)
-    exact[:, -1] += 0.0
-    sums = np.floor(np.cumsum(exact, axis=1) + (0.5 - 1e-6))
-    whole = np.diff(sums, axis=1, prepend=0.0).astype(np.int64)
-    return np.clip(whole, low, high)
+    exact = np.clip(room + above[:, None], floor, ceiling)
+    running = np.floor(np.cumsum(exact, axis=1) + (0.5 - 1e-6))
+    whole = np.diff(running, axis=1, prepend=0.0).astype(np.int64)
+    same = (target == sums)[:, None]
+    filled: Ints = np.where(same, start, np.clip(whole, low, high))
+    return filled
 
 
 def _search(

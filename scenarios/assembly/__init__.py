@@ -19,6 +19,7 @@ from scenarios.assembly.detection import with_detection
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
 from scenarios.assembly.fleet import Fleet, make_fleet
+from scenarios.assembly.flexibility import with_flexibility
 from scenarios.assembly.gateways import with_gateways, with_streams
 from scenarios.assembly.grid import grid_params, grid_source, with_solver
 from scenarios.assembly.group import group_spec, with_backup_links, with_group
@@ -57,6 +58,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hierarchy = with_suppliers(config, complete(config, hierarchy))
     hierarchy = with_signals(scenario, hierarchy, fleet)
     hierarchy = with_response(config, hierarchy)
+    hierarchy = with_flexibility(config, model, hierarchy, fleet)
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)

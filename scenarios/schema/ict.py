@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from scenarios.schema.base import Positive, Section, Share
 from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
+from scenarios.schema.flexibility import Flexibility
 from scenarios.schema.gateways import BoxKind, BoxProtocol, Gateway, Pairing
 from scenarios.schema.group import Group
 from scenarios.schema.limits import GridLimit
@@ -343,6 +344,11 @@ class Services(Section):
     response: Response | None = Field(
         default=None, description="Demand response by contract, within balancing; null: none."
     )
+    flexibility: Flexibility | None = Field(
+        default=None,
+        description="Flexibility that customers offer, an aggregator sells and the operator buys; "
+        "{} for the usual; null: none.",
+    )
     display: Display | None = Field(
         default=None, description="User interface of customers; {} for the usual; null: none."
     )
@@ -379,6 +385,13 @@ class Services(Section):
             raise ValueError(
                 "control: balancing moves the same devices; write balancing.mode: local, or leave "
                 "control out"
+            )
+        if self.flexibility is not None and (
+            self.control is not None or self.balancing.mode == "steering"
+        ):
+            raise ValueError(
+                "flexibility: balancing or control moves the same devices; write balancing.mode: "
+                "local, and leave control out"
             )
         heard = self.openadr is not None or (self.signals is not None and self.signals.commands)
         if heard and self.control is None:

@@ -90,7 +90,7 @@ def check_handed_down(group, assignment):
     assert total.total_wh == assignment.total_wh
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), fleet=fleets())
 def test_whatever_an_aggregate_allows_its_members_can_do(data, fleet):
     groups = aggregate(fleet, WIDE)
@@ -99,7 +99,7 @@ def test_whatever_an_aggregate_allows_its_members_can_do(data, fleet):
         check_handed_down(group, within(data.draw, group.offer))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), fleet=vehicles())
 def test_vehicles_are_few_groups_and_keep_their_energies(data, fleet):
     groups = aggregate(fleet, Tolerance(0, 20))
@@ -110,7 +110,7 @@ def test_vehicles_are_few_groups_and_keep_their_energies(data, fleet):
         check_handed_down(group, within(data.draw, group.offer))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data(), fleet=fleets(8))
 def test_aggregates_of_aggregates_are_exact_too(data, fleet):
     first = {group.offer.id: group for group in aggregate(fleet, Tolerance(2, 3))}
@@ -163,13 +163,13 @@ def test_what_an_offer_does_not_allow_is_refused():
         FlexOffer("a", 4, 4, (0,), (1,), 2, 2, Profile(4))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(offer=offers())
 def test_records_hold_an_offer(offer):
     assert FlexOffer.of(json.loads(json.dumps(offer.plain()))) == offer
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), offer=offers())
 def test_of_no_record_fails(data, offer):
     record = offer.plain()
