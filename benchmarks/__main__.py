@@ -31,6 +31,7 @@ MODULES = (
     "fidelity",
     "meters",
     "units",
+    "balancing",
     "coupling",
 )
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
