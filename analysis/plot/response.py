@@ -50,12 +50,13 @@ def response(run: Run, other: Run | None = None) -> Picture:
         place.sharex(place)
         part = table[(table["id"] == key).to_numpy()]
         times = run.times(part["t_ms"].to_numpy())
-        asked_w = part["baseline_w"] - part["asked_w"]
-        window = (part["phase"] == "window").to_numpy()
-        begin, end = part["t_ms"][window].min(), part["t_ms"][window].max() + SLOT_MS
-        place.axvspan(*run.times([begin, end]), color="#f1f2f4", zorder=0)
+        inside = part[(part["phase"] == "window").to_numpy()]
+        edges = run.times([*inside["t_ms"], inside["t_ms"].max() + SLOT_MS])
+        place.axvspan(edges[0], edges[-1], color="#f1f2f4", zorder=0)
+        high_kw = inside["baseline_w"].to_numpy() / 1000.0
+        low_kw = high_kw - inside["asked_w"].to_numpy() / 1000.0
         place.fill_between(
-            times, asked_w / 1000.0, part["baseline_w"] / 1000.0, where=window, step="post",
+            edges, [*low_kw, low_kw[-1]], [*high_kw, high_kw[-1]], step="post",
             color=ORANGE, alpha=0.35, linewidth=0, label="asked for",
         )  # fmt: skip
         for column, label, colour, width, style in _LINES:

@@ -235,7 +235,7 @@ class ResponseManager:
             event.causes.append(cause)
             if not event.waiting:
                 self._called_all(event)
-        elif not answer.follows and answer.unit in event.counting(event.first_slot):
+        elif not answer.follows and answer.unit in event.following:
             self._leaves(event, answer, cause)
 
     def _called_all(self, event: Event) -> None:
@@ -261,9 +261,10 @@ class ResponseManager:
 
     def _leaves(self, event: Event, answer: Answer, cause: str) -> None:
         """Let a customer go who has opted out."""
-        if event.phase == "over" or event.request.ends_ms <= self._context.now_ms:
+        part, now_ms = event.parts[answer.unit], self._context.now_ms
+        if part.left is not None or event.phase == "over" or event.request.ends_ms <= now_ms:
             return
-        event.parts[answer.unit].left = self._context.now_ms // SLOT_MS
+        part.left = now_ms // SLOT_MS
         told = self._context.decide("response_left", event.request.id, answer.plain(), (cause,))
         self._tell_windows(told)
 

@@ -96,7 +96,7 @@ class ResponseBaseline(Section):
         "that were measured during the run, without a request at that time.",
     )
     adjust_h: Annotated[float, Field(ge=0, le=12)] = Field(
-        default=2.0,
+        default=0.0,
         description="The days' mean is moved by what was drawn beyond it in so many hours before "
         "the request was issued [h]; 0: not at all.",
     )
