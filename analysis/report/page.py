@@ -31,6 +31,7 @@ FAMILIES = {
     "communication": "Communication", "services": "Services",
     "signals": "Signals and control",
     "response": "Demand response",
+    "flexibility": "Flexibility",
     "membership": "Groups of units",
     "attacks": "Attacks and their detection",
     "privacy": "Privacy", "maintenance": "Maintenance of units",

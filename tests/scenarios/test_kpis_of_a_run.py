@@ -143,6 +143,10 @@ def grid(table: Any) -> Row:
         "transformer_loading_max_percent": loading["transformer"],
         "line_loading_max_percent": loading["line"],
         "overload_percent": 100 * sum(row["loading_percent"] > 100 for row in branch) / len(branch),
+        "transformer_overload_percent_h": sum(
+            max(row["loading_percent"] - 100, 0) * hours(row)
+            for row in branch if row["kind"] == "transformer"
+        ),
         "voltage_min_pu": min(row["vm_min_pu"] for row in bus),
         "voltage_max_pu": max(row["vm_max_pu"] for row in bus),
         "voltage_violations": outside,
@@ -422,7 +426,9 @@ def asleep(table):
         "false_suspicions group_members hidden_sums joining_p95_s joins_refused "
         "loss_detection_p95_s loss_detection_s losses_noticed messages_shed orders_not_given "
         "own_delivery_percent reads_refused tariff_cost_eur units_cut_off_s update_time_s updates "
-        "updates_refused user_denials user_logins user_refusals values_disclosed"
+        "updates_refused user_denials user_logins user_refusals values_disclosed "
+        "flex_delivered_percent flex_ordered_wh flex_paid_eur flex_reaction_p95_s "
+        "flex_requested_wh"
     )
     zero = "access_conflicts attacks_acting control_orders frames_refused suppressed_sums"
     return dict.fromkeys(none.split()) | dict.fromkeys(zero.split(), 0)
