@@ -387,7 +387,7 @@ _ALL = (
         """
         t_ms:i  start of the quarter-hour
         unit:s  unit that predicted
-        what:s  load (without the devices that are planned), or a panel's identifier
+        what:s  load (without what is planned), group (of houses without a unit), or a panel
         mean_w:f  predicted mean power
         low_w:f?  predicted 10 % quantile; empty: not known
         high_w:f?  predicted 90 % quantile

@@ -27,7 +27,9 @@ _NONE = "nothing was predicted for a whole day ahead"
 def said(run: Run, panels: bool = False) -> pd.DataFrame:
     """Return the table ``prediction`` of loads, or of ``panels``."""
     frame = run.series("prediction")
-    return frame[((frame["what"] == "load") != panels).to_numpy()]
+    what = frame["what"].astype(str)
+    wanted = ~what.isin(["load", "group"]) if panels else what == "load"
+    return frame[wanted.to_numpy()]
 
 
 def _error(frame: pd.DataFrame, method: str) -> float | None:
@@ -81,6 +83,14 @@ def _summed(frame: pd.DataFrame) -> pd.DataFrame:
     houses = frame["unit"].nunique()
     total = frame.groupby("t_ms")[[*METHODS, "measured_w"]].sum(min_count=houses)
     return total[total["measured_w"].notna().to_numpy()]
+
+
+@kpi("1", "predictions", Up.BAD)
+def group_prediction_nrmse(run: Run) -> Outcome:
+    """The same of the groups of houses without a unit of their own, as substations predict them."""
+    frame = run.series("prediction")
+    frame = frame[(frame["what"].astype(str) == "group").to_numpy()]
+    return _outcome([group for _, group in frame.groupby("unit", observed=True, sort=True)])
 
 
 @kpi("1", "predictions", Up.BAD)

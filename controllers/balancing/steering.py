@@ -27,6 +27,7 @@ beyond a limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from controllers.balancing.desired import AGREED, WINDOWS, Aim, Desired
 from controllers.balancing.devices import Ints
 from controllers.balancing.exchange import Exchange, Patience
 from controllers.balancing.feedback import Feedback
+from controllers.balancing.group import Group
 from controllers.balancing.limits import LIMIT, Limits
 from controllers.balancing.neighbours import Neighbours
 from controllers.balancing.sound import is_sound
@@ -70,7 +72,7 @@ class Parent:
         self._neighbours = Neighbours(start, params.get("predictor", {}))
         self._feedback = Feedback(start)
         self._meter_of = dict(params.get("meters", {}))
-        self._others = sorted(params.get("others", ()))
+        self._group = Group(start, params.get("others", ()), params.get("predictor", {}))
         self._talk: Talk | None = None
         self._number = 0
         self._wanted = ""
@@ -90,10 +92,9 @@ class Parent:
         self._subscriptions = Subscriptions(context)
         for variable in _ANSWERS:
             self._subscriptions.want(variable, context.unit)
+        self._group.follow(self._subscriptions)
         if self._limited:
             self._subscriptions.want(LIMIT, context.unit, now_too=True)
-        for meter in self._others:
-            self._neighbours.follow(meter, self._subscriptions)
         if not self._supplier:  # the feeder's meter is the operator's, and measures others too
             self._feedback.start(context.unit, self._subscriptions)
         if self._responds:
@@ -124,7 +125,8 @@ class Parent:
             detail = {"variable": notification.variable}
             self._context.decide("value_refused", notification.location, detail, [notification.id])
             return
-        if self._feedback.take(notification) or self._neighbours.take(notification):
+        followers = (self._feedback, self._group, self._neighbours)
+        if any(follower.take(notification) for follower in followers):
             return
         if notification.variable == WINDOWS:
             self._wish(notification)
@@ -234,9 +236,8 @@ class Parent:
             own_w = self._members.sum_w(agreed_before) - agreed_before.correction_w
             self._feedback.learn(agreed_before.first_slot, own_w)
         span = (first, slots, what["unit_w"])
-        others_w = np.zeros(slots, dtype=np.int64)
-        for meter in self._others:
-            others_w += self._neighbours.predict(meter, *span)
+        others_w = self._group.predict(*span)
+        self._tell_group()
         correction_w = self._feedback.correction_w(*span)
         self._talk = Talk(
             self._number,
@@ -560,6 +561,13 @@ class Parent:
         self._context.set_timer("update", at_ms)
 
     # -- recording
+
+    def _tell_group(self) -> None:
+        """Record how the day before had seen what the group of houses without units drew."""
+        for slot, measured_w, said in self._group.said():
+            row = {"t_ms": slot * SLOT_MS, "unit": self._context.unit, "what": "group"}
+            row |= asdict(said) | {"measured_w": measured_w}
+            self._context.record("prediction", row)
 
     def _record(self, talk: Talk, answers: int, committed: int, before: float | None) -> None:
         total = self._members.sum_w(talk)

@@ -12,6 +12,7 @@ from controllers.unit.catalogue import CATALOGUE
 from controllers.unit.groups import described
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.attacks import make_attacks
+from scenarios.assembly.bare import with_bare_meters
 from scenarios.assembly.boxes import with_black_boxes
 from scenarios.assembly.connection import connect_customers
 from scenarios.assembly.data import with_data
@@ -54,7 +55,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     config = scenario.config
     model, lights = with_lighting(config, model)
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
-    hierarchy = make_hierarchy(config, model, fleet)
+    hierarchy = with_bare_meters(config, make_hierarchy(config, model, fleet))
     hierarchy = with_suppliers(config, complete(config, hierarchy))
     hierarchy = with_signals(scenario, hierarchy, fleet)
     hierarchy = with_response(config, hierarchy)

@@ -131,8 +131,9 @@ class _Data:
     def _sums(self, unit: Spec) -> None:
         below = [self._units[child] for child in unit["children"]]
         meters = [child["id"] for child in below if child["kind"] == "meter"]
-        # the customer's unit behind each meter
-        houses = [self._units[meter]["children"][0] for meter in meters]
+        # the customer's unit behind each meter, where there is one
+        behind = (self._units[meter]["children"] for meter in meters)
+        houses = [units[0] for units in behind if units]
         metering = self._config.units.metering
         level = self._level(unit["id"])
         unit["services"]["concentrator"] = {

@@ -118,9 +118,7 @@ def _equipment(model: GridModel, area: str) -> Spec:
 def _phases(model: GridModel, hierarchy: Hierarchy, unit: Spec) -> Spec:
     """Return the phases to which the record has each meter and generator connected."""
     phases = {terminal.id: list(terminal.phases) for terminal in model.terminals}
-    items = {
-        house.meter: phases[house.terminal] for house in hierarchy.houses.get(unit["area"], ())
-    }
+    items = {house.meter: phases[house.terminal] for house in hierarchy.metered(unit["area"])}
     at = {name: terminal for name, _, terminal in hierarchy.plants if terminal}
     items |= {child: phases[at[child]] for child in unit["children"] if child in at}
     return items

@@ -60,7 +60,7 @@ class Hierarchy:
 
     ``feeds`` are what data providers hand to their units, ``gauges`` read inside of devices,
     ``plants`` are units of devices that belong to no house: unit, parent, terminal. ``plates`` are
-    the name plates of devices with a DERMU, by unit.
+    the name plates of devices with a DERMU, by unit. ``bare`` are customers with a meter alone.
     """
 
     units: list[Spec] = field(default_factory=list)
@@ -72,6 +72,11 @@ class Hierarchy:
     gauges: list[Spec] = field(default_factory=list)
     plants: list[tuple[str, str, str]] = field(default_factory=list)
     plates: dict[str, Spec] = field(default_factory=dict)
+    bare: dict[str, list[House]] = field(default_factory=dict)
+
+    def metered(self, area: str) -> list[House]:
+        """Return all houses of an area, those without a unit of their own at the end."""
+        return [*self.houses.get(area, ()), *self.bare.get(area, ())]
 
 
 def make_hierarchy(config: ScenarioConfig, model: GridModel, fleet: Fleet) -> Hierarchy:

@@ -78,14 +78,15 @@ class _Wiring:
             uses = _technologies(self._wanted, area)
             substation, upper = site(f"lvgmu/{area}"), site(self._hierarchy.parents[area])
             self._media += [_house_medium(house, uses.han) for house in houses]
-            if uses.lv_fan in self._shared and houses:
+            metered = self._hierarchy.metered(area)
+            if uses.lv_fan in self._shared and metered:
                 technology = self._shared[uses.lv_fan]
-                self._media += self._reach.media(area, substation, houses, technology)
+                self._media += self._reach.media(area, substation, metered, technology)
             elif mobile.serves(uses.lv_fan):
-                for house in houses:
+                for house in metered:
                     mobile.subscribe(_cell_of(area, self._wanted), uses.lv_fan, house.meter, upper)
             else:
-                self._links += [_meter_link(it.meter, uses.lv_fan, substation) for it in houses]
+                self._links += [_meter_link(it.meter, uses.lv_fan, substation) for it in metered]
             self._connect(f"wan/{area}", uses.wan, substation, upper)
             if self._wanted.direct is not None:
                 for house in houses:
@@ -168,7 +169,8 @@ class _Wiring:
         """Return a specification with places, conductors and the time of day."""
         instant, mast_m = config.time.instant, self._wanted.base_stations.height_m
         places = make_places(self._model, config.seed)
-        nodes = locate(spec["nodes"], self._hierarchy.houses, self._model, places, mast_m)
+        houses = {area: self._hierarchy.metered(area) for area in self._hierarchy.houses}
+        nodes = locate(spec["nodes"], houses, self._model, places, mast_m)
         return spec | {
             "nodes": nodes,
             "cells": by_radio(spec["cells"], nodes),
@@ -206,8 +208,8 @@ def _stations(mobile: Mobile, model: GridModel, wanted: Network) -> dict[str, Sp
 def _nodes(hierarchy: Hierarchy, model: GridModel, wanted: Network) -> list[Spec]:
     """Return a node for each unit: in houses on their supply, in substations on their busbar's."""
     at = {dmu: terminal for dmu, _, terminal in hierarchy.plants}
-    for houses in hierarchy.houses.values():
-        for house in houses:
+    for area in hierarchy.houses:
+        for house in hierarchy.metered(area):
             at.update(dict.fromkeys((house.meter, house.cmu, *house.dmus), house.terminal))
     battery_ms = dict.fromkeys(at, round(wanted.battery_s * 1000))
     busbar = {area.id: area.bus for area in model.areas}

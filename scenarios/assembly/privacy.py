@@ -44,10 +44,15 @@ def hang_privacy(config: ScenarioConfig, units: list[Spec]) -> None:
     _hide(config, units)
     _agree(config, units)
     houses = _houses(units)
+    bare = [
+        {"meter": unit, "dmus": []}
+        for unit in units
+        if unit["kind"] == "meter" and not unit["children"]
+    ]
     _keep(config, houses)
-    _change(config, houses)
+    _change(config, [*houses, *bare])
     _classify(config, houses)
-    _read(config, units, houses)
+    _read(config, units, [*houses, *bare])
 
 
 def _hide(config: ScenarioConfig, units: Sequence[Spec]) -> None:
@@ -126,6 +131,8 @@ def _change(config: ScenarioConfig, houses: Sequence[Spec]) -> None:
                     if one.at_h is None:
                         unit.setdefault("policies", {})[variable] = grants
                         continue
+                    if "cmu" not in house:
+                        continue  # nothing acts for this customer
                     keeper = house["cmu"]["services"].setdefault(
                         "custodian", {"follow": [], "changes": []}
                     )
@@ -152,6 +159,7 @@ def _read(config: ScenarioConfig, units: list[Spec], houses: Sequence[Spec]) -> 
             [variable, unit["id"], _asked(house, one.via)]
             for house in houses
             if fnmatchcase(_tail(house["meter"]), one.customers)
+            if one.via != "cmu" or "cmu" in house
             for variable in one.variables
             for unit in _holders(house, variable)
         ]
@@ -177,7 +185,7 @@ def _houses(units: Sequence[Spec]) -> list[Spec]:
 def _holders(house: Spec, variable: str) -> Iterable[Spec]:
     """Return the units of a house where a variable is measured, or negotiated."""
     if variable.startswith("balancing."):
-        return [house["cmu"]]
+        return [house["cmu"]] if "cmu" in house else []
     return [house["meter"]] if variable.startswith(_OF_METERS) else house["dmus"]
 
 

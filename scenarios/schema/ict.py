@@ -157,6 +157,12 @@ class Units(Section):
         description="Generators and stores with a unit that the operator sees; {} for the usual; "
         "null: all are under their customers' units.",
     )
+    cmu: Share = Field(
+        default=1.0,
+        description="Share of customers with a management unit. The others have a meter alone: "
+        "their devices follow their own firmware, and the substation predicts them as a group. "
+        "Policies that are put in force during the run take a unit.",
+    )
     gui: Share = Field(default=0.0, description="Share of customers with a display of their own.")
     sensors: Literal["housed", "own"] = Field(
         default="housed",

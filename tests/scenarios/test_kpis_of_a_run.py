@@ -413,6 +413,7 @@ def predictions(table):
         "load_prediction_nrmse": statistics.fmean(error(pairs) for pairs in by_unit.values()),
         "feeder_prediction_nrmse": error(sums),
         "panel_prediction_nrmse": None,
+        "group_prediction_nrmse": None,  # all houses have units
         "load_prediction_coverage_percent": None,  # with a day of history nothing is known yet
     }
 
