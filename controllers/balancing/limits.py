@@ -36,6 +36,12 @@ class Bounds:
         near: Ints = np.minimum(np.maximum(sum_w, self.lower_w), self.upper_w)
         return near
 
+    def well_within(self, sum_w: Ints, margin_w: int) -> Ints:
+        """Return the same with ``margin_w`` to the limits, less where they are closer together."""
+        room = np.minimum(margin_w, (self.upper_w - self.lower_w) // 2)
+        near: Ints = np.minimum(np.maximum(sum_w, self.lower_w + room), self.upper_w - room)
+        return near
+
     def excess_w(self, sum_w: Ints) -> float:
         """Return the 2-norm of what lies beyond the limits; 0 where nothing does."""
         return float(np.linalg.norm(sum_w - self.nearest(sum_w)))

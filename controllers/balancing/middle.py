@@ -15,7 +15,7 @@ commit that comes after its round is taken or undone by the last distance, and t
 Where the exchange is by distance it passes on the share of those who have not agreed, and tells
 the k farthest of their distances (``agreement``). Limits of the grid at its own place it keeps by
 itself: once its children's profiles are known it has them come back within, in rounds of its own,
-before it tells their sum; after that it asks for no change that leads beyond.
+before it tells their sum; after that it neither asks for nor takes a change that leads beyond.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Middle(Parent):
         self._rounds: dict[int, int] = {}  # own round: the unit's above
         self._took: dict[int, tuple[int, list[str]]] = {}  # round above: own, who was accepted
         self._kept_within = False  # limits were seen to in this negotiation
+        self._undo_round = 0  # round above that is being undone
         self._alone = False  # rounds of its own run
         self._undone: set[str] = set()
         self._d_w = np.zeros(0, dtype=np.int64)
@@ -110,7 +111,7 @@ class Middle(Parent):
             self._count(talk, value)
             sum_w = self._members.sum_w(talk)
             if talk.bounds is not None:
-                d_w = sum_w - talk.bounds.nearest(sum_w - d_w)
+                d_w = sum_w - talk.bounds.nearest(sum_w - d_w - talk.shy_w)
             talk.stage = "beyond" if value.get("beyond") else "flat"
             talk.desired_w, self._d_w = sum_w - d_w, d_w
             self._ask_offers(talk, d_w)
@@ -146,8 +147,23 @@ class Middle(Parent):
         for child in children:
             self._members[child].pending = own
             self._undone.add(child)
-            value = {"negotiation": talk.number, "round": own, "take": False}
-            self._context.data.write(_ACCEPT, child, value, cause=talk.cause)
+        if children:
+            talk.phase, self._undo_round = "undo", number
+            self._ask(_ACCEPT, self._undoing(talk, dict.fromkeys(children, own)))
+
+    def _undid(self, talk: Talk) -> None:
+        """Tell the sum as it was before, or go on with rounds of its own."""
+        if self._alone:
+            super()._undid(talk)
+            return
+        for child in sorted(self._undone & talk.fresh.keys()):
+            self._take_back(talk, child)
+        self._tell_profile(talk, self._undo_round)
+
+    def _take_back(self, talk: Talk, child: str) -> None:
+        commit, member = talk.fresh.pop(child), self._members[child]
+        self._undone.discard(child)
+        member.serial, member.p_w, member.pending = commit.serial, commit.p_w, 0
 
     # -- what the phases come to
 
@@ -205,18 +221,17 @@ class Middle(Parent):
 
     def _keep_within(self, talk: Talk, number: int = 0) -> None:
         """Have the sum come back within the limits, once it is known; then tell it above."""
-        sum_w, known = self._members.sum_w(talk), not agreement.opened(self._members)
-        away = talk.bounds is not None and talk.bounds.largest_w(sum_w) > 0.0
-        if known and away and not self._kept_within:
+        known = not agreement.opened(self._members)
+        if known and self._beyond_w(talk) and not self._kept_within:
             self._kept_within = self._alone = True
             self._enter(talk, "limits")
         else:
+            talk.held = known
             self._tell_profile(talk, number)
 
     def _enter(self, talk: Talk, stage: str) -> None:
-        """Begin a stage of its own rounds; the last one is the unit's above."""
-        away = talk.bounds is not None and talk.bounds.largest_w(self._members.sum_w(talk)) > 0.0
-        if stage in {"limits", "beyond"} and away:
+        """Begin a stage of its own rounds; what else there is to do comes from above."""
+        if stage in {"limits", "beyond"}:
             super()._enter(talk, stage)
         else:
             self._back(talk)
@@ -226,7 +241,7 @@ class Middle(Parent):
         self._back(talk)
 
     def _back(self, talk: Talk) -> None:
-        self._alone, talk.stage = False, "flat"
+        self._alone, talk.stage, talk.held = False, "flat", True
         self._tell_excess(talk)
         self._context.cancel_timer("round")
         talk.desired_w, self._d_w = self._members.sum_w(talk), np.zeros_like(talk.desired_w)
@@ -238,11 +253,12 @@ class Middle(Parent):
         super()._take_profile(member, value, cause)
         if talk is None or self._talk is not talk or member.id not in talk.fresh:
             return
+        if talk.phase == "undo":
+            return
         if member.id in self._undone:
-            commit = talk.fresh.pop(member.id)
-            self._undone.discard(member.id)
-            member.serial, member.p_w, member.pending = commit.serial, commit.p_w, 0
-            self._tell_profile(talk, self._above(commit.round))
+            number = self._above(talk.fresh[member.id].round)
+            self._take_back(talk, member.id)
+            self._tell_profile(talk, number)
         elif talk.phase == "waiting" and talk.stage != "agree":
             self._settle_late(talk)
 

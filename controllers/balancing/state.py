@@ -118,9 +118,10 @@ class Talk:
     aim: Aim  # how children count
     bounds: Bounds | None = None  # limits of the grid
     least_w: float = 0.0  # the least improvement worth a commit
-    stage: str = "profiles"  # agree, limits, beyond; then flat
+    stage: str = "profiles"  # then agree, flat, limits, beyond
+    held: bool = False  # limits are kept at every step, not in the end only
     since: int = 0  # round before the stage's first
-    refused: set[str] = field(default_factory=set)  # who by itself would go beyond the limits
+    shy_w: Ints | int = 0  # how far refused commits went beyond the limits, where
     phase: str = "profiles"  # then offers, commits, undo, over
     round: int = 0
     k: int = 1
@@ -128,6 +129,11 @@ class Talk:
     offers: dict[str, list[float]] = field(default_factory=dict)
     fresh: dict[str, Commit] = field(default_factory=dict)
     part: set[str] = field(default_factory=set)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether no commit may lead further beyond the limits now."""
+        return self.bounds is not None and self.held
 
 
 def best_offers(offers: Mapping[str, list[float]], least_w: float, k: int) -> dict[str, int]:
@@ -216,11 +222,14 @@ class Members(Mapping[str, Member]):
                 change += talk.aim.place(child, own)
                 more += own
             grows = np.linalg.norm(away + change) > np.linalg.norm(away) + 1e-9
-            if talk.bounds is not None and not grows:
+            if talk.guarded and talk.bounds is not None and not grows:
                 grows = talk.bounds.excess_w(total + more) > talk.bounds.excess_w(total) + 1e-9
                 if grows and len(group) > 1:
                     groups = [[child] for child in group] + groups
                     continue
+                if grows:
+                    over = total + more - talk.bounds.nearest(total + more)
+                    talk.shy_w = talk.shy_w + 2 * over
             for child in group:
                 commit, member = talk.fresh.pop(child), self[child]
                 if grows:

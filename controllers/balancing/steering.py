@@ -18,10 +18,9 @@ Profiles are whole multiples of ``resolution_w``, so d is one too and nothing is
 it in that unit. Children are asked a few at a time (``exchange``).
 
 The rounds have stages. Where the exchange is by ``distance``, all agree to a first profile in the
-first (``agreement``). Where the sum is beyond the grid's ``limits``, what is desired is the
-nearest sum within them, until it is reached: within comfort first, and beyond it where that is not
-enough. In the last stage it is what is desired anyway, and no commit is taken that leads further
-beyond a limit.
+first (``agreement``). Then comes what is desired, which is within the grid's ``limits``. Where
+the sum is beyond them in the end, what is desired is the nearest sum within them, until it is
+reached: within comfort first, and beyond it where that is not enough.
 """
 
 from __future__ import annotations
@@ -56,7 +55,8 @@ from fernwatt.timebase import SLOT_MS, Clock
 __all__ = ["Parent"]
 
 _ANSWERS = ("balancing.profile", "balancing.offer", "balancing.update")
-_NEXT = {"agree": "limits", "limits": "beyond", "beyond": "flat"}
+_NEXT = {"agree": "flat", "flat": "limits", "limits": "beyond"}
+_FLAT_SHARE = 0.6  # of the time there is, where limits have to be kept after it
 Values = Mapping[str, Mapping[str, Any]]
 
 
@@ -300,7 +300,7 @@ class Parent:
         to_agree = bool(agreement.opened(self._members))
         before = None if to_agree else self._members.distance_w(talk)
         self._record(talk, len(talk.part), 0, before)
-        self._enter(talk, "agree" if to_agree else "limits")
+        self._enter(talk, "agree" if to_agree else "flat")
 
     def _desire(self, talk: Talk) -> None:
         """Fix what is desired in the end: a level, windows in it, all within the limits."""
@@ -315,23 +315,27 @@ class Parent:
             talk.desired_w = talk.bounds.within(talk.desired_w, s.resolution_w)
 
     def _enter(self, talk: Talk, stage: str) -> None:
-        """Begin a stage of the rounds, or the last one where there is nothing to do in it."""
-        s, bounds = self.settings, talk.bounds
-        away = bounds is not None and bounds.largest_w(self._members.sum_w(talk)) > 0.0
-        if stage != "agree" and not away:
-            stage = "flat"
+        """Begin a stage of the rounds; be done where there is nothing to do in it."""
+        s = self.settings
+        if stage in {"limits", "beyond"} and not self._beyond_w(talk):
+            self._finish(talk)
+            return
         talk.stage, talk.since, talk.k = stage, talk.round, max(1, self._members.width)
-        talk.least_w, talk.refused = s.epsilon_w, set()
+        talk.least_w = s.epsilon_w
         if stage == "flat":
-            self._tell_excess(talk)
             self._desire(talk)
             before = self._members.distance_w(talk)
             talk.least_w = max(s.epsilon_w, s.epsilon_share * before)
         self._signal(talk)
 
+    def _beyond_w(self, talk: Talk) -> float:
+        """Return how far the sum is beyond the limits, at most."""
+        bounds = talk.bounds
+        return 0.0 if bounds is None else bounds.largest_w(self._members.sum_w(talk))
+
     def _tell_excess(self, talk: Talk) -> None:
-        """Record that the children cannot keep within the limits, whatever they give up."""
-        beyond_w = 0.0 if talk.bounds is None else talk.bounds.largest_w(self._members.sum_w(talk))
+        """Record that the children did not come back within the limits."""
+        beyond_w = self._beyond_w(talk)
         if beyond_w > 0.0:
             detail = {"beyond_w": beyond_w}
             self._context.decide("limit_exceeded", self._context.unit, detail, [talk.id])
@@ -366,19 +370,22 @@ class Parent:
     def _signal(self, talk: Talk) -> None:
         """Begin a round with every flexible child whose agreed profile is known."""
         spent_s = (self._context.now_ms - talk.began_ms) / 1000
-        if spent_s >= self.settings.budget_s:
-            self._finish(talk)
+        limited = talk.stage == "flat" and talk.bounds is not None
+        if spent_s >= self.settings.budget_s * (_FLAT_SHARE if limited else 1.0):
+            self._enter(talk, "limits") if limited else self._finish(talk)
             return
         if talk.stage == "agree":
             self._ask_to_agree(talk)
             return
         if talk.stage != "flat" and talk.bounds is not None:
-            sum_w = self._members.sum_w(talk)
-            talk.aim, talk.desired_w = Aim.plain(talk.slots), talk.bounds.nearest(sum_w)
-            if (talk.desired_w == sum_w).all():
-                self._enter(talk, "flat")
+            sum_w, unit_w = self._members.sum_w(talk), self.settings.resolution_w
+            # plans are whole units, so each child may miss what it was to do by one
+            inside = talk.bounds.well_within(sum_w, unit_w * (1 + self._members.width))
+            talk.aim, talk.desired_w = Aim.plain(talk.slots), inside
+            if not self._beyond_w(talk):
+                self._finish(talk)
                 return
-        asked = {member.id for member in self._members.steerable()} - talk.refused
+        asked = self._members.steerable()
         if not asked or talk.round - talk.since >= self.settings.max_rounds:
             self._stage_over(talk)
             return
@@ -407,8 +414,6 @@ class Parent:
             shared["beyond"] = True
         signals = {}
         for member in self._members.steerable():
-            if member.id in talk.refused:
-                continue
             d = self._units(talk.aim.seen(member.id, d_w))
             signals[member.id] = {**shared, "d": d, "profile": member.serial}
         self._ask("balancing.signal", signals)
@@ -473,15 +478,14 @@ class Parent:
             self._signal(talk)
             return
         before = self._members.distance_w(talk)
-        if talk.bounds is None:
+        if not talk.guarded:
             self._record(talk, len(talk.offers), self._settle(talk), before)
             talk.k = max(1, talk.k // 2)
             self._signal(talk)
             return
         taken, undo = self._members.take(talk)
         self._record(talk, len(talk.offers), taken, before)
-        talk.refused = set(undo) | (set() if taken else talk.refused) if talk.k == 1 else set()
-        talk.k, talk.phase = max(1, talk.k // 2), "undo"
+        talk.k, talk.phase = max(1, talk.k // 2) if taken else talk.k, "undo"
         self._ask("balancing.accept", self._undoing(talk, undo))
 
     def _drop(self) -> int:
@@ -509,6 +513,7 @@ class Parent:
 
     def _finish(self, talk: Talk) -> None:
         talk.phase = "over"
+        self._tell_excess(talk)
         self._context.cancel_timer("round")
         if self._responds:
             self._tell(talk)
