@@ -92,7 +92,7 @@ class Child:
         self._readers = None if supplier is None else [[str(supplier), "balancing", READ, 0]]
         self.house = House(params, start)
         self.customer = Customer(params.get("customer"), self.house, self._meter)
-        self._follows_forecasts = bool(params.get("forecast")) and bool(self.house.pv)
+        self._follows_forecasts = bool(params.get("forecast")) and self.house.wants_forecasts
         self._now: _Negotiation | None = None
         self._serial = 0
         self._newest, self._begun_ms = -1, -_SILENT_MS  # negotiation

@@ -72,9 +72,13 @@ class GivenUp:
 
 
 class Problem:
-    """One device over a horizon: its constraints are frozen, its target is not."""
+    """One device over a horizon: its constraints are frozen, its target is not.
+
+    ``exact``: its plan is the nearest there is, so never farther from a target than another one.
+    """
 
     __slots__ = ()
+    exact: ClassVar[bool] = True
 
     def plan(self, target_w: Watts) -> Ints:
         """Return the feasible profile nearest to the target [W], in whole units."""
@@ -108,10 +112,11 @@ class Problem:
 class Flexible:
     """What a child knows of one device: settings, newest readings and their identifiers.
 
-    ``holds``: it can hold the house at a profile by its clamp.
+    ``holds``: it can hold the house at a profile by its clamp. ``weather``: it wants forecasts.
     """
 
     holds: ClassVar[bool] = False
+    weather: ClassVar[bool] = False
 
     id: str
     unit: str
@@ -134,6 +139,9 @@ class Flexible:
     def take(self, variable: str, value: Any, t_ms: int) -> bool:
         """Take a reading; return True when it calls for a new plan at once."""
         raise NotImplementedError
+
+    def take_forecast(self, record: Mapping[str, Any]) -> None:
+        """Take a weather forecast ``{start_ms, step_ms, ghi_w_per_m2, temperature_c}``."""
 
     def gone(self, variable: str, value: Any) -> bool:  # noqa: ARG002
         """Tell whether a reading says that what was planned is no longer there."""

@@ -92,6 +92,11 @@ class House:
             for variable in [*self._told.get(device, ()), "device.energy"]
         ]
 
+    @property
+    def wants_forecasts(self) -> bool:
+        """Tell whether the weather matters to the house."""
+        return bool(self.pv) or any(known.weather for known in self.flexible.values())
+
     def holder(self, now_ms: int) -> str | None:
         """Return the one battery that can hold the house at a profile, if there is one."""
         batteries = [
@@ -136,9 +141,11 @@ class House:
             self._next_slot += 1
 
     def take_forecast(self, record: Mapping[str, Any]) -> None:
-        """Take a weather forecast for all panels."""
+        """Take a weather forecast for all panels and devices."""
         for panel in self.pv.values():
             panel.take_forecast(record)
+        for known in self.flexible.values():
+            known.take_forecast(record)
 
     def said(self) -> list[tuple[int, str, float, Said]]:
         """Return what was predicted a day ahead of what was learnt since the last time.

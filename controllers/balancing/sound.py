@@ -18,7 +18,10 @@ _MOST, _MOST_SLOTS, _MOST_UNIT_W = 1e12, 1000, 10_000_000
 _MOST_VALUES = 100_000
 _FAR_SLOTS = 30 * DAY_MS // SLOT_MS
 _FAR_MS = 400 * DAY_MS
-_NUMBERS = ("energy.import", "energy.export", "device.energy", "battery.soc")
+_NUMBERS = (
+    "energy.import", "energy.export", "device.energy", "battery.soc", "thermal.temperature",
+    "tank.temperature",
+)  # fmt: skip
 Record = Mapping[str, Any]
 
 

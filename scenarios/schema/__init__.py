@@ -89,6 +89,16 @@ class ScenarioConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _planned_devices_are_moved(self) -> Self:
+        usual = ("ev", "battery")
+        for kind in self.services.balancing.devices:
+            if kind not in usual and kind not in self.units.control:
+                raise ValueError(
+                    f"services.balancing.devices: {kind} is not in units.control; add it there"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _exports_have_data(self) -> Self:
         if self.exports and self.units.data is None:
             raise ValueError("exports: units gather nothing for them; write units.data: {}")

@@ -80,6 +80,13 @@ def _usually_controlled() -> list[Controlled]:
     return ["ev", "battery"]
 
 
+Planned = Literal["ev", "battery", "heat_pump"]
+
+
+def _usually_planned() -> list[Planned]:
+    return ["ev", "battery"]
+
+
 class Protocols(Section):
     """What units speak to each other where it is not the platform's own protocol."""
 
@@ -253,6 +260,11 @@ class Balancing(Section):
         default="lvgmu",
         description="The kind of unit whose sum is steered: each substation its own houses, or "
         "those above it all that is below them; units in between pass on.",
+    )
+    devices: list[Planned] = Field(
+        default_factory=_usually_planned,
+        description="Kinds of devices that plans may move, of those in units.control; all others "
+        "are part of their houses' load.",
     )
     suppliers: list[Supplier] = Field(
         default_factory=list,

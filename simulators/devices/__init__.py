@@ -14,6 +14,7 @@ from simulators.devices.fleet import (
     pv_systems,
     roofs,
 )
+from simulators.devices.heat_pump_map import datasheet
 from simulators.devices.homes import (
     HeatPumpPlan,
     appliances,
@@ -52,6 +53,7 @@ __all__ = [
     "boilers",
     "cars",
     "charging_points",
+    "datasheet",
     "fridges",
     "heat_pumps",
     "home_batteries",

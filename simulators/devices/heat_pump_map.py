@@ -12,7 +12,7 @@ import numpy as np
 
 from simulators.devices.specbase import FloatArray
 
-__all__ = ["SOURCES", "performance"]
+__all__ = ["SOURCES", "datasheet", "performance"]
 
 SOURCES = ("air", "brine")
 # factors of source, flow and outdoor temperature [1/K] and the constant; air's source is outdoors
@@ -44,3 +44,12 @@ def performance(
         a, b, c, d = (np.where(brine, table[1][k], table[0][k]) for k in range(4))
         values.append(a * source_c + b * flow_c + c * outdoor_c + d)
     return np.maximum(values[0], _LEAST_SHARE), np.maximum(values[1], _LEAST_COP)
+
+
+def datasheet(source: str) -> tuple[list[float], list[float]]:
+    """Return the factors of power (as a share of the rating) and COP, as a manufacturer has them.
+
+    Each: of the source's, the flow's and the outdoor temperature [1/K], and the constant.
+    """
+    row = SOURCES.index(source)
+    return list(_POWER[row]), list(_COP[row])

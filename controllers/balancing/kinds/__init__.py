@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controllers.balancing.devices import Flexible
+from controllers.balancing.kinds.heat_pump import HeatPump
 from controllers.balancing.kinds.storage import Battery
 from controllers.balancing.kinds.vehicle import Vehicle
 
@@ -34,4 +35,9 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "ev": Kind(Vehicle.of, ("p_max_w",), ("ev.session",)),
     "battery": Kind(Battery.of, ("p_max_w", "capacity_wh"), ("battery.soc",)),
+    "heat_pump": Kind(
+        HeatPump.of,
+        ("p_rated_w", "building", "tank", "power_map", "cop_map"),
+        ("thermal.temperature", "tank.temperature"),
+    ),
 }
