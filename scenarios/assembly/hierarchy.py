@@ -17,6 +17,7 @@ from scenarios.assembly.ders import der_name, der_plate, split_ders
 from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.negotiation import check_limits, negotiating
 from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
+from scenarios.assembly.plates import is_planned, known_device
 from scenarios.schema import ScenarioConfig
 
 __all__ = ["Hierarchy", "House", "make_hierarchy", "plain_unit"]
@@ -385,33 +386,11 @@ class _Builder:
             "latitude_deg": round(latitude, 4),
             "longitude_deg": round(longitude, 4),
             "devices": [
-                self._known(device, dmu)
+                known_device(self._fleet, device, dmu)
                 for device, dmu in zip(devices, dmus, strict=True)
-                if self._is_planned(kind_of(device))
+                if is_planned(self._config, kind_of(device))
             ],
         }
-
-    def _is_planned(self, kind: str) -> bool:
-        """Tell whether balancing knows of a kind; all else is part of the house's load."""
-        return kind == "pv" or (kind in ALWAYS and kind in self._config.units.control)
-
-    def _known(self, device: Spec, dmu: str) -> dict[str, Any]:
-        """Return what a customer unit is told of a device: its name plate."""
-        kind = kind_of(device)
-        plate: dict[str, Any] = {"kind": kind, "id": device["id"], "unit": dmu}
-        if kind == "ev":
-            plate |= {"p_max_w": device["p_max_w"], "p_min_w": device["p_min_w"]}
-        elif kind == "battery":
-            plate |= {key: device[key] for key in ("p_max_w", "capacity_wh")}
-            plate["efficiency"] = device["charge_efficiency"]
-        else:
-            panel = self._fleet.panels[device["id"]]
-            plate |= {
-                "p_rated_w": panel.p_rated_w,
-                "tilt_deg": panel.tilt_deg,
-                "azimuth_deg": panel.azimuth_deg,
-            }
-        return plate
 
 
 def _is_added(device: Spec, fleet: Fleet) -> bool:

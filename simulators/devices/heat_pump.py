@@ -32,7 +32,7 @@ BoolArray = NDArray[np.bool_]
 _MS_PER_H = 3.6e6
 _FLOW_ABOVE_TANK_K, _LEAST_FLOW_C = 5.0, 25.0
 _GUARD_K = 0.1  # set-points are left this far inside of the comfort band
-_ROOM_K = 0.5  # room that a set-point must find below the band's upper end, for a least run
+_ROOM_K = 0.5  # room that a set-point must find in the band, for a least run or a least rest
 _TANK_GUARD_K = 2.0
 _NO_MASS_WH_PER_K = 1.0
 _DECIDED = ("on", "_to_tank", "_since_ms", "p_w", "heat_w", "q_var", "_drawn_w")
@@ -153,7 +153,8 @@ class HeatPumpFleet:
         waits = asked_w < self.rated_w / 2
         room_k = np.where(self.on & ~self._to_tank, _GUARD_K, _ROOM_K)
         house = np.where(runs, air_c < given["high_c"] - room_k, self._calls["house"])
-        house = np.where(waits, air_c < given["low_c"] + _GUARD_K, house)
+        rest_k = np.where(self.on, _ROOM_K, _GUARD_K)  # what runs may only stop for a least rest
+        house = np.where(waits, air_c < given["low_c"] + rest_k, house)
         tank = np.where(runs, water_c < plate["set_c"], self._calls["tank"])
         tank = np.where(waits, water_c < plate["useful_c"] + _TANK_GUARD_K, tank)
         return house, tank & ~(house & (air_c < given["low_c"] + _GUARD_K))
