@@ -13,7 +13,8 @@ from fernwatt.timebase import HOUR_MS, SLOT_MS
 __all__ = ["Event", "Part"]
 
 SLOT_H = SLOT_MS / HOUR_MS
-_MOST_TRIES = 6
+_MOST_TRIES = 8
+_VAIN = 2
 _CLOSE = 0.05
 
 
@@ -53,6 +54,7 @@ class Event:
     promise: Promise | None = None
     pressure_w: list[float] = field(default_factory=list)  # below what is asked, to get there
     tries: int = 0
+    in_vain: int = 0
     missing: float | None = None
 
     @property
@@ -108,17 +110,19 @@ class Event:
 
         Members see distances, and where all quarter-hours are scarce one window counts for little:
         so what is missing is added to the distance, again and again (the method of multipliers),
-        as long as more than a twentieth is missing and the last time has helped.
+        as long as more than a twentieth is missing and one of the last two times has helped.
         """
         rows = [row for row in self.rows({}) if row["phase"] == "window"]
         lack_w = [row["promised_w"] - row["baseline_w"] + row["asked_w"] for row in rows]
         missing, asked = sum(max(w, 0.0) for w in lack_w), sum(row["asked_w"] for row in rows)
         helped = self.missing is None or missing < 0.98 * self.missing
-        if self.tries >= _MOST_TRIES or missing <= _CLOSE * asked or not helped:
+        self.in_vain = 0 if helped else self.in_vain + 1
+        if self.tries >= _MOST_TRIES or missing <= _CLOSE * asked or self.in_vain >= _VAIN:
             return False
         pressure = self.pressure_w or [0.0] * len(lack_w)
         self.pressure_w = [max(a + b, 0.0) for a, b in zip(pressure, lack_w, strict=True)]
-        self.tries, self.missing = self.tries + 1, missing
+        self.tries += 1
+        self.missing = missing if self.missing is None else min(missing, self.missing)
         return True
 
     def agreed(self, first_slot: int, plans_w: Mapping[str, Sequence[int]]) -> bool:

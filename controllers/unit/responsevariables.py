@@ -2,7 +2,7 @@
 
 A request may be written to a customer's unit by whom its policy names: that is the contract, and
 there is none by default. Within a substation's unit the service of demand response and the one of
-balancing tell each other what members are to draw, and what they have agreed to.
+balancing, and nobody else, tell each other what members are to draw, and what they have agreed to.
 """
 
 from __future__ import annotations
@@ -33,6 +33,6 @@ RESPONSE_VARIABLES = (
                      "unmetered", "paid_cent")),
     Variable("response.choice", 205, "record", "1", "customer",
              (Grant(ALL, "display", READ_WRITE),), 30 * DAY_MS, fields=("follows",)),
-    Variable("balancing.windows", 206, "record", "1", "unit", _WITHIN, 3 * DAY_MS),
-    Variable("balancing.agreed", 207, "record", "1", "unit", _WITHIN, 3 * DAY_MS),
+    Variable("balancing.windows", 206, "record", "1", "unit", _WITHIN, 3 * DAY_MS, only="response"),
+    Variable("balancing.agreed", 207, "record", "1", "unit", _WITHIN, 3 * DAY_MS, only="balancing"),
 )  # fmt: skip
