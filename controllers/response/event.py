@@ -15,6 +15,7 @@ __all__ = ["Event", "Part"]
 SLOT_H = SLOT_MS / HOUR_MS
 _MOST_TRIES = 8
 _VAIN = 2
+_TRIES_LATER = 3
 _CLOSE = 0.05
 
 
@@ -22,6 +23,7 @@ _CLOSE = 0.05
 class Part:
     """One customer's part: baselines and plan of each slot from the event's first one on [W].
 
+    ``plan_w`` is the newest plan, ``promised_w`` the one that was in force at the promise.
     ``left`` is the slot from which on the customer does not count any more; None: to the end.
     """
 
@@ -29,6 +31,7 @@ class Part:
     percent: int
     baseline_w: list[int]
     days_w: list[float] | None
+    plan_w: list[int] | None = None
     promised_w: list[int] | None = None
     left: int | None = None
 
@@ -56,6 +59,7 @@ class Event:
     tries: int = 0
     in_vain: int = 0
     missing: float | None = None
+    pressing: bool = False
 
     @property
     def slots(self) -> range:
@@ -98,51 +102,75 @@ class Event:
 
     def _pressure(self, asked_w: Sequence[float]) -> list[float]:
         """Return how much less than asked is aimed at, less where members have left."""
-        pressure = self.pressure_w or [0.0] * len(asked_w)
-        everybody = [self.parts[unit] for unit in self.following]
-        places = [slot - self.first_slot for slot in self.request.slots]
-        all_w = sum(part.asked_w(at) for part in everybody for at in places)
-        share = sum(asked_w) / all_w if all_w > 0 else 0.0
-        return [share * more for more in pressure]
+        share = self._share()
+        return [share * more for more in self.pressure_w or [0.0] * len(asked_w)]
 
-    def press(self) -> bool:
+    def _share(self) -> float:
+        """Return what part of all that was asked is asked of those who have not left."""
+        places = [slot - self.first_slot for slot in self.request.slots]
+        asked = {u: sum(self.parts[u].asked_w(at) for at in places) for u in self.following}
+        stayed = sum(wh for unit, wh in asked.items() if self.parts[unit].left is None)
+        return stayed / sum(asked.values()) if stayed > 0 else 0.0
+
+    def press(self, from_slot: int) -> bool:
         """Aim lower by what the plan lacks of what is asked; return whether that is worth a try.
 
         Members see distances, and where all quarter-hours are scarce one window counts for little:
         so what is missing is added to the distance, again and again (the method of multipliers),
         as long as more than a twentieth is missing and one of the last two times has helped.
         """
-        rows = [row for row in self.rows({}) if row["phase"] == "window"]
-        lack_w = [row["promised_w"] - row["baseline_w"] + row["asked_w"] for row in rows]
-        missing, asked = sum(max(w, 0.0) for w in lack_w), sum(row["asked_w"] for row in rows)
+        lack_w = [self._lack_w(slot) if slot >= from_slot else 0.0 for slot in self.request.slots]
+        missing, share = sum(max(w, 0.0) for w in lack_w), self._share()
+        asked = sum(self._asked_w(slot) for slot in self.request.slots if slot >= from_slot)
         helped = self.missing is None or missing < 0.98 * self.missing
         self.in_vain = 0 if helped else self.in_vain + 1
-        if self.tries >= _MOST_TRIES or missing <= _CLOSE * asked or self.in_vain >= _VAIN:
-            return False
-        pressure = self.pressure_w or [0.0] * len(lack_w)
-        self.pressure_w = [max(a + b, 0.0) for a, b in zip(pressure, lack_w, strict=True)]
-        self.tries += 1
-        self.missing = missing if self.missing is None else min(missing, self.missing)
-        return True
+        given_up = self.tries >= _MOST_TRIES or self.in_vain >= _VAIN or share <= 0.0
+        self.pressing = missing > _CLOSE * asked and not given_up
+        if self.pressing:
+            pressure = self.pressure_w or [0.0] * len(lack_w)
+            self.pressure_w = [
+                max(a + b / share, 0.0) for a, b in zip(pressure, lack_w, strict=True)
+            ]
+            self.tries += 1
+            self.missing = missing if self.missing is None else min(missing, self.missing)
+        return self.pressing
+
+    def hold(self) -> None:
+        """Begin to look anew whether plans keep what was promised, with fewer tries."""
+        if not self.pressing:
+            self.tries, self.in_vain, self.missing = _MOST_TRIES - _TRIES_LATER, 0, None
+
+    def _asked_w(self, slot: int) -> float:
+        at = slot - self.first_slot
+        return sum(self.parts[unit].asked_w(at) for unit in self.counting(slot))
+
+    def _lack_w(self, slot: int) -> float:
+        """Return by how much the newest plans of those who count are above what is asked."""
+        at, parts = slot - self.first_slot, [self.parts[unit] for unit in self.counting(slot)]
+        above = sum(part.plan_w[at] - part.baseline_w[at] for part in parts if part.plan_w)
+        return above + self._asked_w(slot)
 
     def agreed(self, first_slot: int, plans_w: Mapping[str, Sequence[int]]) -> bool:
-        """Take what members have agreed to; return False where it does not cover the window."""
-        if self.request.slots.start < first_slot:
+        """Take what members plan now; return False where nothing, or not all, of what is left of
+        the window is covered.
+        """
+        left = [slot for slot in self.request.slots if slot >= first_slot]
+        members = [unit for unit in self.following if self.parts[unit].left is None]
+        if not left or any(left[-1] - first_slot >= len(plans_w.get(u, ())) for u in members):
             return False
-        for unit in self.counting(self.request.slots.start):
-            plan_w = plans_w.get(unit)
-            if plan_w is None or self.request.slots.stop > first_slot + len(plan_w):
-                return False
-        for unit in self.following:
-            part, plan_w = self.parts[unit], list(plans_w.get(unit, ()))
-            part.promised_w = [
+        for unit in members:
+            part, plan_w = self.parts[unit], plans_w[unit]
+            known = part.plan_w or part.baseline_w
+            part.plan_w = [
                 plan_w[slot - first_slot] if 0 <= slot - first_slot < len(plan_w) else own_w
-                for slot, own_w in zip(self.slots, part.baseline_w, strict=True)
+                for slot, own_w in zip(self.slots, known, strict=True)
             ]
         return True
 
     def promised(self, unit: str, why: str = "") -> Promise:
-        """Return what is promised; an energy only where it was agreed to."""
+        """Promise what is planned now; an energy only where it was agreed to."""
+        for part in self.parts.values():
+            part.promised_w = part.plan_w
         rows = [row for row in self.rows({}) if row["phase"] == "window"]
         known = all(row["promised_w"] is not None for row in rows)
         promised = sum(r["baseline_w"] - r["promised_w"] for r in rows) if known else None

@@ -288,16 +288,24 @@ class ResponseManager:
             kept = {slot: p_w for slot, p_w in self._plans.get(child, {}).items() if slot >= oldest}
             self._plans[child] = kept | dict(enumerate(plan_w, first))
         for event in list(self._events.values()):
-            open_ = event.phase == "agreeing" and event.request.id in value["windows"]
-            if open_ and event.agreed(first, plans_w):
-                if event.press():
-                    told = {"tries": event.tries, "missing_w": event.missing}
-                    pressed = self._context.decide(
-                        "response_pressed", event.request.id, told, (cause,)
-                    )
-                    self._tell_windows(pressed)
-                else:
-                    self._promise(event, "", cause)
+            if event.request.id in value["windows"] and event.phase in {"agreeing", "promised"}:
+                self._planned(event, first, plans_w, cause)
+
+    def _planned(
+        self, event: Event, first: int, plans_w: Mapping[str, Sequence[int]], cause: str
+    ) -> None:
+        """Ask for more while a plan lacks something, before the promise and after it."""
+        agreeing = event.phase == "agreeing"
+        if (agreeing and first > event.request.slots.start) or not event.agreed(first, plans_w):
+            return
+        if not agreeing:
+            event.hold()
+        if event.press(first):
+            told = {"tries": event.tries, "missing_w": event.missing}
+            pressed = self._context.decide("response_pressed", event.request.id, told, (cause,))
+            self._tell_windows(pressed)
+        elif agreeing:
+            self._promise(event, "", cause)
 
     def _promise(self, event: Event, why: str, cause: str) -> None:
         """Tell the issuer what is promised, or why nothing is."""

@@ -342,3 +342,30 @@ def test_answers_that_are_none_count_for_nothing(substation, request_value, valu
     station.desk.told(station.service, ANSWER, value)
     station.say("cmu/a/77", follows=True)
     assert not station.written(WINDOWS)
+
+
+def test_a_promise_is_held_in_later_negotiations(substation, request_value):
+    station = promised(substation, request_value)
+    agree, told = AgreeA(station), len(station.written(WINDOWS))
+    agree(880)  # near enough
+    assert len(station.written(WINDOWS)) == told
+    agree(500)
+    assert station.written(WINDOWS)[-1]["windows"][0]["p_w"] == [1600 - 400] * 8
+    agree(900)
+    assert len(station.written(WINDOWS)) == told + 1
+    assert len(station.written(PROMISE)) == 1
+    for reduced_w in (400, 450, 500, 550):  # not for ever
+        agree(reduced_w)
+    assert len(station.written(WINDOWS)) == told + 1 + 3
+    station.desk.now_ms = 17 * H
+    settle(station, positive)
+    assert [d["promised_wh"] for d in station.written(DELIVERY)] == [1800.0]
+
+
+def test_while_it_runs_only_what_is_left_counts(substation, request_value):
+    station = promised(substation, request_value)
+    station.desk.now_ms = 15 * H
+    plans = {unit: [level // 10] * DAYTIME for unit, level in LEVELS.items()}
+    value = {"negotiation": 3, "slot": 61, "unit_w": 10, "windows": ["reduction-1"]}
+    station.desk.told(station.service, AGREED, {**value, "plans": plans})
+    assert station.written(WINDOWS)[-1]["windows"][0]["p_w"] == [1600] * 5 + [1600 - 900] * 3
