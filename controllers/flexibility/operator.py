@@ -2,8 +2,8 @@
 
 What it knows is its own: the transformer's meter, the meters of customers without a contract, and
 what the aggregator tells (prognosis). Its forecast is the sum of these; what the transformer shows
-beyond it is carried on. Where that is above the limit it asks for less (request), looks at what is
-offered (bid), takes it if it helps and is worth its price (order), and pays by the meters.
+beyond it is expected to go on. Where that is above the limit it asks for less (request), looks at
+what is offered (bid), takes it if it helps and is worth its price (order), and pays by the meters.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from controllers.balancing.feedback import Feedback
 from controllers.balancing.neighbours import Neighbours
 from controllers.balancing.sound import is_sound
 from controllers.balancing.subscriptions import Subscriptions
+from controllers.flexibility.beyond import Beyond
 from controllers.flexibility.metering import MeterReading
 from controllers.flexibility.offers import Profile
 from controllers.flexibility.records import (
@@ -40,7 +40,7 @@ from fernwatt.timebase import HOUR_MS, SLOT_MS, Clock
 __all__ = ["Operator"]
 
 _PER_H, _KEPT_SLOTS, _ANSWER_MS, _AGAIN_MS = HOUR_MS // SLOT_MS, 400, 60_000, 600_000
-_SETTLE_MS, _WAIT_MS = 40 * 60_000, 6 * HOUR_MS
+_SETTLE_MS, _WAIT_MS = 40 * 60_000, 2 * HOUR_MS
 _MOST_WH = 1 << 30
 
 
@@ -67,10 +67,10 @@ class Operator:
         self._meters = [str(meter) for meter in params["meters"]]
         self._others = sorted(str(meter) for meter in params.get("others", ()))
         self._neighbours = Neighbours(start, params.get("predictor", {}))
-        self._feedback = Feedback(start)
+        self._beyond = Beyond(start)
         self._prognosis: Prognosis | None = None
         self._stated: dict[int, int] = {}  # by slot: the last prognosis before it began
-        self._expected_w: dict[int, int] = {}  # that, and the others
+        self._expected: dict[int, int] = {}  # that, and the others
         self._open: _Open | None = None
         self._quiet_ms = -1
         self._sold: list[Sold] = []
@@ -84,7 +84,7 @@ class Operator:
             self._subscriptions.want(variable, context.unit)
         for meter in self._others:
             self._neighbours.follow(meter, self._subscriptions)
-        self._feedback.start(context.unit, self._subscriptions)
+        self._beyond.start(context.unit, self._subscriptions)
 
     def timer(self, name: str) -> None:
         """Look again; settle what is over."""
@@ -109,7 +109,7 @@ class Operator:
             self._stated_anew(notification)
         elif notification.variable == BID:
             self._offered(notification)
-        elif not self._feedback.take(notification):
+        elif not self._beyond.take(notification):
             self._neighbours.take(notification)
 
     def _refuse(self, notification: Notification) -> None:
@@ -130,30 +130,19 @@ class Operator:
             return
         if self._prognosis is not None and prognosis.serial <= self._prognosis.serial:
             return
-        self._learn()
+        self._beyond.learn({slot: wh for slot, wh in self._expected.items() if slot < now})
         self._prognosis = prognosis
         others_wh = self._others_wh(prognosis.profile.slot, len(prognosis.profile.wh))
         for slot, wh in enumerate(prognosis.profile.wh, prognosis.profile.slot):
             if slot > now:
                 self._stated[slot] = wh
-                others = int(others_wh[slot - prognosis.profile.slot])
-                self._expected_w[slot] = (wh + others) * _PER_H
+                self._expected[slot] = wh + int(others_wh[slot - prognosis.profile.slot])
         for slot in [s for s in self._stated if s < now - _KEPT_SLOTS]:
-            del self._stated[slot], self._expected_w[slot]
+            del self._stated[slot], self._expected[slot]
         if self._open is not None and self._open.request.serial != prognosis.serial:
             self._open = None  # the aggregator counts with another prognosis now
         if self._open is None and self._context.now_ms >= self._quiet_ms:
             self._look(notification.id)
-
-    def _learn(self) -> None:
-        """Hold the transformer's meter against what was expected of the slots that are over."""
-        now = self._context.now_ms // SLOT_MS
-        past = sorted(slot for slot in self._expected_w if slot <= now)
-        if past:
-            span = range(past[0], past[-1] + 1)
-            if len(past) == len(span):
-                expected = np.array([self._expected_w[slot] for slot in span], dtype=np.int64)
-                self._feedback.learn(past[0], expected)
 
     def _others_wh(self, slot: int, slots: int) -> Ints:
         total = np.zeros(slots, dtype=np.int64)
@@ -166,8 +155,7 @@ class Operator:
         assert self._prognosis is not None
         own = self._prognosis.profile
         stated = np.array([own.at(s) for s in range(slot, slot + slots)], dtype=np.int64)
-        beyond = self._feedback.correction_w(slot, slots, 1) // _PER_H
-        return stated + self._others_wh(slot, slots) + beyond
+        return stated + self._others_wh(slot, slots) + self._beyond.expect_wh(slot, slots)
 
     # -- trade -------------------------------------------------------------------------------
 
