@@ -14,7 +14,7 @@ from analysis.kpis.registry import Outcome, Up, kpi, nothing
 if TYPE_CHECKING:
     from analysis.run import Run
 
-__all__ = ["orders", "prices"]
+__all__ = ["course", "orders", "prices"]
 
 _NO_PRICE = "no price was issued"
 _NO_ORDER = "no device was ordered anything"
@@ -47,7 +47,7 @@ def prices(run: Run) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: int(one["issued_ms"]))
 
 
-def _course(
+def course(
     records: list[dict[str, Any]], t_ms: npt.NDArray[np.int64], name: str
 ) -> npt.NDArray[np.float64]:
     """Return the price at each instant [EUR/Wh]; of several the one that was issued last."""
@@ -75,7 +75,7 @@ def tariff_cost_eur(run: Run) -> Outcome:
     t_ms = np.unique(frame["t_ms"].to_numpy())
     at = np.searchsorted(t_ms, frame["t_ms"].to_numpy())
     drawn, fed_in = (
-        _course(records, t_ms, name)[at] for name in ("cent_per_mwh", "feed_in_cent_per_mwh")
+        course(records, t_ms, name)[at] for name in ("cent_per_mwh", "feed_in_cent_per_mwh")
     )
     wh = frame["p_w"].to_numpy() * run.hours(frame["t_ms"])
     if np.isnan(drawn).any():

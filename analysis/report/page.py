@@ -12,6 +12,7 @@ import jinja2
 
 from analysis.kpis import KPIS
 from analysis.report import information, traffic
+from analysis.report.stakes import stakes
 from analysis.text import delay_text, number, time_text
 from fernwatt.errors import UsageError
 
@@ -32,6 +33,7 @@ FAMILIES = {
     "signals": "Signals and control",
     "response": "Demand response",
     "flexibility": "Flexibility",
+    "money": "Money and CO2",
     "membership": "Groups of units",
     "attacks": "Attacks and their detection",
     "privacy": "Privacy", "maintenance": "Maintenance of units",
@@ -134,7 +136,8 @@ def write(
 ) -> Path:
     """Write ``report.html`` into a run folder; the same run gives the same bytes.
 
-    ``counterfactual`` is the folder of a run without the demand response of this one.
+    ``counterfactual`` is the folder of a run without the service in question: demand response is
+    held against it, and what each stakeholder pays and emits.
     """
     from analysis.run import Run
 
@@ -171,6 +174,7 @@ def render(
         without=without,
         figures=_figures(run, counterfactual),
         responses=_responses(run, counterfactual),
+        stakes=stakes(run, counterfactual),
         books=traffic.books(run),
         asked=traffic.requirements(run),
         flow_rows=information.flow_rows(run),

@@ -16,6 +16,7 @@ from scenarios.schema.field import Imperfections
 from scenarios.schema.ict import Services, Units
 from scenarios.schema.instruments import Crews
 from scenarios.schema.lighting import Lighting
+from scenarios.schema.money import Money
 from scenarios.schema.network import Network
 from scenarios.schema.protection import Protection
 from scenarios.schema.system import Grid, Orchestration, Record, Time, Weather
@@ -76,6 +77,9 @@ class ScenarioConfig(Section):
         default_factory=dict, description="Third-party mosaik simulators, by name."
     )
     record: Record = Field(default_factory=Record, description="What the run folder keeps.")
+    money: Money = Field(
+        default_factory=Money, description="Prices and emissions that the run is valued by."
+    )
 
     @model_validator(mode="after")
     def _attacks_are_told_apart(self) -> Self:

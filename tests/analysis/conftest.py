@@ -149,10 +149,12 @@ def record_units(writer: RunWriter, seed: int) -> None:
                 })  # fmt: skip
         for step in range(3):
             writer.add("negotiation", {
-                "t_ms": t_ms + 1000 * step, "unit": "lvgmu/lv1", "id": f"lvgmu/lv1#n{slot}",
-                "round": step, "children": N, "answers": N - (step == 2), "committed": 1,
+                "t_ms": t_ms + 1000 * step, "unit": "lvgmu/lv1", "supplier": "",
+                "id": f"lvgmu/lv1#n{slot}", "began_ms": t_ms, "round": step,
+                "stage": "flat" if step else "profiles", "children": N,
+                "answers": N - (step == 2), "committed": 1,
                 "distance_before_w": 1000.0 * 0.8**step, "distance_after_w": 800.0 * 0.8**step,
-                "peak_after_w": 9000.0 * 0.8**step,
+                "peak_after_w": 9000.0 * 0.8**step, "beyond_after_w": None,
             })  # fmt: skip
         writer.add("request", {
             "t_ms": t_ms + 120, "id": f"lvgmu/lv1#q{slot}", "cause": plan, "unit": "lvgmu/lv1",

@@ -145,7 +145,8 @@ def grid(table: Any) -> Row:
         "overload_percent": 100 * sum(row["loading_percent"] > 100 for row in branch) / len(branch),
         "transformer_overload_percent_h": sum(
             max(row["loading_percent"] - 100, 0) * hours(row)
-            for row in branch if row["kind"] == "transformer"
+            for row in branch
+            if row["kind"] == "transformer"
         ),
         "voltage_min_pu": min(row["vm_min_pu"] for row in bus),
         "voltage_max_pu": max(row["vm_max_pu"] for row in bus),
@@ -435,6 +436,30 @@ def asleep(table):
     return dict.fromkeys(none.split()) | dict.fromkeys(zero.split(), 0)
 
 
+def money(table):
+    """By the usual prices of 2016: flat ones, and the levies pay for what is fed in."""
+    drawn = fed_in = 0.0
+    sums: dict[int, float] = defaultdict(float)
+    for row in table("terminal"):
+        if "/lighting-" in row["terminal"]:
+            continue  # they have no meter
+        mwh = row["p_w"] * hours(row) / 1e6
+        drawn, fed_in = drawn + max(mwh, 0.0), fed_in + max(-mwh, 0.0)
+        sums[row["t_ms"]] += row["p_w"]
+    lost = sum(row["p_loss_w"] * hours(row) for row in table("system")) / 1e6
+    return {
+        "customers_cost_eur": drawn * 286.9 - fed_in * 123.1,
+        "suppliers_margin_eur": drawn * (286.9 - 155.1 - 71.7 - 28.8),
+        "operator_margin_eur": drawn * 71.7 - lost * 28.8,
+        "aggregator_margin_eur": None,
+        "outside_eur": drawn * (155.1 + 28.8) + lost * 28.8 - fed_in * 123.1,
+        "payments_gap_eur": 0.0,
+        "left_to_later_eur": energy(table)["end_state_wh"] / 1e6 * 286.9,
+        "co2_kg": (drawn - fed_in + lost) * 527.0,
+        "supplier_peak_w": max(sums.values()),
+    }
+
+
 @pytest.mark.parametrize(
     "family",
     [
@@ -452,6 +477,7 @@ def asleep(table):
         services,
         predictions,
         asleep,
+        money,
     ],
     ids=lambda f: f.__name__,
 )
@@ -466,7 +492,7 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 
 def test_none_is_left_out(kpis, table):
     families = (energy, profile, grid, lighting, reliability, quality, vehicles, communication)
-    families += (mesh, requirements, classes, ages, services, predictions, asleep)
+    families += (mesh, requirements, classes, ages, services, predictions, asleep, money)
     looked_at = {name for family in families for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 
