@@ -430,7 +430,8 @@ def asleep(table):
         "own_delivery_percent reads_refused tariff_cost_eur units_cut_off_s update_time_s updates "
         "updates_refused user_denials user_logins user_refusals values_disclosed "
         "flex_delivered_percent flex_ordered_wh flex_paid_eur flex_reaction_p95_s "
-        "flex_requested_wh"
+        "flex_requested_wh response_asked_wh response_customers response_delivered_percent "
+        "response_paid_eur response_promised_percent response_rebound_wh"
     )
     zero = "access_conflicts attacks_acting control_orders frames_refused suppressed_sums"
     return dict.fromkeys(none.split()) | dict.fromkeys(zero.split(), 0)
