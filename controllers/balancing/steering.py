@@ -259,8 +259,10 @@ class Parent:
 
     def _take_profile(self, member: Member, value: Mapping[str, Any], cause: str) -> None:
         talk = self._talk
-        if talk is None or value["negotiation"] != talk.number or value["profile"] <= member.serial:
+        if talk is None or value["negotiation"] != talk.number:
             return
+        if value["profile"] <= member.serial and member.id in talk.part:
+            return  # the first of a negotiation counts anew: a child that restarted does so
         p_w = self._watts(value, talk)
         if p_w is None:
             return

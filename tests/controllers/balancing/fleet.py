@@ -25,9 +25,15 @@ def tree_of(houses, areas, levels):
 
 
 class Fleet:
-    """A fleet drawn from ``seed``; ``more`` goes to its parents, ``limits`` (by unit) too."""
+    """A fleet drawn from ``seed``; ``more`` goes to its parents, ``limits`` (by unit) too.
 
-    def __init__(self, tree, seed=0, schedule=None, limits=None, extra=(), **more):
+    ``load`` times the usual is what houses draw beside what can be steered, ``energy_wh`` the least
+    and the most that a vehicle wants.
+    """
+
+    def __init__(self, tree, seed=0, schedule=None, limits=None, extra=(), load=1.0,
+                 energy_wh=(6000, 25_000), **more):  # fmt: skip
+        self.load, self.energy_wh = load, energy_wh
         self.tree, self.random, self.bus = tree, np.random.default_rng(seed), Bus(schedule, seed)
         self.above = {child: unit for unit, below in tree.items() for child in below}
         self.root = next(iter(tree))
@@ -51,7 +57,7 @@ class Fleet:
         number, random = int(house.rpartition("/")[2]), self.random
         hours = np.arange(DAY) / 4
         usual = 200 + 900 * np.exp(-((hours - 19) ** 2) / 6) + 300 * np.exp(-((hours - 8) ** 2) / 4)
-        wh = np.round(usual * random.gamma(4, 0.25, DAY) / 4)
+        wh = np.round(self.load * usual * random.gamma(4, 0.25, DAY) / 4)
         memory = {"start_ms": -86_400_000, "step_ms": SLOT_MS, "import_wh": wh.tolist(),
                   "export_wh": [0.0] * DAY}  # fmt: skip
         self.bus.at(0, self.bus.instance, f"meter/a/{number}", "load_profile", memory)
@@ -60,7 +66,7 @@ class Fleet:
         if number % 4 != 3:
             unit = f"dmu/a/{number}/ev"
             devices.append({"kind": "ev", "id": f"ev/a/{number}", "unit": unit, "p_max_w": 11_000})
-            session = {"session": "s", "energy_wh": float(random.uniform(6000, 25_000)),
+            session = {"session": "s", "energy_wh": float(random.uniform(*self.energy_wh)),
                        "departure_ms": int(random.integers(24, 92)) * SLOT_MS, "p_max_w": 11_000,
                        "p_min_w": 0}  # fmt: skip
             self.bus.at(SESSION_MS, self.bus.instance, unit, "ev.session", session)
@@ -106,5 +112,31 @@ class Fleet:
 
     def problems(self):
         """Return every device's problem in its house's last negotiation."""
-        return [(house, device, problem) for house in self.houses
-                for device, problem in sorted(self.service(house)._now.problems.items())]  # fmt: skip
+        return [
+            (house, device, problem)
+            for house in self.houses
+            for device, problem in sorted(self.service(house)._now.problems.items())
+        ]
+
+    def check_plans(self):
+        """Every plan that a house has agreed to can be carried out by its device."""
+        for house in self.houses:
+            now = self.service(house)._now
+            for device, problem in sorted(now.problems.items() if now else ()):
+                check_plan(problem, now.plans[device])
+
+
+def check_plan(problem, p_w):
+    """A vehicle's plan gives it its energy (or all that fits), a battery's keeps its content."""
+    assert (p_w % problem.unit_w == 0).all()
+    if hasattr(problem, "energy_wh"):
+        upper_w = problem.p_max_w * problem.share
+        assert (p_w >= 0).all()
+        assert (p_w <= upper_w + 1e-6).all()
+        wanted_wh = min(problem.energy_wh, upper_w.sum() * STEP_H)
+        assert abs(p_w.sum() * STEP_H - wanted_wh) <= problem.unit_w * (1 + (p_w > 0).sum() / 4)
+    else:
+        assert np.abs(p_w).max(initial=0) <= problem.p_max_w
+        content_wh = problem.content_wh + np.cumsum(p_w) * STEP_H
+        assert content_wh.min(initial=0) >= -problem.unit_w
+        assert content_wh.max(initial=0) <= problem.capacity_wh + problem.unit_w
