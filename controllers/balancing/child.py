@@ -10,6 +10,7 @@ import numpy as np
 
 from controllers.balancing.controller import DeviceController, Plan
 from controllers.balancing.customer import Customer
+from controllers.balancing.deviations import deviations
 from controllers.balancing.devices import Ints, Problem, Span, round_profile
 from controllers.balancing.house import House
 from controllers.balancing.panels import in_slots
@@ -132,6 +133,7 @@ class Child:
                 if unit in silent:
                     self._subscriptions.ask(variable, unit)
             self._context.set_timer("refresh", self._next_slot_ms() + _REFRESH_MS)
+            self._report(now_ms // SLOT_MS - 1)
         elif name == "edge":
             self._renew()
         elif name == "alone":
@@ -400,8 +402,8 @@ class Child:
         if device is not None:
             self.customer.arrived(device, notification.id)
             self._arrived(device, notification.id)
-        if self.customer.active and (device or notification.variable == "battery.soc"):
-            self._renew()  # a reserve is kept by what was measured last
+        if self.customer.active and (device is not None or self.customer.looks):
+            self._renew()
 
     def _arrived(self, device: str, cause: str) -> None:
         """Plan a vehicle that came within the last signal, and tell the parent."""
@@ -491,6 +493,24 @@ class Child:
             self._rehold([cause])
             self._send_update(now, cause, ask=True)
         self._renew()
+
+    def _report(self, slot: int) -> None:
+        """Tell how far devices were from their plans; plan those anew that were far off."""
+        context = self._context
+        if not self.customer.active:
+            return
+        for one in deviations(self.house, self.controller, slot):
+            row = asdict(one) | {"t_ms": slot * SLOT_MS, "unit": context.unit}
+            row.pop("slot")
+            context.record("deviation", row)
+            known = self.house.flexible[one.device]
+            if one.far_w <= self.customer.report_w or one.why == "hold":
+                continue
+            cause = context.decide("deviation", one.device, row, [known.causes["device.energy"]])
+            row.pop("unit")
+            context.data.write("device.deviation", context.unit, row, cause=cause)
+            if known.present(context.now_ms):
+                self._displace([one.device], cause)
 
     def _renew(self) -> None:
         """Tell devices what is asked now, and again when that ends."""

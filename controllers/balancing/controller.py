@@ -65,6 +65,8 @@ class DeviceController:
         self._power: dict[str, list[tuple[int, float]]] = {device: [] for device in units}
         self._given: dict[str, Order] = {}
         self._least: dict[str, Power] = {device: [] for device in units}
+        self._planned: dict[str, Power] = {device: [] for device in units}
+        self._why: dict[str, str] = {}
 
     def follow(self, device: str, plan: Plan) -> None:
         """Take a new plan into effect."""
@@ -76,7 +78,7 @@ class DeviceController:
         self._plans.pop(device, None)
         self._ordered.pop(device, None)
         self._given.pop(device, None)
-        self._power[device], self._least[device] = [], []
+        self._power[device], self._least[device], self._planned[device] = [], [], []
 
     def plan(self, device: str) -> Plan | None:
         """Return the plan in effect."""
@@ -93,6 +95,14 @@ class DeviceController:
             slot += 1
         return out
 
+    def planned(self, device: str) -> Power:
+        """Return what plans asked for of late (since when, W)."""
+        return self._planned[device]
+
+    def why(self, device: str) -> str:
+        """Return what made the newest order other than planned, ``hold``, or nothing."""
+        return self._why.get(device, "")
+
     def slot(self) -> None:
         """Order what the plans say for the slot that begins now, or else is asked by now."""
         self._order(sorted(self._plans))
@@ -105,6 +115,9 @@ class DeviceController:
             if p_w is None:
                 continue
             one = Asked(p_w, plan.hold(slot), plan.decision)
+            planned = self._planned[device]
+            if not planned or planned[-1][1] != p_w:
+                self._planned[device] = [*planned[-_KEPT:], (self._context.now_ms, p_w)]
             if plan.orders is None:
                 asked[device] = one
             elif self._is_new(device, one, slot):
@@ -128,6 +141,7 @@ class DeviceController:
             return False
         now_ms, least_w = self._context.now_ms, told.p_w if told.hold_w is None else -inf
         self._ordered[device] = (slot, told.p_w, told.hold_w)
+        self._why[device] = told.why or ("" if told.hold_w is None else "hold")
         self._power[device] = [*self._power[device][-_KEPT:], (now_ms, told.p_w)]
         self._least[device] = [*self._least[device][-_KEPT:], (now_ms, least_w)]
         return True

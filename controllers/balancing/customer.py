@@ -32,7 +32,8 @@ __all__ = ["Customer"]
 
 _STRATEGY, _LOAD_LIMIT = "customer.strategy", "load.set_point"
 _VALID_MS = 2 * SLOT_MS + 60_000  # how long an order may hold
-_STEP_W = 10.0
+_STEP_W, _REPORT_W = 10.0, 500.0
+_AT_PLUG_MS, _EARLY_MS = 10_000, SLOT_MS + 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Customer:
     """What one customer wants, and what is done at his devices.
 
     ``params`` None: nothing of it. Else ``strategy`` (as of the variable), ``prices`` (whether the
-    unit has them), ``load_limit`` (whether the meter has set-points of the house).
+    unit has them), ``load_limit`` (whether the meter has set-points of the house), ``report_w`` (a
+    device that was so far from its plan in a slot is reported, and planned anew).
     """
 
     def __init__(self, params: Mapping[str, Any] | None, house: House, meter: str) -> None:
@@ -56,9 +58,11 @@ class Customer:
         self.strategy = Strategy().changed(self._params.get("strategy", {})) or Strategy()
         self._tariff = Tariff()
         self._overrides: dict[str, Override] = {}
+        self._sure: dict[str, Override] = {}
         self._ceilings: dict[str, Ceiling] = {}
         self._load_limit = _LoadLimit(Limit(), 0)
         self._plates_w = {name: known.p_max_w for name, known in house.flexible.items()}
+        self.report_w = float(self._params.get("report_w", _REPORT_W))
         self._apply()
 
     def start(self, context: UnitContext) -> None:
@@ -148,24 +152,56 @@ class Customer:
         return [] if renewed and before is not None and before.p_w == ceiling.p_w else [device]
 
     def arrived(self, device: str, cause: str) -> None:
-        """Have a vehicle that came be charged at once, as far as the customer wants that."""
-        known, share = self._house.flexible[device], self.strategy.limits.vehicle_first_percent
+        """Know nothing of what was done to a vehicle that was there before."""
         self._overrides.pop(device, None)
-        if isinstance(known, Vehicle) and known.session is not None and share > 0:
-            first_wh, p_w = known.session["energy_wh"] * share / 100, self._plate(known).most_w
-            if p_w > 0:
-                until_ms = self._context.now_ms + round(first_wh / p_w * HOUR_MS)
-                until_ms = -(-until_ms // SLOT_MS) * SLOT_MS
-                self._overrides[device] = Override("start", until_ms, cause, firm=True)
+        self._sure.pop(device, None)
+        self._look(cause)
+
+    def _look(self, cause: str) -> None:
+        """See which vehicles are to be charged now for sure, and until when."""
+        self._sure = {
+            name: Override("start", until_ms, cause or known.causes["ev.session"], firm=True)
+            for name, known in sorted(self._house.flexible.items())
+            if isinstance(known, Vehicle) and (until_ms := self._charges_until_ms(known)) > 0
+        }
+
+    def _charges_until_ms(self, known: Vehicle) -> int:
+        """Return until when a vehicle is to be charged with all that its customer's limits leave.
+
+        For the share that it gets at once; and where it would else be late: then its own firmware
+        would take more than these limits. 0: not now.
+        """
+        limits, now_ms, session = self.strategy.limits, self._context.now_ms, known.session
+        lowered = known.p_max_w < self._plates_w[known.id] or limits.import_max_w is not None
+        if session is None or not (lowered or limits.vehicle_first_percent > 0):
+            return 0
+        p_w, charged_wh = self._plate(known).most_w, charged_wh_of(known)
+        if limits.import_max_w is not None:
+            p_w = max(min(p_w, limits.import_max_w - self._base_w()[1]), 0.1 * p_w)
+        since_ms = max(known.energy.newest_ms or 0, known.plugged_ms)
+        first_wh = session["energy_wh"] * limits.vehicle_first_percent / 100 - charged_wh
+        if first_wh > 0 and p_w > 0:
+            end_ms = max(since_ms + first_wh / p_w * HOUR_MS, now_ms + 1)
+            return (int(end_ms) // SLOT_MS + 1) * SLOT_MS
+        left_ms = max(session["energy_wh"] - charged_wh, 0.0) / max(p_w, 1.0) * HOUR_MS
+        late = left_ms > 0 and since_ms + left_ms + _EARLY_MS > session["departure_ms"]
+        return int(session["departure_ms"]) if lowered and late else 0
 
     # -- planning ----------------------------------------------------------------------------
 
     def problem(self, known: Flexible, span: Span, power: Power) -> Problem | None:
         """Return a device's problem, with what a person does to it."""
-        override = self._overrides.get(known.id)
-        if override is None or override.until_ms <= span.from_ms:
+        override = self._in_hand(known.id, span.from_ms)
+        if override is None:
             return known.problem(span, power)
         return overridden(known, span, power, override)
+
+    def _in_hand(self, device: str, t_ms: int) -> Override | None:
+        """Return what holds of a device whatever is planned; what is for sure comes first."""
+        for override in (self._sure.get(device), self._overrides.get(device)):
+            if override is not None and override.until_ms > t_ms:
+                return override
+        return None
 
     def improve(
         self,
@@ -180,6 +216,12 @@ class Customer:
             return improve(problems, base_w, plans, target_w)
         purpose = self._purpose(problems, base_w, first_slot)
         return answer(problems, base_w, plans, target_w, purpose)
+
+    @property
+    def looks(self) -> bool:
+        """Whether readings matter at once: for a reserve, or for what a vehicle gets for sure."""
+        limits = self.strategy.limits
+        return bool(self._sure) or limits.battery_min_percent > 0
 
     @property
     def follows(self) -> bool:
@@ -218,9 +260,8 @@ class Customer:
     ) -> dict[str, Watts]:
         out = {}
         for name in problems:
-            ceiling, override = self._ceilings.get(name), self._overrides.get(name)
-            firm = override is not None and override.firm and override.until_ms > 0
-            if ceiling is not None and not firm:
+            ceiling = self._ceilings.get(name)
+            if ceiling is not None:
                 bound = min(max(-(-ceiling.until_ms // SLOT_MS) - first_slot, 0), slots)
                 out[name] = np.where(np.arange(slots) < bound, ceiling.p_w, inf)
         return out
@@ -232,16 +273,17 @@ class Customer:
 
         ``power`` is what each was told at least since its newest reading.
         """
+        self._look("")
         now_ms = self._context.now_ms
         rules, asked = self._rules(power), dict(planned)
         for name, known in self._house.flexible.items():
             if not known.present(now_ms):
                 asked.pop(name, None)
                 continue
-            override = self._overrides.get(name)
-            if override is not None and override.until_ms > now_ms:
+            override = self._in_hand(name, now_ms)
+            if override is not None:
                 on_w = self._plate(known).most_w if override.action == "start" else 0.0
-                why = "first" if override.firm else "override"
+                why = "sure" if override.firm else "override"
                 asked[name] = Asked(on_w, None, override.cause, why, override.firm)
             elif name not in asked and (own := self._unplanned(known, rules)) is not None:
                 asked[name] = own
@@ -292,7 +334,8 @@ class Customer:
 
     def edge_ms(self) -> int | None:
         """Return when what is asked changes by itself; None: it does not."""
-        ends = [one.until_ms for one in (*self._overrides.values(), *self._ceilings.values())]
+        asked = (self._overrides, self._sure, self._ceilings)
+        ends = [one.until_ms for kind in asked for one in kind.values()]
         ends.append(self._load_limit.until_ms)
         coming = [t_ms for t_ms in ends if self._context.now_ms < t_ms < 1 << 61]
         return min(coming, default=None)
@@ -318,6 +361,15 @@ def _floor_w(known: Battery, power: Power, now_ms: int) -> float:
     lost_wh = -least_w / known.efficiency * max(now_ms - known.newest_ms, 0) / HOUR_MS
     spare_wh = max(known.content_wh - lost_wh - known.reserve_wh, 0.0)
     return -_STEP_W * (spare_wh * known.efficiency / (_VALID_MS / HOUR_MS) // _STEP_W)
+
+
+def charged_wh_of(known: Vehicle) -> float:
+    """Return what a vehicle has drawn since it came, as far as its register tells."""
+    newest_ms, newest_wh = known.energy.newest_ms, known.energy.newest_wh
+    at_plug_wh = known.energy.before(known.plugged_ms + _AT_PLUG_MS)
+    if newest_ms is None or newest_ms <= known.plugged_ms or newest_wh is None:
+        return 0.0
+    return 0.0 if at_plug_wh is None else newest_wh - at_plug_wh
 
 
 def _or_inf(p_w: float | None) -> float:

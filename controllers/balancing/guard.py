@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import floor, inf
 
 __all__ = ["Asked", "Limit", "Plate", "Rules", "keep", "level"]
 
-_LEAST_W = 1e-6
+_LEAST_W, _STEP_W = 1e-6, 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a device is to do [W]; ``hold_w``: what the house is to draw, by the device's clamp.
 
-    ``why`` names what changed it: ``override``, ``first``, ``grid``, ``reserve``, ``limit``; empty:
+    ``why`` names what changed it: ``override``, ``sure``, ``grid``, ``reserve``, ``limit``; empty:
     nothing. ``cause`` is the decision or the notification that it comes from. What is ``firm`` is a
     limit of the customer's: the grid's set-points do not lower it.
     """
@@ -99,12 +99,12 @@ def keep(asked: Mapping[str, Asked], plates: Mapping[str, Plate], rules: Rules) 
 def level(powers: Mapping[str, float], total_w: float) -> float:
     """Return the level at which powers that are cut there add up to ``total_w``; inf: no need.
 
-    All powers are >= 0; what one does not need is left to the others.
+    All powers are >= 0; what one does not need is left to the others. The level is cut to 0.1 W.
     """
     left_w, count = max(total_w, 0.0), len(powers)
     for p_w in sorted(powers.values()):
         if p_w * count > left_w + _LEAST_W:
-            return left_w / count
+            return floor(left_w / count / _STEP_W) * _STEP_W
         left_w, count = left_w - p_w, count - 1
     return inf
 
@@ -134,12 +134,13 @@ def _within(
     for device, p_w in feeds.items():
         if p_w > low:
             told[device], feeds[device] = told[device].at_least(-low, why), low
-    sure = {device for device, one in told.items() if grid and one.firm}
     draws = {device: p_w for device, p_w in fixed.items() if p_w > 0}
     room_w = limit.import_max_w - base_w[1] + sum(feeds.values())
-    room_w -= sum(draws.pop(device) for device in sorted(sure & draws.keys()))
-    high = level(draws, room_w)
-    for device, p_w in draws.items():
-        if p_w > high:
-            told[device] = told[device].at_most(high, why, limit.cause)
+    for firm in (True, False):  # what is the customer's for sure comes first
+        part = {device: p_w for device, p_w in draws.items() if told[device].firm == firm}
+        high = inf if grid and firm else level(part, room_w)
+        for device, p_w in part.items():
+            if p_w > high:
+                told[device] = told[device].at_most(high, why, limit.cause)
+        room_w -= sum(min(p_w, high) for p_w in part.values())
     return told
