@@ -28,7 +28,7 @@ class Terms:
     """What a customer offers: price by kind of device (absent: not offered), how far."""
 
     cent_per_mwh: Mapping[str, int]
-    stretch: float = 2.0
+    stretch: float = 3.0
     battery_slots: int = 16
 
 

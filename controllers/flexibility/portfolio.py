@@ -87,14 +87,25 @@ class Portfolio:
         ]
 
     def plan(self, slot: int, limit_wh: Ints, now_ms: int, random: np.random.Generator) -> Deal:
-        """Return what keeps the sum below the limits as far as it can be; nothing is changed."""
+        """Return what keeps the sum below the limits as far as it can be; nothing is changed.
+
+        Where offers summed up are too coarse for that, they are summed up less.
+        """
         offers = self.open_offers(now_ms, slot)
-        groups = {group.offer.id: group for group in aggregate(offers, self.tolerance)}
         total = self.sum_wh(slot, len(limit_wh))
         own = sum((as_array(o.default, slot, len(limit_wh)) for o in offers), np.zeros_like(total))
         need = Need(slot, total - own, limit_wh)
-        found = schedule([group.offer for group in groups.values()], need, random)
-        return self._deal(slot, total, groups, found, len(offers))
+        best: tuple[dict[str, Aggregate], Schedule] | None = None
+        most = self.tolerance.members
+        while True:
+            few = aggregate(offers, replace(self.tolerance, members=most))
+            found = schedule([group.offer for group in few], need, random)
+            if best is None or (found.over_wh, found.cost) < (best[1].over_wh, best[1].cost):
+                best = {group.offer.id: group for group in few}, found
+            largest = max((len(group.members) for group in few), default=1)
+            if not found.over_wh or largest == 1:
+                return self._deal(slot, total, *best, len(offers))
+            most = max(1, largest // 4)
 
     def _deal(
         self, slot: int, before: Ints, groups: Mapping[str, Aggregate], found: Schedule, offers: int
