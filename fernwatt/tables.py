@@ -382,6 +382,22 @@ _ALL = (
         """,
     ),
     _table(
+        "auction",
+        "each auction of a unit: what was bid, what came of it",
+        """
+        t_ms:i  when it was held
+        unit:s  unit of the market
+        slot_ms:i  start of the quarter-hour that it is for
+        price:i?  price on the ladder, 0 to 100 (null: the unit is a bidder itself)
+        demand_w:f  demand at that price (null price: at the ladder's middle)
+        most_w:f  demand at the lowest price
+        least_w:f  demand at the highest price
+        bidders:i  who may bid
+        bids:i  bids for this quarter-hour that were there; older ones stood in for the others
+        again:b  whether one was held for this quarter-hour before
+        """,
+    ),
+    _table(
         "prediction",
         "what balancing predicted of a quarter-hour when the day before was over, and what came",
         """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.kpis import (
     age,
     attacks,
+    auctions,
     energy,
     flexibility,
     grid,
@@ -64,6 +65,7 @@ _FAMILIES = (
     predictions,
     membership,
     signals,
+    auctions,
     response,
     flexibility,
     money,

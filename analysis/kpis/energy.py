@@ -170,6 +170,18 @@ def end_state_wh(run: Run) -> Outcome:
     return Outcome((battery_change_wh(run) or 0.0) - owed_wh)
 
 
+@kpi("Wh", "energy")
+def settled_wh(run: Run) -> Outcome:
+    """Energy drawn from the upstream grid less what was fed in and less what the run leaves to
+    later (end_state_wh): what two runs of the same scenario can be compared by.
+    """
+    frame = system(run)
+    left_wh = end_state_wh(run).value
+    if frame.empty or left_wh is None:
+        return nothing("nothing was recorded")
+    return Outcome(float((frame["p_import_w"] * frame["h"]).sum()) - left_wh)
+
+
 def used_of_production(frame: pd.DataFrame) -> pd.Series:
     """Return the production that is not fed in [W]: it goes into demand or into storage."""
     use = frame["demand"] + frame["storage"].clip(lower=0.0)

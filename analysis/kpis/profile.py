@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.kpis.energy import end_state_wh
 from analysis.kpis.registry import Outcome, Up, kpi, nothing
-from fernwatt.timebase import DAY_MS, SLOT_MS
+from fernwatt.timebase import DAY_MS, HOUR_MS, SLOT_MS
 
 if TYPE_CHECKING:
     from analysis.run import Run
@@ -42,6 +43,17 @@ def _extreme(p_w: pd.Series) -> Outcome:
 def peak_import_w(run: Run) -> Outcome:
     """Highest mean import of a quarter of an hour, with its time."""
     return _extreme(slot_profile(run)["p_w"])
+
+
+@kpi("W", "profile", Up.BAD)
+def peak_settled_w(run: Run) -> Outcome:
+    """Peak import if what the run leaves to later (end_state_wh) had been drawn within it, evenly:
+    no run has a lower peak for charging less. What it has left over lowers nothing.
+    """
+    peak_w, left_wh = peak_import_w(run).value, end_state_wh(run).value
+    if peak_w is None or left_wh is None or run.duration_ms <= 0:
+        return nothing(_EMPTY)
+    return Outcome(peak_w + max(0.0, -left_wh) * HOUR_MS / run.duration_ms)
 
 
 @kpi("W", "profile", Up.BAD)

@@ -23,6 +23,7 @@ _FLOW_OF_SERVICE = {
     "aggregation": "metering",
     "balancing": "balancing",
     "flexibility": "balancing",
+    "auction": "balancing",
 }
 _OLDEST_MS, _FUTURE_MS = 400 * 86_400_000, 3_600_000
 _MAX_OPEN = 10_000

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from controllers.unit.auctionvariables import AUCTION_VARIABLES
 from controllers.unit.datavariables import DATA_VARIABLES
 from controllers.unit.flexvariables import FLEX_VARIABLES
 from controllers.unit.gatewayvariables import GATEWAY_VARIABLES
@@ -150,6 +151,7 @@ CATALOGUE = Catalogue(
         *SIGNAL_VARIABLES,
         *RESPONSE_VARIABLES,
         *FLEX_VARIABLES,
+        *AUCTION_VARIABLES,
         *GATEWAY_VARIABLES,
         *SECURITY_VARIABLES,
         Variable("users.revoked", 160, "record", "1", OPERATOR, (Grant(ALL, "users", READ),),

@@ -75,6 +75,7 @@ _FLOW_OF = {
         "balancing.signal", "balancing.offer", "balancing.accept", "balancing.profile",
         "balancing.request", "balancing.update", "balancing.windows", "balancing.agreed",
         "response.answer", "response.promise", "response.delivery",
+        "auction.bid", "auction.price",
         "balancing.limit",
     ),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from controllers.unit.catalogue import CATALOGUE
 from controllers.unit.groups import described
 from fernwatt.gridmodel import GridModel, load_grid
 from scenarios.assembly.attacks import make_attacks
+from scenarios.assembly.auction import with_auction
 from scenarios.assembly.bare import with_bare_meters
 from scenarios.assembly.boxes import with_black_boxes
 from scenarios.assembly.connection import connect_customers
@@ -60,6 +61,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hierarchy = with_signals(scenario, hierarchy, fleet)
     hierarchy = with_response(config, hierarchy)
     hierarchy = with_flexibility(config, model, hierarchy, fleet)
+    hierarchy = with_auction(config, hierarchy, fleet)
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)

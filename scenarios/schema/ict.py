@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from scenarios.schema.auction import Auction
 from scenarios.schema.base import Positive, Section, Share
 from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
@@ -367,6 +368,9 @@ class Services(Section):
         description="Flexibility that customers offer, an aggregator sells and the operator buys; "
         "{} for the usual; null: none.",
     )
+    auction: Auction | None = Field(
+        default=None, description="Device control by an auction of power; null: none."
+    )
     display: Display | None = Field(
         default=None, description="User interface of customers; {} for the usual; null: none."
     )
@@ -394,6 +398,17 @@ class Services(Section):
             raise ValueError(
                 f"response: a request ends more than {known_h:g} h after it is issued, where no "
                 "plan reaches; raise balancing.horizon_h"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _auction_alone(self) -> Self:
+        if self.auction is not None and (
+            self.control is not None or self.balancing.mode == "steering"
+        ):
+            raise ValueError(
+                "auction: balancing or control moves the same devices; write balancing.mode: "
+                "local, and leave control out"
             )
         return self
 

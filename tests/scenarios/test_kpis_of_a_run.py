@@ -112,6 +112,7 @@ def energy(table: Any) -> Row:
         "losses_percent": 100 * lost / (sum(part for part in flow if part > 0) + fed),
         "storage_change_wh": stored,
         "end_state_wh": stored - owed,
+        "settled_wh": sum(flow) - stored + owed,
         "self_consumption_percent": street[0],
         "self_sufficiency_percent": street[1],
         "customer_self_consumption_percent": house[0],
@@ -123,11 +124,13 @@ def profile(table: Any) -> Row:
     """Return the KPIs of the profile; intervals that are longer than a slot stand as they are."""
     system = table("system")
     p_w = [row["p_import_w"] for row in system]
+    owing = max(0.0, -energy(table)["end_state_wh"]) / (END_MS / 3.6e6)
     ramps = [abs(after - before) for before, after in pairwise(p_w)]
     mean = wh(system, "p_import_w") / (END_MS / 3.6e6)
     norm = math.dist(p_w, [statistics.fmean(p_w)] * len(p_w))
     return {
         "peak_import_w": max(p_w), "peak_export_w": max(0.0, -min(p_w)), "daily_peak_w": max(p_w),
+        "peak_settled_w": max(p_w) + owing,
         "load_factor": mean / max(p_w), "profile_norm_w": norm,
         "profile_std_w": statistics.pstdev(p_w), "steepest_ramp_w": max(ramps),
     }  # fmt: skip
@@ -424,6 +427,7 @@ def asleep(table):
     del table
     none = (
         "alarms area_energy_error_wh attacks_detected_percent commands_followed_percent "
+        "auction_bids_percent auction_price_mean "
         "control_done_percent control_reaction_p95_s detection_time_s false_alarms_per_day "
         "false_suspicions group_members hidden_sums joining_p95_s joins_refused "
         "loss_detection_p95_s loss_detection_s losses_noticed messages_shed orders_not_given "
@@ -433,7 +437,7 @@ def asleep(table):
         "flex_requested_wh response_asked_wh response_customers response_delivered_percent "
         "response_paid_eur response_promised_percent response_rebound_wh"
     )
-    zero = "access_conflicts attacks_acting control_orders frames_refused suppressed_sums"
+    zero = "access_conflicts attacks_acting auctions control_orders frames_refused suppressed_sums"
     return dict.fromkeys(none.split()) | dict.fromkeys(zero.split(), 0)
 
 
