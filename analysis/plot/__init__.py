@@ -11,6 +11,7 @@ from analysis.plot import (
     communication,
     diagram,
     events,
+    flexibility,
     information,
     lighting,
     response,
@@ -83,6 +84,10 @@ class Plots:
     def response(self, other: Run | None = None) -> Picture:
         """Demand response [kW]: baselines, asked, promised, measured; ``other``: without it."""
         return self._draw(response.response, other)
+
+    def flexibility(self, other: Run | None = None) -> Picture:
+        """Watched transformers [kW]: carried, the limit, what was bought; ``other``: without it."""
+        return self._draw(flexibility.flexibility, other)
 
     def requests(self) -> Picture:
         """Requests of the Data Interface by variable and result."""

@@ -104,6 +104,9 @@ _CAPTIONS = {
         fixed before anybody was called. Grey: the window; orange: what was asked for. Without the
         request: the same customers in the run that the report was given as counterfactual. The
         lines step where customers opt out.""",
+    "flexibility": """Transformers that an operator watches: power drawn through each [kW], its
+        limit, and what was bought to be drawn less, summed over all orders; what was moved twice
+        counts twice. Without flexibility: the run that the report was given as counterfactual.""",
     "events": "What happened when, by kind (number of events).",
 }
 _FIGURES = (  # section, method of run.plot, title, whether it takes the whole width
@@ -123,9 +126,12 @@ _FIGURES = (  # section, method of run.plot, title, whether it takes the whole w
     ("data", "information", "Flows of information", True),
     ("services", "negotiation", "Negotiation", False),
     ("services", "response", "Demand response", True),
+    ("services", "flexibility", "Flexibility", True),
     ("services", "requests", "Requests", False),
     ("events", "events", "Events", True),
 )
+_COMPARED = ("response", "flexibility")
+"""Figures that show a counterfactual beside the run."""
 
 
 def write(
@@ -287,20 +293,21 @@ def _responses(run: Run, other: Run | None) -> list[tuple[str, list[str]]]:
 
 
 def _figures(run: Run, other: Run | None) -> dict[str, list[Figure]]:
+    from analysis.plot.flexibility import was_watched
     from analysis.plot.lighting import is_lit
     from analysis.plot.response import was_asked
     from analysis.plot.supply import was_interrupted
 
     shown = {
         "supply": was_interrupted, "lighting": is_lit, "information": information.described,
-        "response": was_asked,
+        "response": was_asked, "flexibility": was_watched,
     }  # fmt: skip
     figures: dict[str, list[Figure]] = {}
     for section, name, heading, wide in _FIGURES:
         if name in shown and not shown[name](run):
             continue
         draw: Callable[..., Picture] = getattr(run.plot, name)
-        drawn = draw(other) if name == "response" else draw()
+        drawn = draw(other) if name in _COMPARED else draw()
         figure = Figure(name, heading, " ".join(_CAPTIONS[name].split()), drawn.svg(name), wide)
         figures.setdefault(section, []).append(figure)
     return figures
