@@ -16,6 +16,7 @@ __all__ = ["is_sound"]
 
 _MOST, _MOST_SLOTS, _MOST_UNIT_W = 1e12, 1000, 10_000_000
 _MOST_VALUES = 100_000
+_NOTHING = ("ev.session", "appliance.request")  # null: there is none
 _FAR_SLOTS = 30 * DAY_MS // SLOT_MS
 _FAR_MS = 400 * DAY_MS
 _NUMBERS = (
@@ -34,7 +35,7 @@ def is_sound(notification: Notification, now_ms: int) -> bool:
     if rule is None:
         return True
     if value is None:
-        return variable == "ev.session"
+        return variable in _NOTHING
     return isinstance(value, dict) and rule(value, now_ms)
 
 
@@ -128,6 +129,16 @@ def _is_session(value: Record, now_ms: int) -> bool:
     return near and powers and "session" in value and _numbers(value, "energy_wh")
 
 
+def _is_job(value: Record, now_ms: int) -> bool:
+    times = ("earliest_ms", "deadline_ms", "duration_ms", "step_ms")
+    whole = type(value.get("id")) is str and _integers(value, *times)
+    if not whole or not _listed(value.get("p_w"), (int, float)) or not value["p_w"]:
+        return False
+    near = abs(value["deadline_ms"] - now_ms) < _FAR_MS and value["step_ms"] > 0
+    fits = value["earliest_ms"] + value["duration_ms"] <= value["deadline_ms"]
+    return near and fits and 0 < value["duration_ms"] == len(value["p_w"]) * value["step_ms"]
+
+
 def _is_memory(value: Record, now_ms: int) -> bool:
     lists = [value.get(name) for name in ("import_wh", "export_wh")]
     whole = _integers(value, "start_ms", "step_ms") and value["step_ms"] > 0
@@ -166,5 +177,6 @@ _RULES: dict[str, Callable[[Record, int], bool]] = {
     "balancing.windows": _is_windows,
     "balancing.limit": _is_limit,
     "ev.session": _is_session,
+    "appliance.request": _is_job,
     "load_profile": _is_memory,
 }

@@ -21,7 +21,7 @@ from controllers.balancing.planners import Watts
 __all__ = ["Switched", "switch_on"]
 
 _LEVELS = 48
-_TRIES, _STEP, _NEAR = 4, 0.25, 0.75
+_TRIES, _STEP, _NEAR = 4, 0.4, 1.0
 _HARD = 100.0  # a unit outside of the limits costs so many times what a slot can
 
 
@@ -142,9 +142,9 @@ def switch_on(device: Switched, target_w: Watts) -> NDArray[np.bool_]:
         off = float(found.sum()) - wanted
         if abs(off) < least:
             best, least = found, abs(off)
-        if abs(off) <= _NEAR:
-            break
-        ahead = price - off * step * 3.0**turn
+        if abs(off) <= _NEAR or (before is not None and before[1] == off):
+            break  # near enough, or limits leave no choice
+        ahead = price - off * step * 4.0**turn
         if before is not None and before[1] * off < 0.0:
             ahead = price - off * (price - before[0]) / (off - before[1])
         before, price = (price, off), ahead

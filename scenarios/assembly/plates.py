@@ -73,8 +73,20 @@ def _heat_pump(device: Spec) -> dict[str, Any]:
     }
 
 
+def _boiler(device: Spec) -> dict[str, Any]:
+    told = ("p_rated_w", "c_wh_per_k", "loss_w_per_k", "set_c", "switch_k", "low_c", "high_c")
+    usual = {"cop": device.get("cop", 1.0), "surroundings_c": device.get("surroundings_c", 20.0)}
+    return {key: device[key] for key in told} | usual
+
+
+def _appliance(device: Spec) -> dict[str, Any]:
+    return {"p_max_w": float(max(device["cycle_w"]))}
+
+
 _PLATES: dict[str, Callable[[Spec], dict[str, Any]]] = {
     "ev": _ev,
     "battery": _battery,
     "heat_pump": _heat_pump,
+    "boiler": _boiler,
+    "appliance": _appliance,
 }

@@ -81,7 +81,7 @@ def _usually_controlled() -> list[Controlled]:
     return ["ev", "battery"]
 
 
-Planned = Literal["ev", "battery", "heat_pump"]
+Planned = Literal["ev", "battery", "heat_pump", "boiler", "appliance"]
 
 
 def _usually_planned() -> list[Planned]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from controllers.balancing.devices import Flexible
+from controllers.balancing.kinds.appliance import Appliance
+from controllers.balancing.kinds.boiler import Boiler
 from controllers.balancing.kinds.heat_pump import HeatPump
 from controllers.balancing.kinds.storage import Battery
 from controllers.balancing.kinds.vehicle import Vehicle
@@ -40,4 +42,20 @@ KINDS: dict[str, Kind] = {
         ("p_rated_w", "building", "tank", "power_map", "cop_map"),
         ("thermal.temperature", "tank.temperature"),
     ),
+    "boiler": Kind(
+        Boiler.of,
+        (
+            "p_rated_w",
+            "cop",
+            "c_wh_per_k",
+            "loss_w_per_k",
+            "surroundings_c",
+            "set_c",
+            "switch_k",
+            "low_c",
+            "high_c",
+        ),
+        ("thermal.temperature",),
+    ),
+    "appliance": Kind(Appliance.of, ("p_max_w",), ("appliance.request",)),
 }

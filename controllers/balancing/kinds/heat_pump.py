@@ -25,8 +25,9 @@ from controllers.balancing.devices import (
     Span,
 )
 from controllers.balancing.kinds.building import Building, State
+from controllers.balancing.kinds.onoff import OnOff
 from controllers.balancing.planners import Watts
-from controllers.balancing.switched import Switched, switch_on
+from controllers.balancing.switched import Switched
 from fernwatt.timebase import SLOT_MS
 
 __all__ = ["HeatPump"]
@@ -43,30 +44,16 @@ _FLOW_C = (25.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Running(Problem):
-    """A machine on or off; ``comfort_low`` is the lower end of the comfort band as planned."""
+class _Running(OnOff):
+    """A heat pump; ``comfort_low`` is the lower end of its comfort band.
 
-    switched: Switched
-    least_order_w: float
-    unit_w: int
-    first_slot: int
-    free: Ints
+    Beyond it may go ``hard_k`` lower; then its orders say so.
+    """
+
+    first_slot: int = 0
     hard_k: float = 0.0
     comfort_low: float = 0.0
     exceeds: bool = False
-
-    exact: ClassVar[bool] = False
-
-    def plan(self, target_w: Watts) -> Ints:
-        on = switch_on(self.switched, target_w)
-        return np.where(on, self.switched.on_w, 0.0).astype(np.int64)
-
-    def uncontrolled(self) -> Ints:
-        return self.free
-
-    def set_points(self, profile_w: Ints) -> list[float]:
-        orders_w = np.where(profile_w > 0, np.maximum(profile_w, self.least_order_w), 0.0)
-        return [float(p_w) for p_w in orders_w]
 
     def orders(self, profile_w: Ints) -> list[Order] | None:
         if not self.exceeds:
@@ -297,4 +284,4 @@ class HeatPump(Flexible):
         free = np.where(on, switched.on_w, 0.0).astype(np.int64)
         hard_k = float(self.plate.get("hard_k", 0.0))
         least_w = self.rated_w / 2 + 1.0
-        return _Running(switched, least_w, span.unit_w, span.first_slot, free, hard_k, low_c)
+        return _Running(switched, least_w, free, span.first_slot, hard_k, low_c)

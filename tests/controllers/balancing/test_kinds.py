@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controllers.balancing.devices import Span
 from controllers.balancing.kinds import KINDS
@@ -15,7 +17,7 @@ from controllers.unit.catalogue import CATALOGUE
 from fernwatt.messages import Actuation
 from fernwatt.timebase import SLOT_MS, Clock
 from scenarios.assembly.plates import known_device
-from simulators.devices import DevicesCore, HeatPumpPlan, heat_pumps
+from simulators.devices import DevicesCore, HeatPumpPlan, appliances, boilers, heat_pumps
 
 TERMINAL, UNIT, H = "terminal/a/0", "dmu/a/0/device", 0.25
 CLOCK = Clock.from_iso("2016-01-20T00:00:00Z")
@@ -72,7 +74,7 @@ class Plant:
         for event in self.events:
             if event.kind in ("job_requested", "job_started"):
                 asks = event.value if event.kind == "job_requested" else None
-                self.known.take("appliance.request", asks, t_ms)
+                self.known.take("appliance.request", asks, event.t_us // 1000)
         self.events = []
 
     def decide(self, slot, t_ms):
@@ -178,3 +180,76 @@ def test_a_heat_pump_serves_the_tank_in_summer():
     assert min(float(np.ravel(row["tank_c"])[0]) for row in moved.rows) > least_c - 3.0
     alone = Plant(spec, slots, climate=weather)
     assert 0.6 < moved.drawn_w.sum() / alone.drawn_w.sum() < 1.4
+
+
+def test_a_boiler_is_shifted_and_its_water_stays_hot():
+    slots = 4 * 96
+    owners = {"boiler/a/0": TERMINAL}
+    spec = boilers(owners, clock=CLOCK, end_ms=slots * SLOT_MS, seed=2)[0]
+    alone, moved = Plant(spec, slots), Plant(spec, slots, target=evening)
+    # one draw of 3.6 kWh at once is more than any plan can make good
+    assert moved.discomfort_kh() <= alone.discomfort_kh()
+    late = slice(96, None)
+    hours = (np.arange(slots) % 96 / 4)[late]
+    dear = (hours >= 17) & (hours < 19)
+    assert alone.drawn_w[late][dear].mean() > 0.0
+    assert moved.drawn_w[late][dear].mean() < 0.5 * alone.drawn_w[late][dear].mean()
+    stored_wh = spec["c_wh_per_k"] * (moved.end_c() - alone.end_c())
+    drawn_wh = (moved.drawn_w.sum() - alone.drawn_w.sum()) * H
+    assert drawn_wh == pytest.approx(stored_wh, abs=0.05 * alone.drawn_w.sum() * H)
+    # the draws themselves are learnt: per day, and when
+    true_w = np.asarray(spec["hot_water_w"]).reshape(-1, 96).mean()
+    assert moved.known.drawn_w.mean() == pytest.approx(true_w, rel=0.25)
+    off_w = np.abs(moved.drawn_w - moved.planned_w)[late].mean()
+    assert off_w < 0.2 * moved.drawn_w[late].mean()
+
+
+def job(earliest_ms, deadline_ms):
+    return {"earliest_ms": earliest_ms, "deadline_ms": deadline_ms}
+
+
+def test_an_appliance_begins_where_it_fits_best_and_keeps_its_deadline():
+    slots, hour = 192, 4 * SLOT_MS
+    owners = {"appliance/a/0": TERMINAL}
+    (spec,) = appliances(owners, clock=CLOCK, end_ms=slots * SLOT_MS, seed=1, cycles_per_week=0)
+    length = 14 * 300_000
+    spec["jobs"] = [
+        job(9 * hour, 9 * hour + length + 6 * hour),  # into the afternoon's power
+        job(26 * hour + 60_000, 26 * hour + 60_000 + length),  # no choice, within a slot
+        job(36 * hour + 120_000, 43 * hour),
+    ]
+    spec["notice_s"] = 3600.0
+    moved = Plant(spec, slots, target=evening)
+    alone = Plant(spec, slots)
+    began = np.flatnonzero((moved.drawn_w > 0) & (np.roll(moved.drawn_w, 1) == 0)) / 4
+    assert 13.0 <= began[0] <= 15.0
+    assert began[1] == 26.0
+    assert 37.0 <= began[2] <= 39.0
+    assert moved.drawn_w.sum() == pytest.approx(alone.drawn_w.sum())
+    assert np.abs(moved.drawn_w - moved.planned_w).max() <= 10.0
+
+
+@given(st.integers(0, 10_000), st.integers(0, 30), st.integers(0, 40), st.integers(1, 899))
+def test_the_best_start_is_the_best_of_all(seed, first, room, odd_s):
+    rng = np.random.default_rng(seed)
+    cycle = rng.integers(0, 2000, 14).tolist()
+    earliest = first * SLOT_MS + odd_s * 1000
+    value = {
+        "id": "j", "earliest_ms": earliest, "duration_ms": 14 * 300_000, "step_ms": 300_000,
+        "deadline_ms": earliest + 14 * 300_000 + room * 300_000, "p_w": cycle, "energy_wh": 1.0,
+    }  # fmt: skip
+    known = KINDS["appliance"].make({"id": "a", "unit": UNIT, "p_max_w": 2000})
+    assert known.take("appliance.request", value, 0)
+    problem = known.problem(Span(0, 0, HORIZON, 1), [])
+    target = rng.normal(0, 2000, HORIZON)
+    found = problem.plan(target)
+    start_ms = problem.orders(found)[0].value["at_ms"]
+    assert earliest <= start_ms <= earliest + room * 300_000
+    fine = np.zeros(HORIZON * 900)
+    choices = [earliest, *range((first + 1) * SLOT_MS, earliest + room * 300_000 + 1, SLOT_MS)]
+    far = {}
+    for at_ms in choices:
+        fine[:] = 0.0
+        fine[at_ms // 1000 : at_ms // 1000 + 14 * 300] = np.repeat(cycle, 300)
+        far[at_ms] = float(((fine.reshape(-1, 900).mean(axis=1) - target) ** 2).sum())
+    assert far[start_ms] == pytest.approx(min(far.values()), rel=1e-9)
