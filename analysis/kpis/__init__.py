@@ -37,6 +37,7 @@ from analysis.kpis import (
     sleepers,
     users,
     vehicles,
+    warmth,
 )
 from analysis.kpis.registry import KPIS, Kpi, Outcome, Up
 
@@ -54,6 +55,7 @@ _FAMILIES = (
     reliability,
     quality,
     vehicles,
+    warmth,
     messages,
     requirements,
     age,

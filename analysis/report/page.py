@@ -28,7 +28,7 @@ GAP = 1e-6
 FAMILIES = {
     "energy": "Energy", "profile": "Power profile", "grid": "Grid",
     "lighting": "Public lighting", "reliability": "Reliability",
-    "quality": "Quality of supply", "vehicles": "Vehicles",
+    "quality": "Quality of supply", "vehicles": "Vehicles", "warmth": "Comfort",
     "communication": "Communication", "services": "Services",
     "signals": "Signals and control",
     "response": "Demand response",
@@ -241,7 +241,7 @@ def title(name: str) -> str:
     words = name.split("_")
     if words[0] in _INDICES:
         return words[0].upper()
-    if words[-1] in {"w", "wh", "percent", "pu", "ms", "s"}:
+    if words[-1] in {"w", "wh", "percent", "pu", "ms", "s", "c", "kh"}:
         words = words[:-1]
     text = " ".join(_ACRONYMS.get(word, word) for word in words)
     return text[0].upper() + text[1:]

@@ -148,8 +148,7 @@ def grid(table: Any) -> Row:
         "overload_percent": 100 * sum(row["loading_percent"] > 100 for row in branch) / len(branch),
         "transformer_overload_percent_h": sum(
             max(row["loading_percent"] - 100, 0) * hours(row)
-            for row in branch
-            if row["kind"] == "transformer"
+            for row in branch if row["kind"] == "transformer"
         ),
         "voltage_min_pu": min(row["vm_min_pu"] for row in bus),
         "voltage_max_pu": max(row["vm_max_pu"] for row in bus),
@@ -408,6 +407,20 @@ def predictions(table):
         squares = statistics.fmean((said - came) ** 2 for said, came in pairs)
         return math.sqrt(squares) / statistics.fmean(abs(came) for _, came in pairs)
 
+    def pinball(pairs):
+        losses = [max(level * off, (level - 1) * off) for level, off in pairs]
+        return statistics.fmean(losses)
+
+    quantiles, inside = defaultdict(list), []
+    for row in rows:
+        assert row["days"] == 1
+        came = row["measured_w"]
+        quantiles[row["unit"]] += [(0.1, came - row["low_w"]), (0.9, came - row["high_w"])]
+        inside.append(row["low_w"] <= came <= row["high_w"])
+    lost = [
+        pinball(quantiles[unit]) / statistics.fmean(abs(came) for _, came in by_unit[unit])
+        for unit in quantiles
+    ]
     sums = [
         tuple(math.fsum(one) for one in zip(*pairs, strict=True))
         for pairs in by_slot.values()
@@ -418,7 +431,8 @@ def predictions(table):
         "feeder_prediction_nrmse": error(sums),
         "panel_prediction_nrmse": None,
         "group_prediction_nrmse": None,  # all houses have units
-        "load_prediction_coverage_percent": None,  # with a day of history nothing is known yet
+        "load_prediction_pinball": statistics.fmean(lost),
+        "load_prediction_coverage_percent": 100 * statistics.fmean(inside),
     }
 
 
@@ -465,6 +479,16 @@ def money(table):
     }
 
 
+def warmth(table: Any) -> Row:
+    """Return the KPIs of comfort."""
+    rows = table("thermal")
+    tanks = [row["tank_c"] for row in rows if row["tank_c"] is not None]
+    return {
+        "discomfort_kh": sum(row["discomfort_kh"] for row in rows) if rows else None,
+        "water_min_c": min(tanks, default=None),
+    }
+
+
 @pytest.mark.parametrize(
     "family",
     [
@@ -483,6 +507,7 @@ def money(table):
         predictions,
         asleep,
         money,
+        warmth,
     ],
     ids=lambda f: f.__name__,
 )
@@ -497,7 +522,7 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 
 def test_none_is_left_out(kpis, table):
     families = (energy, profile, grid, lighting, reliability, quality, vehicles, communication)
-    families += (mesh, requirements, classes, ages, services, predictions, asleep, money)
+    families += (mesh, requirements, classes, ages, services, predictions, asleep, money, warmth)
     looked_at = {name for family in families for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 
