@@ -294,6 +294,11 @@ class Balancing(Section):
             raise ValueError("replan_s: not a whole number of quarter-hours")
         if double_names(self.suppliers):
             raise ValueError("suppliers: two have one name")
+        if self.suppliers and (self.limits or self.limited):
+            raise ValueError(
+                "limits: are of what all houses below a unit draw, which no supplier knows; leave "
+                "suppliers out, or limits and limited"
+            )
         return self
 
 
@@ -392,6 +397,10 @@ class Services(Section):
         if balancing.mode != "steering" or balancing.root != "lvgmu":
             raise ValueError(
                 "response: is promised by substations; write balancing.mode: steering, root: lvgmu"
+            )
+        if balancing.suppliers:
+            raise ValueError(
+                "response: is the aggregator's of all houses; leave balancing.suppliers out"
             )
         known_h = balancing.horizon_h - balancing.replan_s / 3600.0 - 0.5
         if wanted.longest_ahead_h() > known_h:

@@ -136,3 +136,16 @@ def test_a_customers_own_policy_comes_before_the_contract() -> None:
     assert found[f"meter/{one}"]["policies"]["load_profile"] == []
     assert found[f"cmu/{one}"]["policies"]["balancing.request"] == []
     assert found["cmu/lv4.101/load-8"]["policies"]["balancing.request"]
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "word"),
+    [
+        ("street", "services.balancing.limits=[{at: lvgmu, upper_w: 50000}]", "no supplier knows"),
+        ("street", "services.balancing.limited=true", "no supplier knows"),
+        ("demand_response", "seed=1", "response: is the aggregator's of all houses"),
+    ],
+)
+def test_what_is_of_the_sum_of_all_houses_is_refused(base: str, change: str, word: str) -> None:
+    with pytest.raises(ScenarioError, match=word):
+        load(base, (TWO, change))

@@ -14,7 +14,7 @@ from scenarios import load, run
 TWO = "services.balancing.suppliers=[{name: green, share: 0.5}, {name: blue}]"
 ONE = "services.balancing.suppliers=[{name: green, share: 0.5}, {name: blue, steers: false}]"
 LOCAL = "services.balancing.mode=local"
-SHUT = "lv4.101/load-7"
+SHUT = "lv4.101/load-12"  # it has a battery
 POLICIES = (
     f"units.policies=[{{customers: {SHUT}, variables: [load_profile, energy.import, energy.export, "
     "balancing.request, balancing.signal]}]"
@@ -131,6 +131,25 @@ def test_a_customers_policy_holds_against_its_own_supplier(street: Any) -> None:
     others = found[~found["location"].map(tail).eq(SHUT).to_numpy()]
     assert "denied" not in set(others["result"])
     assert commanded(done)
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("BA-08")
+def test_a_customer_may_withdraw_while_it_runs(street: Any) -> None:
+    """Its own unit puts a policy in force; from then on its supplier may ask it nothing."""
+    later = POLICIES.replace("load_profile, energy.import, energy.export, ", "")
+    done = street(TWO, later.replace("]}]", "], at_h: 0.6}]"), "time.duration_h=2.25")
+    frame = done.columns("request", "t_ms", "service", "variable", "location", "result")
+    name, asked_for = supplier_of(done)[SHUT], "balancing.request"
+    mine = (frame["location"].astype(str) == f"cmu/{SHUT}") & (frame["variable"] == asked_for)
+    mine &= frame["service"].astype(str) == f"balancing:{name}"
+    asked_it = frame[mine.to_numpy()]
+    before = (asked_it["t_ms"] < 2_160_000).to_numpy()
+    assert set(asked_it[before]["result"].astype(str)) == {"ok"}
+    assert set(asked_it[~before]["result"].astype(str)) == {"denied"}
+    neighbours = asked(done, f"balancing:{name}")
+    neighbours = neighbours[~neighbours["location"].map(tail).eq(SHUT).to_numpy()]
+    assert "denied" not in set(neighbours["result"])
 
 
 @pytest.mark.slow
