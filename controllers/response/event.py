@@ -60,6 +60,7 @@ class Event:
     in_vain: int = 0
     missing: float | None = None
     pressing: bool = False
+    _helpful_w: list[float] = field(default_factory=list)
 
     @property
     def slots(self) -> range:
@@ -113,17 +114,21 @@ class Event:
         return stayed / sum(asked.values()) if stayed > 0 else 0.0
 
     def press(self, from_slot: int) -> bool:
-        """Aim lower by what the plan lacks of what is asked; return whether that is worth a try.
+        """Aim lower by what the plan lacks; return whether that is worth a try.
 
         Members see distances, and where all quarter-hours are scarce one window counts for little:
         so what is missing is added to the distance, again and again (the method of multipliers),
-        as long as more than a twentieth is missing and one of the last two times has helped.
+        as long as more than a twentieth is missing and one of the last two times has helped. Before
+        the promise a plan lacks what is asked, slot by slot; after it, what was promised in all.
         """
         lack_w = [self._lack_w(slot) if slot >= from_slot else 0.0 for slot in self.request.slots]
-        missing, share = sum(max(w, 0.0) for w in lack_w), self._share()
+        missing = sum(lack_w) if self.promise else sum(max(w, 0.0) for w in lack_w)
         asked = sum(self._asked_w(slot) for slot in self.request.slots if slot >= from_slot)
-        helped = self.missing is None or missing < 0.98 * self.missing
-        self.in_vain = 0 if helped else self.in_vain + 1
+        share = self._share()
+        if self.missing is None or missing < 0.98 * self.missing:
+            self.in_vain, self.missing, self._helpful_w = 0, missing, self.pressure_w
+        else:
+            self.in_vain += 1
         given_up = self.tries >= _MOST_TRIES or self.in_vain >= _VAIN or share <= 0.0
         self.pressing = missing > _CLOSE * asked and not given_up
         if self.pressing:
@@ -132,7 +137,8 @@ class Event:
                 max(a + b / share, 0.0) for a, b in zip(pressure, lack_w, strict=True)
             ]
             self.tries += 1
-            self.missing = missing if self.missing is None else min(missing, self.missing)
+        elif given_up:
+            self.pressure_w = self._helpful_w  # what came after it was in vain
         return self.pressing
 
     def hold(self) -> None:
@@ -145,10 +151,12 @@ class Event:
         return sum(self.parts[unit].asked_w(at) for unit in self.counting(slot))
 
     def _lack_w(self, slot: int) -> float:
-        """Return by how much the newest plans of those who count are above what is asked."""
+        """Return by how much the newest plans of those who count are above what they should be."""
         at, parts = slot - self.first_slot, [self.parts[unit] for unit in self.counting(slot)]
-        above = sum(part.plan_w[at] - part.baseline_w[at] for part in parts if part.plan_w)
-        return above + self._asked_w(slot)
+        plans_w = sum(part.plan_w[at] if part.plan_w else part.baseline_w[at] for part in parts)
+        if self.promise is not None:
+            return plans_w - sum(p.promised_w[at] if p.promised_w else 0 for p in parts)
+        return plans_w - sum(part.baseline_w[at] for part in parts) + self._asked_w(slot)
 
     def agreed(self, first_slot: int, plans_w: Mapping[str, Sequence[int]]) -> bool:
         """Take what members plan now; return False where nothing, or not all, of what is left of

@@ -105,7 +105,7 @@ class ResponseManager:
             if notification.variable == REQUEST:
                 self._requested(value, cause)
             elif notification.variable == ANSWER and (answer := Answer.of(value)) is not None:
-                self._answered(answer, cause)
+                self._answered(answer, notification.owner, cause)
             elif notification.variable == AGREED and type(value) is dict:
                 self._take_agreed(value, cause)
 
@@ -221,9 +221,14 @@ class ResponseManager:
                 self._called_all(event)
         self._call_next()
 
-    def _answered(self, answer: Answer, cause: str) -> None:
+    def _answered(self, answer: Answer, author: str, cause: str) -> None:
+        """Take an answer, of the customer himself only."""
         event = self._events.get(answer.id)
         if event is None or answer.unit not in event.parts:
+            return
+        if author != event.parts[answer.unit].contract.customer:
+            told = {"unit": answer.unit, "author": author}
+            self._context.decide("response_refused", self._context.unit, told, (cause,))
             return
         if event.phase == "asking":
             event.waiting.discard(answer.unit)

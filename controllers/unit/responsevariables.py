@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from controllers.unit.policy import ALL, READ_WRITE, WRITE, Grant
 from controllers.unit.signalvariables import AGGREGATOR
-from controllers.unit.variable import Variable
+from controllers.unit.variable import AUTHORS, Variable
 from fernwatt.timebase import DAY_MS
 
 __all__ = ["RESPONSE_VARIABLES"]
@@ -23,7 +23,7 @@ RESPONSE_VARIABLES = (
              fields=("id", "issued_ms", "issuer", "percent", "begins_ms", "ends_ms")),
     Variable("response.call", 201, "record", "1", "customer", (), 3 * DAY_MS, critical=True,
              fields=("id", "issued_ms", "issuer", "percent", "begins_ms", "ends_ms", "to")),
-    Variable("response.answer", 202, "record", "1", "unit", _TOLD, 3 * DAY_MS,
+    Variable("response.answer", 202, "record", "1", AUTHORS, _TOLD, 3 * DAY_MS,
              fields=("id", "unit", "follows", "why")),
     Variable("response.promise", 203, "record", "1", "unit", _TOLD, 3 * DAY_MS,
              fields=("id", "unit", "baseline_wh", "asked_wh", "promised_wh", "following",

@@ -58,7 +58,7 @@ class Desk:
 
     # -- what the test does
 
-    def told(self, service, variable, value, location=None):
+    def told(self, service, variable, value, location=None, owner=""):
         """Notify the service of a new value."""
         self.count += 1
         service.notify(
@@ -68,7 +68,7 @@ class Desk:
                 Result.OK,
                 variable,
                 location or self.unit,
-                "",
+                owner,
                 value,
                 self.now_ms,
             )

@@ -69,10 +69,11 @@ class Substation:
                 if result is not None:
                     self.say(one.location, result, one.value["id"])
 
-    def say(self, unit, follows, key="reduction-1"):
+    def say(self, unit, follows, key="reduction-1", author=None):
         why = "" if follows else "opted out"
         answer = {"id": key, "unit": unit, "follows": follows, "why": why}
-        self.desk.told(self.service, ANSWER, answer)
+        author = author or unit.replace("cmu/", "customer/")
+        self.desk.told(self.service, ANSWER, answer, owner=author)
 
     def written(self, variable):
         return [one.value for one in self.desk.open("write", variable)]
@@ -369,3 +370,21 @@ def test_while_it_runs_only_what_is_left_counts(substation, request_value):
     value = {"negotiation": 3, "slot": 61, "unit_w": 10, "windows": ["reduction-1"]}
     station.desk.told(station.service, AGREED, {**value, "plans": plans})
     assert station.written(WINDOWS)[-1]["windows"][0]["p_w"] == [1600] * 5 + [1600 - 900] * 3
+
+
+def test_nobody_answers_for_somebody_else(substation, request_value):
+    station = promised(substation, request_value)
+    station.say(A, follows=False, author="customer/a/2")
+    assert "response_left" not in station.desk.kinds()
+    assert station.desk.kinds()[-1] == "response_refused"
+
+
+def test_pressure_that_was_in_vain_is_taken_back(substation, request_value):
+    station = promised(substation, request_value)
+    agree = AgreeA(station)
+    for reduced_w in (500, 500, 500):  # twice in vain
+        agree(reduced_w)
+    targets = [one["windows"][0]["p_w"][0] for one in station.written(WINDOWS)]
+    assert targets == [1600, 1200, 800]
+    agree(500)  # the next regular negotiation: not from where that had ended
+    assert station.written(WINDOWS)[-1]["windows"][0]["p_w"][0] == 1200
