@@ -16,7 +16,7 @@ from analysis.plot.style import (
     picture,
     time_axis,
 )
-from fernwatt.timebase import HOUR_MS, SLOT_MS
+from fernwatt.timebase import DAY_MS, HOUR_MS, SLOT_MS
 
 if TYPE_CHECKING:
     from analysis.run import Run
@@ -76,8 +76,15 @@ def flexibility(run: Run, other: Run | None = None) -> Picture:
         if len(own):
             kw = own.to_numpy() * _SLOTS_PER_H / 1000.0
             times = run.times(own.index.to_numpy())
-            width = times[0] - run.times([int(own.index[0]) - SLOT_MS])[0]
-            place.bar(times, kw, width=width, align="edge", color=ORANGE, alpha=0.5, label="bought")
+            place.bar(
+                times,
+                kw,
+                width=SLOT_MS / DAY_MS,
+                align="edge",
+                color=ORANGE,
+                alpha=0.5,
+                label="bought",
+            )
         place.axhline(limit_w / 1000.0, color=BLUE, linestyle="--", linewidth=1.3, label="limit")
         place.set_ylabel("power [kW]")
         place.set_title(transformer.removeprefix("transformer/"), loc="left", fontsize=9)

@@ -15,6 +15,7 @@ from fernwatt.streams import stream
 from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.hierarchy import Hierarchy, House, plain_unit
 from scenarios.assembly.outfits import kind_of
+from scenarios.assembly.plates import known_device
 from scenarios.faults import nearest
 from scenarios.schema import ScenarioConfig
 from scenarios.schema.flexibility import Flexibility
@@ -125,7 +126,7 @@ class _Builder:
             "longitude_deg": round(longitude, 4),
             "cent_per_mwh": {k: round(p * _CENT) for k, p in prices.items() if p is not None},
             "devices": [
-                _plate(self._fleet, self._devices[device], dmu)
+                known_device(self._fleet, self._devices[device], dmu)
                 for dmu in house.dmus
                 for device in self._of_unit.get(dmu, ())
                 if self._is_known(kind_of(self._devices[device]))
@@ -152,20 +153,6 @@ class _Builder:
         services = {"flexibility": params}
         unit = plain_unit(self._config, "provider", _UNIT, "", "", [], services, owner=AGGREGATOR)
         self._made.units.append(unit)
-
-
-def _plate(fleet: Fleet, device: Spec, unit: str) -> Spec:
-    """Return what a house's unit is told of a device: its name plate."""
-    kind = kind_of(device)
-    plate: Spec = {"kind": kind, "id": device["id"], "unit": unit}
-    if kind == "pv":
-        panel = fleet.panels[device["id"]]
-        angles = {"tilt_deg": panel.tilt_deg, "azimuth_deg": panel.azimuth_deg}
-        return plate | {"p_rated_w": panel.p_rated_w} | angles
-    if kind == "ev":
-        return plate | {"p_max_w": device["p_max_w"], "p_min_w": device["p_min_w"]}
-    sizes = {key: device[key] for key in ("p_max_w", "capacity_wh")}
-    return plate | sizes | {"efficiency": device["charge_efficiency"]}
 
 
 def _grant(unit: Spec, variable: str, grant: list[Any]) -> None:
