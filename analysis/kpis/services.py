@@ -8,36 +8,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.kpis.negotiation import level_rounds, levelled, rounds
 from analysis.kpis.registry import Outcome, Up, kpi, nothing
 
 if TYPE_CHECKING:
     from analysis.run import Run
 
-__all__ = ["reports", "rounds"]
+__all__ = ["reports"]
 
 _NO_NEGOTIATION = "there was no negotiation"
 _AREA_ENERGY = "area_energy"
 
 
-def rounds(run: Run) -> pd.DataFrame:
-    """Return the rounds of all negotiations, in order; ``level`` is the parent's kind."""
-    frame = run.series("negotiation").sort_values(["unit", "id", "round"], kind="stable")
-    return frame.assign(level=frame["unit"].astype(str).str.replace("/.*", "", regex=True))
-
-
 def _negotiations(run: Run) -> pd.DataFrame:
     """Return one row per negotiation: level, rounds, distance at its begin and end."""
-    return (
-        rounds(run)
-        .groupby(["level", "unit", "id"], sort=True)
-        .agg(
-            rounds=("round", "size"),
-            begin_w=("distance_before_w", "first"),
-            end_w=("distance_after_w", "last"),
-            t_first_ms=("t_ms", "first"),
-            t_last_ms=("t_ms", "last"),
-        )
+    frame = rounds(run)
+    found = frame.groupby(["level", "unit", "id"], sort=True).agg(
+        rounds=("round", "size"), t_first_ms=("t_ms", "first"), t_last_ms=("t_ms", "last")
     )
+    aimed = level_rounds(run)
+    found["begin_w"] = levelled(aimed, "distance_before_w", "first")
+    found["end_w"] = levelled(aimed, "distance_after_w")
+    return found
 
 
 def _by_level(series: pd.Series) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 
-from analysis.kpis.services import rounds
+from analysis.kpis.negotiation import level_rounds
 from analysis.plot.style import BLACK, COLOURS, Picture, empty, picture
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ __all__ = ["layout", "negotiation", "network", "requests"]
 def negotiation(run: Run) -> Picture:
     """Distance from the desired profile, round by round, relative to the first, by level."""
     figure, (axes,) = picture()
-    frame = rounds(run)
+    frame = level_rounds(run)
+    frame = frame[frame["distance_after_w"].notna().to_numpy()]
     first = frame.groupby(["unit", "id"])["distance_before_w"].transform("first")
     frame = frame[(first > 0.0).to_numpy()].assign(first=first)
     if frame.empty:

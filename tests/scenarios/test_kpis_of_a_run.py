@@ -357,6 +357,16 @@ def services(table: Any) -> Row:
         "negotiation_rounds": len(rounds) / len(talks),
         "negotiation_time_s": statistics.fmean(took),
         "negotiation_messages": flow["balancing"] / len(talks),
+        "negotiation_duration_s": statistics.fmean(
+            (talk[-1]["t_ms"] - talk[0]["began_ms"]) / 1000 for talk in talks.values()
+        ),
+        "negotiation_distance_w": statistics.fmean(
+            talk[-1]["distance_after_w"] for talk in talks.values()
+        ),
+        "negotiation_bytes": sum(
+            row["wire_bytes"] for row in table("messages") if row["flow"] == "balancing"
+        ) / len(talks),
+        "limits_kept_percent": None,
         "distance_reduction_percent": 100 * (1 - end / begin),
         "negotiation_answers_percent": 100 * sum(row["answers"] for row in rounds)
         / sum(row["children"] for row in rounds),

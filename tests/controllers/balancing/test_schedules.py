@@ -6,6 +6,7 @@ nothing blocks. Once all is well again the parents know exactly what the houses 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -95,7 +96,7 @@ def check(case):
 
 def check_steps(rows):
     """From one round to the next of the same stage the distance never grows either."""
-    for one, following in zip(rows, rows[1:], strict=False):
+    for one, following in itertools.pairwise(rows):
         same = (one["id"], one["stage"]) == (following["id"], following["stage"])
         if same and following["distance_before_w"] is not None:
             assert following["distance_before_w"] <= one["distance_after_w"] + 1e-6
