@@ -398,6 +398,19 @@ _ALL = (
         """,
     ),
     _table(
+        "deviation",
+        "how far a planned device was from its plan in a quarter-hour (where customers have a say)",
+        """
+        t_ms:i  start of the quarter-hour
+        unit:s  unit that controls the device
+        device:s  device
+        planned_w:f  mean power that plans asked for
+        ordered_w:f  mean power that it was told at last
+        measured_w:f  mean power by its register
+        why:s  what made it other: override, sure, grid, reserve, limit; hold: by its clamp; empty
+        """,
+    ),
+    _table(
         "prediction",
         "what balancing predicted of a quarter-hour when the day before was over, and what came",
         """

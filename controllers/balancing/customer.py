@@ -238,20 +238,21 @@ class Customer:
         comfort_w = base_w.astype(float)
         for problem in problems.values():
             comfort_w = comfort_w + problem.uncontrolled()
-        prices = self._tariff.prices(first_slot, slots)
+        buy, sell = self._tariff.prices(first_slot, slots) or (None, None)
         limits, load = self.strategy.limits, self._load_limit
-        high, low = np.full(slots, _or_inf(limits.import_max_w)), np.full(slots, inf)
-        low[:] = _or_inf(limits.export_max_w)
+        draws_w = np.full(slots, _or_inf(limits.import_max_w))
+        feeds_w = np.full(slots, _or_inf(limits.export_max_w))
         bound = min(max(-(-load.until_ms // SLOT_MS) - first_slot, 0), slots)
-        high[:bound] = np.minimum(high[:bound], load.limit.import_max_w)
-        low[:bound] = np.minimum(low[:bound], load.limit.export_max_w)
+        draws_w[:bound] = np.minimum(draws_w[:bound], load.limit.import_max_w)
+        feeds_w[:bound] = np.minimum(feeds_w[:bound], load.limit.export_max_w)
         return Purpose(
             self.strategy.weights,
             comfort_w,
             sum(flexible[name].p_max_w for name in sorted(problems)),
-            -low,
-            high,
-            *(prices or (None, None)),
+            -feeds_w,
+            draws_w,
+            buy,
+            sell,
             self._planned_ceilings(problems, first_slot, slots),
         )
 

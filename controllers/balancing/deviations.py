@@ -41,8 +41,6 @@ def deviations(house: House, controller: DeviceController, slot: int) -> Iterato
         planned, measured_w = controller.planned(device), known.energy.mean_w(slot)
         if measured_w is None or not planned or planned[0][0] >= end_ms:
             continue
-        ordered = controller.power(device, begin_ms)
-        means = [
-            ordered_wh(powers, begin_ms, end_ms, 0.0) / STEP_H for powers in (planned, ordered)
-        ]
-        yield Deviation(device, slot, *means, measured_w, controller.why(device))
+        planned_w = ordered_wh(planned, begin_ms, end_ms, 0.0) / STEP_H
+        ordered_w = ordered_wh(controller.power(device, begin_ms), begin_ms, end_ms, 0.0) / STEP_H
+        yield Deviation(device, slot, planned_w, ordered_w, measured_w, controller.why(device))

@@ -57,7 +57,8 @@ class Ceiling:
         """Return the set-point of a record, None where it is none."""
         if not isinstance(value, dict):
             return None
-        p_w, until_ms = value.get("p_w"), value.get("until_ms")
+        p_w: Any = value.get("p_w")
+        until_ms = value.get("until_ms")
         if type(p_w) not in (int, float) or type(until_ms) is not int:
             return None
         fits = abs(p_w) <= _MOST_W and now_ms < until_ms < now_ms + _FAR_MS

@@ -120,6 +120,8 @@ def answer(
     problems: Mapping[str, Problem], base_w: Ints, plans: Plans, asked_w: Watts, purpose: Purpose
 ) -> Plans:
     """Return the best plans for a house's own aims and what is asked of it."""
+    if not problems:
+        return dict(plans)
     ways = _swept if purpose.is_plain else _shared
     best, least = dict(plans), purpose.cost(asked_w, _total(base_w, plans))
     for found in ways(problems, base_w, plans, asked_w, purpose):

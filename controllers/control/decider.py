@@ -38,6 +38,7 @@ _KEPT_MS = 3_600_000
 _FULL, _LONGEST_H = 100, 1_000_000
 _STRATEGY = "customer.strategy"
 _DEVICES = "control.devices"
+_STRATEGIC = {"follow", "max_percent", "max_h", "weights", "limits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,10 @@ class Settings:
     def changed(self, value: Any) -> Settings | None:
         """Return the settings with a customer's strategy, None where it is none.
 
-        A strategy is ``{follow, max_percent, max_h}``; what it leaves out stays.
+        A strategy is ``{follow, max_percent, max_h}``; what it leaves out stays. Of ``weights`` and
+        ``limits`` balancing takes notice.
         """
-        if not isinstance(value, dict) or not set(value) <= {"follow", "max_percent", "max_h"}:
+        if not isinstance(value, dict) or not set(value) <= _STRATEGIC:
             return None
         follow = value.get("follow", self.signal)
         percent = value.get("max_percent", self.max_percent)
@@ -216,7 +218,8 @@ class Decider:
             known.causes[CAPABILITY] = cause
         away = capability.unit != self._context.unit
         if away and self._is_of_others(capability):
-            issued = self._context.data.query(capability.order, capability.unit, cause=cause)
+            at = capability.to or capability.unit
+            issued = self._context.data.query(capability.order, at, cause=cause)
             if issued.result is Result.ISSUED:
                 self._probes[issued.id] = capability.device
             return
@@ -319,13 +322,14 @@ class Decider:
         if order.until_ms <= self._context.now_ms:
             return
         renewed = known.ordered is not None and known.ordered.p_w == order.p_w
-        value: dict[str, Any] = {"p_w": order.p_w, "until_ms": order.until_ms}
+        value = known.capability.value(order.p_w, order.until_ms)
         facts = [*self._state.causes.values(), *(c for c in known.causes.values() if c)]
         due = {} if renewed else {"due_ms": order.due_ms}
         capability = known.capability
         decision = self._context.decide("control", capability.device, value | due, facts)
         known.ordered = order
-        issued = self._context.data.write(capability.order, capability.unit, value, cause=decision)
+        at = capability.to or capability.unit
+        issued = self._context.data.write(capability.order, at, value, cause=decision)
         if issued.result is Result.ISSUED:
             known.request = issued.id
             self._orders[issued.id] = capability.device

@@ -14,13 +14,16 @@ __all__ = ["Capability", "Known"]
 
 _AT_PLUG_MS = 10_000
 _LONGEST = 200
+_ORDERS = ("set_point", "device.limit")
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
     """What a device can do: kind, rated power, how it saves, what may be ordered of it.
 
-    ``method`` is ``reduce`` (to any power) or ``off`` (on or off); ``order`` the variable to write.
+    ``method`` is ``reduce`` (to any power) or ``off`` (on or off); ``order`` the variable to write,
+    ``to`` the unit that has it, empty: the device's. What plans move too is given a ceiling, its
+    ``device.limit``, at the unit that controls it.
     """
 
     device: str
@@ -32,6 +35,7 @@ class Capability:
     efficiency: float = 1.0
     method: str = "reduce"
     order: str = "set_point"
+    to: str = ""
 
     @classmethod
     def of(cls, value: Any) -> Capability | None:
@@ -44,11 +48,12 @@ class Capability:
         if not all(type(n) in (int, float) and math.isfinite(n) and n >= 0 for n in numbers):
             return None
         device, unit, customer, kind = texts
-        if kind not in KINDS or record.get("order", "set_point") != "set_point":
+        order, to = record.get("order", "set_point"), record.get("to", "")
+        if kind not in KINDS or order not in _ORDERS or type(to) is not str or len(to) >= _LONGEST:
             return None  # what this unit does not know how to order
         p_max_w, p_min_w, efficiency = (float(n) for n in numbers)
         method = str(record.get("method", "reduce"))
-        return cls(device, unit, customer, kind, p_max_w, p_min_w, efficiency, method)
+        return cls(device, unit, customer, kind, p_max_w, p_min_w, efficiency, method, order, to)
 
     def plain(self) -> dict[str, Any]:
         """Return the record."""
@@ -62,7 +67,12 @@ class Capability:
             "efficiency": self.efficiency,
             "method": self.method,
             "order": self.order,
-        }
+        } | ({"to": self.to} if self.to else {})
+
+    def value(self, p_w: float, until_ms: int) -> dict[str, Any]:
+        """Return what is written to have a power hold."""
+        value: dict[str, Any] = {"p_w": p_w, "until_ms": until_ms}
+        return value if self.order == "set_point" else {"device": self.device} | value
 
 
 _NUMBERS = {"p_max_w": None, "p_min_w": 0.0, "efficiency": 1.0}

@@ -25,7 +25,8 @@ def make_service(
 
     ``params``: ``meter``, ``prices`` (unit, empty: none), ``deciders`` (units), ``rights``
     (``[[variable, unit, policy, neutral value], …]``), ``quality``, ``every_s``, ``settings``
-    (``[{at_ms, strategy, grants}, …]``). Raises ScenarioError.
+    (``[{at_ms, strategy, grants, overrides: [[unit, device.override], …]}, …]``). Raises
+    ScenarioError.
     """
     del directory  # whom to ask is in ``params``
     path = f"units.{unit_spec.get('id', '?')}.services.display"
@@ -43,7 +44,12 @@ def make_service(
         bool(params["quality"]),
     )
     settings = [
-        Setting(int(one["at_ms"]), dict(one["strategy"]), one["grants"])
+        Setting(
+            int(one["at_ms"]),
+            dict(one["strategy"]),
+            one["grants"],
+            tuple((str(unit), dict(value)) for unit, value in one.get("overrides", ())),
+        )
         for one in params["settings"]
     ]
     return Display(sources, round(params["every_s"] * 1000), settings)

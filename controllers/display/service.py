@@ -18,6 +18,7 @@ __all__ = ["Display", "Setting", "Sources"]
 
 _IMPORT, _EXPORT, _VOLTAGE = "energy.import", "energy.export", "voltage"
 _QUALITY, _PAGE, _STRATEGY = "supply.quality", "display.page", "customer.strategy"
+_OVERRIDE = "device.override"
 _AFTER_MS = 120_000  # what is shown has come by then
 _PER_DAY = DAY_MS // SLOT_MS
 
@@ -41,12 +42,14 @@ class Sources:
 class Setting:
     """What the customer sets at an instant: a strategy, or whether the contract grants its rights.
 
-    An empty ``strategy`` changes none, ``grants`` None no rights.
+    An empty ``strategy`` changes none, ``grants`` None no rights. ``overrides`` are what a person
+    does at devices, and the units that control these.
     """
 
     at_ms: int
     strategy: Mapping[str, Any]
     grants: bool | None = None
+    overrides: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 class Display:
@@ -164,10 +167,14 @@ class Display:
         """Write the customer's strategy, and the rights of those with a contract."""
         context, now_ms = self._context, self._context.now_ms
         plain: dict[str, Any] = {"strategy": dict(setting.strategy), "grants": setting.grants}
+        if setting.overrides:
+            plain["overrides"] = [dict(value) for _, value in setting.overrides]
         told = context.decide("customer_set", context.unit, plain, ())
         if setting.strategy:
             for unit in self._sources.deciders:
                 context.data.write(_STRATEGY, unit, dict(setting.strategy), cause=told)
+        for unit, override in setting.overrides:
+            context.data.write(_OVERRIDE, unit, dict(override), cause=told)
         if setting.grants is not None:
             for variable, unit, policy, neutral in self._sources.rights:
                 value = None if neutral is None else {**neutral, "until_ms": now_ms + 1_000}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from controllers.unit.auctionvariables import AUCTION_VARIABLES
+from controllers.unit.customervariables import CUSTOMER_VARIABLES
 from controllers.unit.datavariables import DATA_VARIABLES
 from controllers.unit.flexvariables import FLEX_VARIABLES
 from controllers.unit.gatewayvariables import GATEWAY_VARIABLES
@@ -149,6 +150,7 @@ CATALOGUE = Catalogue(
         *PRIVATE_VARIABLES,
         *DATA_VARIABLES,
         *SIGNAL_VARIABLES,
+        *CUSTOMER_VARIABLES,
         *RESPONSE_VARIABLES,
         *FLEX_VARIABLES,
         *AUCTION_VARIABLES,

@@ -55,14 +55,14 @@ _FLOW_OF = {
         "der.alarm", "area.der", "quality.summary", "regulation.state", "regulation.summary",
         "sensor.values", "node.estimate", "fault.report", "fraud.report", "loss.total",
         "tariff.active", "alarm", "signal.response", "control.capability", "display.page",
-        "gateway.event", "gateway.status",
+        "gateway.event", "gateway.status", "device.deviation",
     ),
     "control": (
         "set_point", "reactive_set_point", "thermal.band", "appliance.start", "switch.order",
         "tap.order", "crew.order", "light.order", "load.set_point", "der.set_point",
         "der.command", "regulation.command", "area.set_point", "signal.command",
-        "customer.strategy", "flex.assignment", "gateway.reply", "response.request", "response.call",
-        "response.choice",
+        "customer.strategy", "device.override", "device.limit", "flex.assignment", "gateway.reply",
+        "response.request", "response.call", "response.choice",
     ),
     "information": (
         "weather.forecast", "tariff.table", "der.configuration", "registry.change",

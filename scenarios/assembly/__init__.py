@@ -16,6 +16,7 @@ from scenarios.assembly.auction import with_auction
 from scenarios.assembly.bare import with_bare_meters
 from scenarios.assembly.boxes import with_black_boxes
 from scenarios.assembly.connection import connect_customers
+from scenarios.assembly.customers import with_customers
 from scenarios.assembly.data import with_data
 from scenarios.assembly.detection import with_detection
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
@@ -58,7 +59,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     model, fleet, phases = connect_customers(config, model, make_fleet(scenario, model))
     hierarchy = with_bare_meters(config, make_hierarchy(config, model, fleet))
     hierarchy = with_suppliers(config, complete(config, hierarchy))
-    hierarchy = with_signals(scenario, hierarchy, fleet)
+    hierarchy = with_customers(config, with_signals(scenario, hierarchy, fleet))
     hierarchy = with_response(config, hierarchy)
     hierarchy = with_flexibility(config, model, hierarchy, fleet)
     hierarchy = with_auction(config, hierarchy, fleet)

@@ -14,6 +14,7 @@ from controllers.unit.policy import READ, READ_WRITE, WRITE
 from controllers.unit.signalvariables import AGGREGATOR
 from controllers.unit.variable import SUPPLIER
 from fernwatt.timebase import HOUR_MS, Clock
+from scenarios.assembly.customers import planned_units
 from scenarios.assembly.documents import documents
 from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.hierarchy import Hierarchy
@@ -222,12 +223,16 @@ class _Builder:
             for dmu, plate in home.plates.items():
                 unit = self._units[dmu]
                 params = deciding if local else common
+                order, to = self._ordered(home, dmu)
+                more = {"order": order, "to": to} if to else {}
                 unit["services"]["control"] = params | {
-                    "device": plate,
+                    "device": plate | more,
                     "announce_to": "" if local else above,
                 }
                 if central and home.contract:
-                    self._grant(unit, "set_point", [AGGREGATOR, "control", READ_WRITE, 0])
+                    held = self._units[to] if to else unit
+                    if not (to and order in held.get("policies", {})):
+                        self._grant(held, order, [AGGREGATOR, "control", READ_WRITE, 0])
                     for variable in ("ev.session", "device.energy"):
                         self._grant(unit, variable, [AGGREGATOR, "control", READ, 0])
             if not local:
@@ -235,6 +240,14 @@ class _Builder:
                 if central:
                     self._speak(self._units[above], "control")
                     self._hear(self._units[above])
+
+    def _ordered(self, home: Home, dmu: str) -> tuple[str, str]:
+        """Return what is written to move a device, and where, if that is not the device's unit.
+
+        Of a device that balancing plans the customer's unit takes the lower of plan and order.
+        """
+        shared = dmu in planned_units(self._units[home.house.cmu])
+        return ("device.limit", home.house.cmu) if shared else ("set_point", "")
 
     def _hear(self, unit: Spec) -> None:
         """Let the aggregator's service of a substation see who announced what, once."""
@@ -320,7 +333,12 @@ class _Builder:
         if control.intelligence != "central":
             return [[COMMAND, home.house.cmu, [[AGGREGATOR, "signals", WRITE, 0]], None]]
         policy = [[AGGREGATOR, "control", READ_WRITE, 0]]
-        return [["set_point", dmu, policy, {"p_w": 0.0}] for dmu in home.plates]
+        rights = []
+        for dmu in home.plates:
+            order, to = self._ordered(home, dmu)
+            neutral = {"p_w": 0.0} | ({"device": ""} if to else {})
+            rights.append([order, to or dmu, policy, neutral])
+        return [one for n, one in enumerate(rights) if one not in rights[:n]]
 
     def _way_up(self, name: str) -> list[str]:
         """Return a unit and all above it, up to the top."""
@@ -365,7 +383,13 @@ def _command(number: int, one: Instruction) -> Spec:
 
 def _setting(one: CustomerSetting) -> Spec:
     """Return what a customer does at the display."""
-    strategy = {"follow": one.follow, "max_percent": one.max_percent, "max_h": one.max_h}
+    strategy: Spec = {
+        "follow": one.follow,
+        "max_percent": one.max_percent,
+        "max_h": one.max_h,
+        "weights": None if one.weights is None else one.weights.model_dump(),
+        "limits": None if one.limits is None else one.limits.model_dump(),
+    }
     return {
         "at_ms": round(one.at_h * HOUR_MS),
         "strategy": {key: value for key, value in strategy.items() if value is not None},

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from scenarios.schema.auction import Auction
 from scenarios.schema.base import Positive, Section, Share
+from scenarios.schema.customers import Strategy
 from scenarios.schema.data import Data, Dermu, Levels
 from scenarios.schema.detection import Detection
 from scenarios.schema.flexibility import Flexibility
@@ -287,6 +288,16 @@ class Balancing(Section):
         description="Whether negotiating units also follow limits that services of the operator "
         "write to them (balancing.limit).",
     )
+    strategies: list[Strategy] = Field(
+        default_factory=list,
+        description="What customers want: their aims, and limits that nothing from above moves; "
+        "none: they follow requests alone.",
+    )
+    report_w: Positive = Field(
+        default=500.0,
+        description="With strategies, overriding or device control: a device that was so far from "
+        "its plan in a quarter-hour is reported, and planned anew [W].",
+    )
 
     @model_validator(mode="after")
     def _whole_slots(self) -> Self:
@@ -423,10 +434,11 @@ class Services(Section):
 
     @model_validator(mode="after")
     def _one_master(self) -> Self:
-        if self.control is not None and self.balancing.mode == "steering":
+        steering = self.balancing.mode == "steering"
+        if steering and self.control is not None and self.control.intelligence == "local":
             raise ValueError(
-                "control: balancing moves the same devices; write balancing.mode: local, or leave "
-                "control out"
+                "control: balancing moves the same devices, and only the customer's unit knows of "
+                "both; write intelligence: hybrid or central, or balancing.mode: local"
             )
         if self.flexibility is not None and (
             self.control is not None or self.balancing.mode == "steering"

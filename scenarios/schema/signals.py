@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from scenarios.schema.base import Positive, Section, Share, Zone
+from scenarios.schema.customers import Overriding, WishLimits, WishWeights
 
 __all__ = ["Control", "Display", "OpenAdr", "Signals", "Tariff"]
 
@@ -196,11 +197,21 @@ class CustomerSetting(Section):
         default=None,
         description="Access: whether the aggregator may command their devices; null: as before.",
     )
+    weights: WishWeights | None = Field(
+        default=None, description="Strategy: aims in balancing; null: as before."
+    )
+    limits: WishLimits | None = Field(
+        default=None, description="Strategy: hard limits in balancing; null: as before."
+    )
+    override: Overriding | None = Field(
+        default=None, description="What they do at a device that balancing plans; null: nothing."
+    )
 
     @model_validator(mode="after")
     def _sets_something(self) -> Self:
-        if all(value is None for value in (self.follow, self.max_percent, self.max_h, self.grants)):
-            raise ValueError("sets nothing; give follow, max_percent, max_h or grants")
+        given = self.model_dump(exclude={"at_h", "customers"})
+        if all(value is None for value in given.values()):
+            raise ValueError(f"sets nothing; give one of {', '.join(given)}")
         return self
 
 

@@ -213,7 +213,10 @@ def test_an_event_may_stand_in_the_scenario(tmp_path):
     [
         ("services.openadr.events=[{at_h: 1}]", "one of file and inline"),
         ("services.control=null", "nobody would follow"),
-        ("services.balancing.mode=steering", "balancing moves the same devices"),
+        (
+            "services={balancing: {mode: steering}, control: {intelligence: local}}",
+            "balancing moves the same devices",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(tmp_path, change, why):
