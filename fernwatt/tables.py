@@ -423,6 +423,7 @@ _ALL = (
         yesterday_w:f?  the quarter-hour of the day before
         weekday_w:f?  that of the same weekday, a week before
         week_w:f?  mean of the 7 days before
+        days:i  earlier days that were known when it was said; 0: a cold start
         measured_w:f  mean power measured
         """,
     ),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from controllers.balancing.boosted import METHODS, is_installed
 from controllers.balancing.child import Child
 from controllers.balancing.kinds import KINDS
 from controllers.balancing.middle import Middle
@@ -51,7 +52,7 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
     ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
     forecast, and ``customer`` (see ``Customer``). Where suppliers have instances of their own,
     ``supplier`` is whom it acts for (of a child: who may read its answers) and ``instance`` its
-    name. ``predictor`` (both) goes to ``LoadPredictor``.
+    name. ``predictor`` (both) goes to ``make_predictor``.
 
     Raises ScenarioError with all that is wrong.
     """
@@ -99,11 +100,22 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
         for key in sorted(set(params) - known)
     ]
     wishes = params.get("customer") or {}
+    faults += _predictor_faults(params.get("predictor", {}))
     if Strategy().changed(wishes.get("strategy", {})) is None:
         faults.append(Fault("customer.strategy", "is no strategy", "weights and limits"))
     for i, device in enumerate(params.get("devices", ())):
         faults += _device_faults(f"devices[{i}]", device, params)
     return faults
+
+
+def _predictor_faults(settings: Mapping[str, Any]) -> list[Fault]:
+    method = settings.get("method", METHODS[0])
+    if method not in METHODS:
+        return [Fault("predictor.method", f"{method!r} is no method", " or ".join(METHODS))]
+    if method == "boosted" and not is_installed():
+        hint = "pip install fernwatt[ml]"
+        return [Fault("predictor.method", "boosted needs LightGBM, which is not installed", hint)]
+    return []
 
 
 def _device_faults(path: str, device: Mapping[str, Any], params: Mapping[str, Any]) -> list[Fault]:

@@ -16,6 +16,7 @@ import numpy as np
 from controllers.balancing.devices import Ints
 from controllers.balancing.house import slot_means
 from controllers.balancing.issue import Said
+from controllers.balancing.boosted import make_predictor
 from controllers.balancing.loads import LoadPredictor
 from controllers.balancing.registers import Register
 from controllers.balancing.subscriptions import Subscriptions
@@ -106,7 +107,7 @@ class Group:
 
     def _new_predictor(self) -> LoadPredictor:
         cold_w = float(self._settings["cold_start_w"]) * max(len(self._meters), 1)
-        return LoadPredictor(self._start, **{**self._settings, "cold_start_w": cold_w})
+        return make_predictor(self._start, {**self._settings, "cold_start_w": cold_w})
 
     def _remember(self) -> None:
         """Begin anew from the memories of earlier days whenever one more has come."""

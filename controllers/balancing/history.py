@@ -59,6 +59,11 @@ class History:
         """Tell whether anything of a day is kept."""
         return self._day_of_row[day % len(self._day_of_row)] == day
 
+    def count(self, day: int) -> int:
+        """Return how many earlier days are kept, of those that are over."""
+        last = min(day - 1, _NONE if self.last_day is None else self.last_day)
+        return len(self._kept(last))
+
     def row(self, day: int) -> Watts:
         """Return a day's powers, NaN where they are not known."""
         if not self.knows(day):
@@ -104,6 +109,10 @@ class History:
 
     def _rows(self, days: list[int]) -> Watts:
         return np.stack([self.row(day) for day in days])
+
+    def kind_of(self, day: int) -> tuple[int, int]:
+        """Return a day's weekday (Monday: 0) and kind: working day, Saturday or Sunday."""
+        return (day + self._first_weekday) % 7, self._kind(day)
 
     def _kind(self, day: int) -> int:
         return max((day + self._first_weekday) % 7 - _SATURDAY + 1, 0)

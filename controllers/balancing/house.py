@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from controllers.balancing.boosted import make_predictor
 from controllers.balancing.devices import Flexible
 from controllers.balancing.issue import Said
 from controllers.balancing.kinds import KINDS
@@ -26,7 +27,7 @@ class MeteredLoad:
     """Slot means of a meter's net power, and the prediction that is made of them."""
 
     def __init__(self, start: Clock, settings: Mapping[str, Any]) -> None:
-        self.predictor = LoadPredictor(start, **settings)
+        self.predictor = make_predictor(start, settings)
         self._import, self._export = Register(), Register()
         self.causes: dict[str, str] = {}
         self.history: tuple[int, Watts] | None = None

@@ -23,13 +23,14 @@ class Said:
     yesterday_w: float | None
     weekday_w: float | None
     week_w: float | None
+    days: int = 0  # that were known
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
     """Means, the quantiles 10 and 90 %, the day before, the same weekday, the mean of 7 days.
 
-    Each ``[96]``, NaN where nothing is known.
+    Each ``[96]``, NaN where nothing is known. ``days`` were known when it was said.
     """
 
     mean_w: Watts
@@ -38,11 +39,14 @@ class Issue:
     yesterday_w: Watts
     weekday_w: Watts
     week_w: Watts
+    days: int = 0
 
     def at(self, slot: int) -> Said:
         """Return what was said of the day's ``slot``."""
         rest = (self.low_w, self.high_w, self.yesterday_w, self.weekday_w, self.week_w)
-        return Said(float(self.mean_w[slot]), *(_known(one[slot]) for one in rest))
+        low_w, high_w, yesterday_w, weekday_w, week_w = (_known(one[slot]) for one in rest)
+        mean_w = float(self.mean_w[slot])
+        return Said(mean_w, low_w, high_w, yesterday_w, weekday_w, week_w, self.days)
 
 
 def _known(value: float) -> float | None:

@@ -26,7 +26,11 @@ _RIDGE = 0.03  # least weight of the prior, in days; chosen on other months than
 _FORGET = 0.995  # of what was learnt, a day
 _RESIDUAL_DAYS = 28
 _AROUND = 4  # slots to either side that share their residuals
-_COLD_SHARE = 0.6  # standard deviation of what was never measured
+# spread of a household's quarter-hours about their mean, as a log-normal distribution has it:
+# before a day is known, and when one is
+_COLD_SPREAD, _DAY_SPREAD = 1.0, 0.8
+_TRUSTED_DAYS = 5  # whose errors say enough
+_SAID = np.array([0.1, 0.9])  # levels of the quantiles that are told
 
 
 class LoadPredictor:
@@ -92,33 +96,44 @@ class LoadPredictor:
     def quantiles(self, first_slot: int, slots: int, levels: Sequence[float]) -> Watts:
         """Return quantiles of the power, ``[levels, slots]``, from what was wrong a day ahead.
 
-        Before a day was predicted they are those of a normal distribution, 60 % wide.
+        Until a week was predicted, what is usual among households has its share in them.
         """
         mean = self.predict(first_slot, slots)
-        if np.isnan(self._residuals).all():
-            width = np.array([NormalDist().inv_cdf(level) for level in levels])
-            cold: Watts = mean + _COLD_SHARE * np.abs(mean) * width[:, None]
-            return cold
         at = (np.arange(first_slot, first_slot + slots) + self._start_slot) % SLOTS_PER_DAY
-        wide: Watts = _level(mean) * _spread(self._residuals, np.asarray(levels))[:, at]
-        return mean + wide
+        return self._around(mean, np.asarray(levels), at)
+
+    def _around(self, mean: Watts, levels: Watts, at: NDArray[np.int64]) -> Watts:
+        """Return quantiles about a mean at slots ``at`` of a day."""
+        measured = int(np.isfinite(self._residuals).any(axis=1).sum())
+        own = min(measured / _TRUSTED_DAYS, 1.0)  # what was wrong here, and what is elsewhere
+        width = _COLD_SPREAD if self._history.last_day is None else _DAY_SPREAD
+        normal = np.array([NormalDist().inv_cdf(level) for level in levels.tolist()])
+        bend = np.sign(mean) * width * normal[:, None] - width**2 / 2.0
+        wide_w = _level(mean) * _spread(self._residuals, levels)[:, at]
+        around: Watts = mean + own * wide_w + (1.0 - own) * mean * (np.exp(bend) - 1.0)
+        return around
 
     def said(self, slot: int) -> Said | None:
         """Return what was said of a slot when the day before it was over; None: nothing.
 
-        To be asked before the slot is observed.
+        Of a day before which none was over, what was said as it began. To be asked before the
+        slot is observed.
         """
         day, at = divmod(slot + self._start_slot, SLOTS_PER_DAY)
-        if self._history.last_day is None or day != self._history.last_day + 1:
+        last = self._history.last_day
+        if last is not None and day != last + 1:
             return None
         if self._issue is None or self._issue[0] != day:
             mean = self._curve(day)
-            spread = _spread(self._residuals, np.array([0.1, 0.9]))
-            if np.isnan(self._residuals).all():
-                spread = np.full_like(spread, np.nan)  # nothing was predicted before
-            low, high = mean + _level(mean) * spread
-            self._issue = (day, Issue(mean, low, high, *self._history.naive(day)))
+            low, high = self._band(day, mean)
+            known = self._history.count(day)
+            self._issue = (day, Issue(mean, low, high, *self._history.naive(day), days=known))
         return self._issue[1].at(at)
+
+    def _band(self, day: int, mean: Watts) -> Watts:
+        """Return the quantiles that are told of a day, ``[2, 96]``."""
+        del day
+        return self._around(mean, _SAID, np.arange(SLOTS_PER_DAY))
 
     # -- learning ----------------------------------------------------------------------------
 
@@ -135,9 +150,10 @@ class LoadPredictor:
             return
         actual = self._history.row(day)
         there = np.isfinite(actual)
-        curve = known @ self._weights
+        curve = self._mean(day, known)
         residual = np.where(there, actual - curve, np.nan)
         self._residuals[day % _RESIDUAL_DAYS] = residual / _level(curve)
+        self._over(day, known, actual)
         if not self._history.knows(day - 7):
             return  # the features of its kind and weekday would stand for others
         features, values = known[there], actual[there]
@@ -165,9 +181,19 @@ class LoadPredictor:
         known = None if self._history.last_day is None else self._known(day)
         if known is None:  # not a whole day yet: what there is of one, as it changes
             return self._history.of_today(self._cold_start_w)
-        curve: Watts = known @ self._weights
-        self._curves[day] = curve
+        curve = self._curves[day] = self._mean(day, known)
         return curve
+
+    # -- what a predictor that learns more puts on top ---------------------------------------
+
+    def _over(self, day: int, known: Watts, actual: Watts) -> None:
+        """Take a day that is over: its features, and what was measured."""
+
+    def _mean(self, day: int, known: Watts) -> Watts:
+        """Return what a day's features say of it."""
+        del day
+        mean: Watts = known @ self._weights
+        return mean
 
     def _known(self, day: int) -> Watts | None:
         last = self._history.last_day

@@ -42,3 +42,7 @@ def test_the_kpis_tell_every_method(predicted: Run) -> None:
     assert set(kpis["feeder_prediction_nrmse"]["by"]) == methods
     assert kpis["feeder_prediction_nrmse"]["value"] < kpis["load_prediction_nrmse"]["value"]
     assert 50 < kpis["load_prediction_coverage_percent"]["value"] < 95
+    assert set(kpis["load_prediction_coverage_percent"]["by"]) == {"a week or more"}
+    pinball = kpis["load_prediction_pinball"]["by"]
+    assert set(pinball) == methods | {"our mean"}
+    assert pinball["ours"] < min(loss for name, loss in pinball.items() if name != "ours")

@@ -10,11 +10,15 @@ import pvlib
 import pytest
 import simbench
 
+from controllers.balancing import build
+from controllers.balancing.boosted import BoostedPredictor, make_predictor
 from controllers.balancing.loads import LoadPredictor
 from controllers.balancing.panels import Panel, PvPredictor, forecast_w, in_slots
 from controllers.balancing.registers import Register
+from fernwatt.errors import ScenarioError
 from fernwatt.timebase import Clock
 
+START_OF_YEAR = Clock.from_iso("2016-01-01T00:00:00Z")
 MONDAY = Clock.from_iso("2016-01-18T00:00:00Z")
 DAY = 1000 + 500 * np.sin(np.arange(96) / 96 * 2 * np.pi)
 
@@ -165,11 +169,122 @@ def test_a_day_ahead_it_beats_the_week_before_by_a_fifth(households, name):
     assert 0.72 < inside.mean() < 0.88  # 80 % is right
 
 
-def test_before_anything_is_known_the_prediction_is_wide():
+def test_before_anything_is_known_the_prediction_is_as_wide_as_households_differ():
     predictor = LoadPredictor(MONDAY, cold_start_w=300)
-    low, high = predictor.quantiles(0, 4, (0.1, 0.9))
-    assert low == pytest.approx([300 * (1 - 0.6 * 1.2816)] * 4, rel=1e-3)
-    assert high == pytest.approx([300 * (1 + 0.6 * 1.2816)] * 4, rel=1e-3)
+    low, middle, high = predictor.quantiles(0, 4, (0.1, 0.5, 0.9))
+    assert high / middle == pytest.approx([np.exp(1.2816)] * 4, rel=1e-3)
+    assert middle / low == pytest.approx([np.exp(1.2816)] * 4, rel=1e-3)
+    # the mean of that distribution is what is predicted
+    levels = (np.arange(2000) + 0.5) / 2000
+    assert predictor.quantiles(0, 1, levels).mean() == pytest.approx(300, rel=0.01)
+    said = predictor.said(0)
+    assert said is not None
+    assert (said.mean_w, said.days, said.week_w) == (300, 0, None)
+    assert (said.low_w, said.high_w) == pytest.approx((low[0], high[0]))
+
+
+def cold_starts(households):
+    """Return, by days known, whether a household's quarter-hours were within the quantiles."""
+    inside = {}
+    for name in "ABCGHL":
+        for begin in range(10, 200, 30):
+            start = START_OF_YEAR.start + pd.Timedelta(days=begin)
+            predictor = LoadPredictor(Clock.from_iso(start.isoformat()))
+            load = households[name][begin * 96 : (begin + 8) * 96]
+            for slot, power_w in enumerate(load.tolist()):
+                said = predictor.said(slot)
+                if said is not None:
+                    held = said.low_w <= power_w <= said.high_w
+                    inside.setdefault(said.days, []).append(held)
+                predictor.observe(slot, power_w)
+    return {days: np.mean(held) for days, held in inside.items()}
+
+
+@pytest.mark.requirement("BA-03")
+def test_a_cold_start_says_how_uncertain_it_is(households):
+    """From the first day known on the quantiles hold about what they say, not half of it."""
+    share = cold_starts(households)
+    assert all(0.7 < share[days] < 0.9 for days in range(1, 8)), share
+
+
+def test_a_cold_start_covers_the_households_of_the_low_voltage_grids(households):
+    """Any quarter-hour of any household of SimBench's grids, by a predictor that knows nothing."""
+    grids = Path(simbench.__file__).parent / "networks" / "1-complete_data-mixed-all-0-sw"
+    loads = pd.read_csv(grids / "Load.csv", sep=";")
+    low, high = LoadPredictor(MONDAY).quantiles(0, 1, (0.1, 0.9))[:, 0]
+    random, inside = np.random.default_rng(1), []
+    for profile, rated_mw in zip(loads["profile"], loads["pLoad"], strict=True):
+        if profile[:3] == "H0-" and profile[3] in households:
+            power_w = households[profile[3]] * rated_mw * 1000.0
+            inside.append((low <= (some := random.choice(power_w, 20))) & (some <= high))
+    assert len(inside) > 20_000
+    assert 0.65 < np.mean(inside) < 0.9
+
+
+# -- trees
+
+
+@pytest.fixture(scope="module")
+def grown(households):
+    """Return 120 days' predictors of a household, the last 20 days said and measured."""
+    pytest.importorskip("lightgbm")
+    said = {}
+    for method in ("regression", "boosted"):
+        predictor = make_predictor(START_OF_YEAR, {"method": method})
+        predictor.load_history(0, households["A"][: 60 * 96].tolist())
+        rows = []
+        for slot in range(60 * 96, 80 * 96):
+            power_w = float(households["A"][slot])
+            one = predictor.said(slot)
+            if one is not None:
+                rows.append((one.mean_w, one.low_w, one.high_w, power_w))
+            predictor.observe(slot, power_w)
+        said[method] = (np.array(rows), predictor)
+    return said
+
+
+def pinball(rows):
+    low, high = rows[:, 3] - rows[:, 1], rows[:, 3] - rows[:, 2]
+    return np.mean(np.maximum(0.1 * low, -0.9 * low) + np.maximum(0.9 * high, -0.1 * high))
+
+
+def test_trees_improve_on_the_regression(grown):
+    (plain, _), (boosted, _) = grown["regression"], grown["boosted"]
+    assert rmse(boosted[:, 0], boosted[:, 3]) < rmse(plain[:, 0], plain[:, 3])
+    assert pinball(boosted) < pinball(plain)
+    assert (boosted[:, 1] <= boosted[:, 2]).all()
+
+
+def test_quantiles_with_trees_agree_with_what_is_told(grown):
+    predictor = grown["boosted"][1]
+    low, middle, high = predictor.quantiles(80 * 96, 96, (0.1, 0.5, 0.9))
+    assert (low < middle).mean() > 0.95
+    assert (middle < high).mean() > 0.95
+    said = predictor.said(80 * 96)
+    extra_w = predictor.predict(80 * 96, 1)[0] - said.mean_w
+    assert low[0] - extra_w == pytest.approx(said.low_w, rel=0.05, abs=5)
+
+
+def test_trees_grow_the_same_again(households):
+    pytest.importorskip("lightgbm")
+    twice = []
+    for _ in range(2):
+        predictor = BoostedPredictor(START_OF_YEAR)
+        predictor.load_history(0, households["C"][: 40 * 96].tolist())
+        twice.append(predictor.predict(40 * 96, 96))
+    plain = LoadPredictor(START_OF_YEAR)
+    plain.load_history(0, households["C"][: 40 * 96].tolist())
+    assert (twice[0] == twice[1]).all()
+    assert (twice[0] != plain.predict(40 * 96, 96)).any()
+
+
+def test_a_method_that_is_not_there_is_told(monkeypatch):
+    params = {"role": "child", "parent": "p", "meter": "m", "start": "2016-01-01T00:00:00Z"}
+    with pytest.raises(ScenarioError, match=r"predictor\.method: 'oracle' is no method"):
+        build("balancing", params | {"predictor": {"method": "oracle"}}, {"id": "cmu/a"})
+    monkeypatch.setattr("controllers.balancing.is_installed", lambda: False)
+    with pytest.raises(ScenarioError, match=r"fernwatt\[ml\]"):
+        build("balancing", params | {"predictor": {"method": "boosted"}}, {"id": "cmu/a"})
 
 
 # -- panels and the weather forecast
