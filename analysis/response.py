@@ -73,12 +73,17 @@ def course(run: Run, other: Run | None = None) -> pd.DataFrame:
     if frame.empty:
         return frame
     grouped = frame.astype({"id": str, "phase": str}).groupby(["id", "t_ms", "phase"])
-    table = grouped[sums].agg(lambda column: column.sum(skipna=False)).reset_index()
+    table = grouped[sums].agg(_whole).reset_index()
     if other is not None:
         _check(run, other)
         for column, which in (("drawn_w", run), ("without_w", other)):
             table[column] = _of_members(run, which, table)
     return table
+
+
+def _whole(column: pd.Series) -> float:
+    """Return a sum, not a number where a part of it is not known."""
+    return float(column.sum(skipna=False))
 
 
 def _of_members(run: Run, which: Run, table: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -142,4 +147,4 @@ def against(run: Run, other: Run) -> pd.DataFrame:
 
 def _wh(power_w: pd.Series) -> float:
     """Return an energy, not a number where a part of it is not known."""
-    return float(power_w.sum(skipna=False)) * SLOT_H if len(power_w) else float("nan")
+    return _whole(power_w) * SLOT_H if len(power_w) else float("nan")

@@ -26,7 +26,11 @@ def _sums(run: Run) -> pd.DataFrame:
         "response", "id", "phase", "baseline_w", "days_w", "asked_w", "promised_w", "measured_w"
     ).astype({"id": str, "phase": str})
     by = frame.groupby(["id", "phase"])
-    return by.agg(lambda column: column.sum(skipna=False)) * SLOT_H
+    return by.agg(_whole) * SLOT_H
+
+
+def _whole(column: pd.Series) -> float:
+    return float(column.sum(skipna=False))
 
 
 def _told(run: Run, kind: str) -> list[tuple[str, dict[str, Any]]]:
@@ -40,9 +44,7 @@ def _told(run: Run, kind: str) -> list[tuple[str, dict[str, Any]]]:
 
 def _phase(run: Run, name: str) -> pd.DataFrame:
     sums = _sums(run)
-    if name not in sums.index.get_level_values("phase"):
-        return sums.iloc[:0]
-    return sums.xs(name, level="phase")
+    return sums[sums.index.get_level_values("phase") == name].droplevel("phase")
 
 
 def _outcome(parts: pd.Series, total: float) -> Outcome:

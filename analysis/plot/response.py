@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matplotlib.dates import date2num
+
 from analysis.plot.style import (
     BLACK,
     BLUE,
@@ -52,7 +54,7 @@ def response(run: Run, other: Run | None = None) -> Picture:
         times = run.times(part["t_ms"].to_numpy())
         inside = part[(part["phase"] == "window").to_numpy()]
         edges = run.times([*inside["t_ms"], inside["t_ms"].max() + SLOT_MS])
-        place.axvspan(edges[0], edges[-1], color="#f1f2f4", zorder=0)
+        place.axvspan(*date2num([edges[0], edges[-1]]), color="#f1f2f4", zorder=0)
         high_kw = inside["baseline_w"].to_numpy() / 1000.0
         low_kw = high_kw - inside["asked_w"].to_numpy() / 1000.0
         place.fill_between(

@@ -213,3 +213,44 @@ def test_a_run_of_another_time_is_no_counterfactual(runs, tmp_path):
 def test_what_cannot_be_is_told(change, word):
     with pytest.raises(ScenarioError, match=word):
         assemble(load("street", [*VILLAGE, *change]))
+
+
+def pair(name: str, home, *changes: str, none: str) -> tuple[Run, Run]:
+    """A scenario with its requests, and without."""
+    found = []
+    for number, more in enumerate(((), (none,))):
+        folder = home / f"{name}-{number}"
+        done = run(load(name, [*changes, *more]), folder=folder, with_report=False).check()
+        found.append(Run(done.folder))
+    return found[0], found[1]
+
+
+@pytest.mark.slow
+def test_the_scenario_delivers_most_of_what_it_promises(tmp_path):
+    done, without = pair("demand_response", tmp_path, none="services.response.requests=[]")
+    frame = against(done, without).loc[KEY]
+    assert frame["promised"] >= 0.7 * frame["asked"]
+    assert frame["delivered true"] >= 0.8 * frame["promised"]
+    assert frame["rebound true"] > 0
+    by = done.kpis["response_customers"]["by"]
+    assert by == {"refused": 7, "silent": 0, "left": 9}
+    for one in (done, without):
+        assert one.kpis["ev_not_served_wh"]["value"] < 0.01
+        assert one.kpis["energy_balance_gap"]["value"] < 1e-6
+
+
+@pytest.mark.slow
+def test_a_district_promises_over_four_kinds_of_links(tmp_path):
+    requests = "requests: [{at_h: 2, begins_h: 6, lasts_h: 2, percent: 30}], rebound_h: 2"
+    change = f"services.response={{{requests}}}"
+    none = "services.response.requests=[]"
+    done, without = pair("district", tmp_path, "time.duration_h=11", change, none=none)
+    promises = [value for _, _, value in told(done, "response_promised")]
+    assert {one["unit"] for one in promises if "unit" in one} == {
+        "lvgmu/lv4.101", "lvgmu/lv4.101-2", "lvgmu/lv4.101-3", "lvgmu/lv4.101-4"
+    }  # fmt: skip
+    assert promises[-1]["units"] == 4
+    assert promises[-1]["following"] == 164
+    frame = against(done, without).loc[KEY]
+    assert frame["promised"] >= 0.8 * frame["asked"]
+    assert frame["delivered true"] >= 0.5 * frame["asked"]

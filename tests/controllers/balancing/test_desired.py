@@ -28,7 +28,9 @@ def test_without_a_window_all_is_as_it_was():
     plans = {OTHER: p_w * 100}
     desired = aim.desired_w(plans, np.zeros(SLOTS, dtype=np.int64), None, 10)
     assert desired.tolist() == [350] * SLOTS
-    assert aim.desired_w(plans, np.zeros(SLOTS, dtype=np.int64), 123.0, 10).tolist() == [120] * SLOTS
+    assert (
+        aim.desired_w(plans, np.zeros(SLOTS, dtype=np.int64), 123.0, 10).tolist() == [120] * SLOTS
+    )
 
 
 def test_a_member_counts_in_the_window_and_the_others_beside_it():
