@@ -43,11 +43,11 @@ def build(name: str, params: Mapping[str, Any], unit_spec: Mapping[str, Any]) ->
     """Return the balancing service of a unit.
 
     ``params`` of a parent: ``role: parent``, ``children``, what ``Settings`` has, ``start`` (ISO,
-    t = 0), and where wanted ``meters`` (child: its meter, for children that never answered) and
-    ``others`` (meters of houses without a unit of their own), ``responds`` (children whose plans
-    the unit's demand response may know; it may then ask for windows), ``limits`` (of the grid, as
-    ``Limits`` has them) and ``limited`` (others may write such). Of a parent that is itself a
-    child: ``role: middle``, that, and ``parent``.
+    t = 0), and where wanted ``meters`` (child: its meter, for children that never answered),
+    ``others`` (meters of houses without a unit of their own; ``hidden``: nobody reads them),
+    ``responds`` (children whose plans the unit's demand response may know; it may then ask for
+    windows), ``limits`` (of the grid, as ``Limits`` has them) and ``limited`` (others may write
+    such). Of a parent that is itself a child: ``role: middle``, that, and ``parent``.
     Of a child: ``role: child``, ``parent``, ``meter``, ``devices``, ``start``, and with panels
     ``latitude_deg`` and ``longitude_deg``; ``forecast: true`` where its unit has the weather
     forecast, and ``customer`` (see ``Customer``). Where suppliers have instances of their own,
@@ -87,7 +87,7 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
     common = {"role", "start", "predictor", "supplier", "instance"}
     if role != "child":
         needed = ["start", "children", *(["parent"] if role == "middle" else [])]
-        own = {"children", "meters", "others", "responds", "limits", "limited"}
+        own = {"children", "meters", "others", "hidden", "responds", "limits", "limited"}
         known = common | own | {f.name for f in fields(Settings)}
         known |= {"parent"} if role == "middle" else set()
     else:

@@ -45,6 +45,10 @@ class Feedback:
             self._metered.take(notification)
         return own
 
+    def net_w(self, slot: int) -> float | None:
+        """Return the mean power of a slot at the unit's own meter; None while not measured."""
+        return self._metered.net_w(slot)
+
     def learn(self, first_slot: int, agreed_w: Ints) -> None:
         """Compare what was agreed from ``first_slot`` on with what has been measured of it."""
         measured = self._metered.first_slot

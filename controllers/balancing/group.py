@@ -4,11 +4,14 @@ What is predicted is the group's sum, by one predictor: the mean of the meters t
 quarter-hour, times the number of houses. So a house whose customer lets nobody read its meter, or
 whose report was lost, is taken for a house like the others; where nobody may be read, for one like
 any. Of what single meters said nothing leaves this unit, nor is it kept beyond some hours.
+
+Where meters tell nobody what they measure (hidden sums), the group is what the feeder draws beyond
+what the houses with units have agreed to, losses and what these do otherwise included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ from fernwatt.timebase import Clock
 __all__ = ["Group"]
 
 _PATIENCE = 4
+_KEPT = 96  # slots whose measurement may still come
 _COLD_START_W = 400.0
 
 
@@ -55,9 +59,20 @@ class _Metered:
 
 
 class Group:
-    """Predicts the sum of houses without units, and tells how good that was."""
+    """Predicts the sum of houses without units, and tells how good that was.
 
-    def __init__(self, start: Clock, meters: Sequence[str], settings: Mapping[str, Any]) -> None:
+    ``hidden``: their meters are not asked, ``beyond`` tells what is known instead.
+    """
+
+    def __init__(
+        self,
+        start: Clock,
+        meters: Sequence[str],
+        settings: Mapping[str, Any],
+        *,
+        hidden: bool = False,
+    ) -> None:
+        self._hidden, self._plan_w = hidden, dict[int, float]()
         self._start, self._settings = start, {"cold_start_w": _COLD_START_W, **settings}
         self._meters = {meter: _Metered() for meter in sorted(meters)}
         self._predictor = self._new_predictor()
@@ -71,7 +86,7 @@ class Group:
 
     def follow(self, subscriptions: Subscriptions) -> None:
         """Follow the meters, and ask for their memory of earlier days."""
-        for meter in self._meters:
+        for meter in () if self._hidden else self._meters:
             subscriptions.want("energy.import", meter)
             subscriptions.want("energy.export", meter)
             subscriptions.ask("load_profile", meter)
@@ -86,6 +101,25 @@ class Group:
         else:
             metered.add(notification.variable, notification.t_ms, float(notification.value))
         return True
+
+    def beyond(
+        self, first_slot: int, agreed_w: Ints, until_slot: int, net_w: Callable[[int], float | None]
+    ) -> None:
+        """Learn what the feeder drew beyond what was agreed from ``first_slot`` on, if hidden.
+
+        ``net_w`` gives the feeder's mean power of a slot, None while it is not measured; what was
+        agreed held until ``until_slot``, when something else is.
+        """
+        if not (self._hidden and self._meters):
+            return
+        held = agreed_w[: max(until_slot - first_slot, 0)].tolist()
+        self._plan_w |= {slot: float(p_w) for slot, p_w in enumerate(held, first_slot)}
+        for slot in sorted(self._plan_w):
+            drawn_w = net_w(slot)
+            if drawn_w is not None:
+                self._observe(slot, drawn_w - self._plan_w.pop(slot))
+        while len(self._plan_w) > _KEPT:
+            del self._plan_w[min(self._plan_w)]
 
     def predict(self, first_slot: int, slots: int, unit_w: int) -> Ints:
         """Return what the group is expected to draw [W], in whole ``unit_w``.

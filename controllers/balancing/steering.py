@@ -72,7 +72,8 @@ class Parent:
         self._neighbours = Neighbours(start, params.get("predictor", {}))
         self._feedback = Feedback(start)
         self._meter_of = dict(params.get("meters", {}))
-        self._group = Group(start, params.get("others", ()), params.get("predictor", {}))
+        others, hidden = params.get("others", ()), bool(params.get("hidden"))
+        self._group = Group(start, others, params.get("predictor", {}), hidden=hidden)
         self._talk: Talk | None = None
         self._number = 0
         self._wanted = ""
@@ -235,6 +236,8 @@ class Parent:
         if agreed_before is not None:
             own_w = self._members.sum_w(agreed_before) - agreed_before.correction_w
             self._feedback.learn(agreed_before.first_slot, own_w)
+            spoken_w, began = own_w - agreed_before.others_w, agreed_before.first_slot
+            self._group.beyond(began, spoken_w, first, self._feedback.net_w)
         span = (first, slots, what["unit_w"])
         others_w = self._group.predict(*span)
         self._tell_group()

@@ -10,6 +10,7 @@ from scenarios.schema import ScenarioConfig
 
 __all__ = ["with_bare_meters"]
 
+_HIDDEN = "with-privacy"
 Spec = dict[str, Any]
 
 
@@ -30,22 +31,26 @@ def with_bare_meters(config: ScenarioConfig, hierarchy: Hierarchy) -> Hierarchy:
         for house in bare:
             units[house.meter]["children"] = []
             gone |= {house.cmu, *house.dmus}
-        _represent(units[f"lvgmu/{area}"], bare)
+        _represent(units[f"lvgmu/{area}"], bare, hidden=config.units.security == _HIDDEN)
     _remove(hierarchy, gone)
     return hierarchy
 
 
-def _represent(substation: Spec, bare: list[House]) -> None:
+def _represent(substation: Spec, bare: list[House], *, hidden: bool) -> None:
     """Have the substation's balancing stand for these houses."""
     params = substation["services"].get("balancing")
     if params is None:
         return
     silent = {house.cmu for house in bare}
-    substation["services"]["balancing"] = params | {
-        "children": [child for child in params["children"] if child not in silent],
-        "meters": {cmu: meter for cmu, meter in params["meters"].items() if cmu not in silent},
-        "others": [house.meter for house in bare],
-    }
+    substation["services"]["balancing"] = (
+        params
+        | {
+            "children": [child for child in params["children"] if child not in silent],
+            "meters": {cmu: meter for cmu, meter in params["meters"].items() if cmu not in silent},
+            "others": [house.meter for house in bare],
+        }
+        | ({"hidden": True} if hidden else {})
+    )
 
 
 def _remove(hierarchy: Hierarchy, gone: set[str]) -> None:

@@ -134,3 +134,37 @@ def test_others_readings_are_not_its_business() -> None:
     group = Group(START, METERS[:1], {})
     assert not group.take(note(METERS[1], "energy.import", 1.0, 0))
     assert len(group) == 1
+
+
+def test_where_meters_are_hidden_it_is_what_the_feeder_draws_beyond_the_plans() -> None:
+    """Negotiations every hour, measurements a slot late: no slot of the day is left out."""
+    rng = np.random.default_rng(5)
+    group = Group(START, METERS, {}, hidden=True)
+
+    class Silent:
+        def want(self, *_: object, **__: object) -> None:
+            raise AssertionError("a hidden meter was asked")
+
+        ask = want
+
+    group.follow(Silent())  # type: ignore[arg-type]
+    hour, days = 4, 4
+    plans = rng.integers(1000, 5000, (days * SLOTS // hour, SLOTS))
+    for talk in range(1, len(plans)):
+        now = talk * hour  # the slot that runs; plans are from the next one on
+        truth = {
+            slot: sum(power_w(m, slot) for m in range(6)) + plans[talk - 1][slot - now + hour - 1]
+            for slot in range(now - hour + 1, now)
+        }
+        before = plans[talk - 2] if talk > 1 else plans[0]
+        if talk > 1:
+            slot = now - hour  # the slot in which the one before began, by the plan before that
+            truth[slot] = sum(power_w(m, slot) for m in range(6)) + before[hour - 1]
+        group.beyond(now - hour + 1, plans[talk - 1], now + 1, truth.get)
+    told = list(group.said())
+    assert {slot % SLOTS for slot, _, _ in told} == set(range(SLOTS))
+    for slot, measured_w, _ in told:
+        assert measured_w == pytest.approx(sum(power_w(m, slot) for m in range(6)))
+    usual = np.mean([[power_w(m, s) for s in range(SLOTS)] for m in range(6)], axis=0) * 6
+    forecast = group.predict((days - 1) * SLOTS, SLOTS, 10)
+    assert np.corrcoef(usual, forecast)[0, 1] > 0.8
