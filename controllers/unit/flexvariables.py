@@ -1,4 +1,6 @@
-"""Variables of flexibility (codes 210 to 217); see ``docs/models/flexibility.md``.
+"""Variables of flexibility and of generators' flows (codes 210 to 224).
+
+See ``docs/models/flexibility.md`` and ``docs/models/derflows.md``.
 
 Flex-offers of customers, and the roles of USEF: prognosis, request, bid, order, settlement. A
 customer's unit takes an assignment from whom its policy names: that is the contract, and there is
@@ -7,7 +9,7 @@ none by default.
 
 from __future__ import annotations
 
-from controllers.unit.policy import ALL, WRITE, Grant
+from controllers.unit.policy import ALL, READ, WRITE, Grant
 from controllers.unit.signalvariables import AGGREGATOR
 from controllers.unit.variable import OPERATOR, Variable
 from fernwatt.timebase import DAY_MS
@@ -32,4 +34,8 @@ FLEX_VARIABLES = (
              fields=("id", "area", "orders", "cent", "missing")),
     Variable("flex.statement", 217, "record", "1", "customer", (), 30 * DAY_MS,
              fields=("id", "wh", "cent")),
+    Variable("der.summary", 218, "record", "1", "unit", (Grant(ALL, "derflows", READ),),
+             30 * DAY_MS, field="DRCS",
+             fields=("t_ms", "units", "available", "silent", "alarms", "problems", "fed_w",
+                     "drawn_w", "more_w", "less_w", "reactive_var", "found")),
 )  # fmt: skip

@@ -52,7 +52,7 @@ _FLOW_OF = {
         "tank.temperature", "appliance.request", "meter.phases", "voltage.mean", "voltage.quality",
         "line.phases", "fault.passage", "switch.position", "tap.position", "light.position",
         "supply.outage", "supply.quality", "house.status", "der.parameters", "der.measurements",
-        "der.alarm", "area.der", "quality.summary", "regulation.state", "regulation.summary",
+        "der.alarm", "area.der", "der.summary", "quality.summary", "regulation.state", "regulation.summary",
         "sensor.values", "node.estimate", "fault.report", "fraud.report", "loss.total",
         "tariff.active", "alarm", "signal.response", "control.capability", "display.page",
         "gateway.event", "gateway.status", "device.deviation",

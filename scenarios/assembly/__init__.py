@@ -18,6 +18,7 @@ from scenarios.assembly.boxes import with_black_boxes
 from scenarios.assembly.connection import connect_customers
 from scenarios.assembly.customers import with_customers
 from scenarios.assembly.data import with_data
+from scenarios.assembly.derflows import with_der_flows
 from scenarios.assembly.detection import with_detection
 from scenarios.assembly.failing import unit_failures, with_dead_nodes
 from scenarios.assembly.field import air_params, meter_params, with_imperfections
@@ -66,6 +67,7 @@ def assemble(scenario: Scenario) -> RunPlan:
     hang_privacy(config, hierarchy.units)
     hung = hang_instruments(config, model, hierarchy, lights.described().get("lighting", ()))
     with_data(config, model, fleet, hierarchy)
+    with_der_flows(config, model, hierarchy)
     with_pairing(config, hierarchy)
     with_black_boxes(config, hierarchy)
     with_gateways(config, hierarchy, hung.topology.get("line_instruments", ()))

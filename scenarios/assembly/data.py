@@ -111,6 +111,7 @@ class _Data:
         services = self._config.services
         # where balancing or device control decide about devices, nobody else does
         free = services.balancing.mode == "local" and services.control is None
+        free = free and services.flexibility is None
         unit["services"]["home"] = {
             "meter": unit["parent"],
             "devices": devices,

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from scenarios.schema.base import Positive, Section, Share, Zone
 
-__all__ = ["Data", "Dermu", "Interface", "Levels", "Revision", "Tariff", "UnitOrder"]
+__all__ = ["Data", "DerFlows", "Dermu", "Interface", "Levels", "Revision", "Tariff", "UnitOrder"]
 
 Interface = Literal["scada", "dms", "oms", "mdm", "market", "tso"]
 Hour = Annotated[float, Field(ge=0, le=8784)]
@@ -133,6 +133,24 @@ class UnitOrder(Section):
         return self
 
 
+class DerFlows(Section):
+    """Grid units sum up flows, availability and problems of generators and stores (units.dermu)."""
+
+    reverse_percent: Annotated[float, Field(ge=0, le=200)] = Field(
+        default=50.0,
+        description="A problem: an area feeds back more than so much of its transformers' rating "
+        "[%].",
+    )
+    rise_percent: Annotated[float, Field(gt=0, le=50)] = Field(
+        default=8.0,
+        description="A problem: the voltage at a generator is so far above the nominal [%].",
+    )
+    lost_percent: Annotated[float, Field(gt=0, le=100)] = Field(
+        default=60.0,
+        description="A problem: so much of an area's feed-in is gone within a period [%].",
+    )
+
+
 class Data(Section):
     """What travels down as versions, what the operator orders, who may look closer."""
 
@@ -152,4 +170,9 @@ class Data(Section):
     )
     check_h: Annotated[float, Field(ge=0.25, le=168)] = Field(
         default=6.0, description="How often units compare versions with the one above [h]."
+    )
+    der_flows: DerFlows | None = Field(
+        default=None,
+        description="Flows, availability and problems of generators and stores, by level; {} for "
+        "the usual; null: nobody sums them up.",
     )

@@ -457,6 +457,7 @@ def asleep(table):
         "loss_detection_p95_s loss_detection_s losses_noticed messages_shed orders_not_given "
         "own_delivery_percent reads_refused tariff_cost_eur units_cut_off_s update_time_s updates "
         "updates_refused user_denials user_logins user_refusals values_disclosed "
+        "der_available_percent der_problems "
         "flex_delivered_percent flex_ordered_wh flex_paid_eur flex_reaction_p95_s "
         "flex_requested_wh response_asked_wh response_customers response_delivered_percent "
         "response_paid_eur response_promised_percent response_rebound_wh"
