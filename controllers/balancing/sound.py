@@ -107,7 +107,7 @@ def _is_offer(value: Record, _now_ms: int) -> bool:
 
 
 def _is_limit(value: Record, now_ms: int) -> bool:
-    near = _integers(value, "slot") and abs(value["slot"] - now_ms // SLOT_MS) <= _FAR_SLOTS
+    near = _integers(value, "slot") and bool(abs(value["slot"] - now_ms // SLOT_MS) <= _FAR_SLOTS)
     lists = [value.get(name, []) for name in ("lower_w", "upper_w")]
     return near and all(
         isinstance(one, list)
