@@ -363,7 +363,8 @@ class Child:
         if lost is not None:
             self._context.decide("discomfort", device, asdict(lost), [decision])
         others = None if orders is None else tuple(orders)
-        self.controller.follow(device, Plan(first, tuple(p_w), decision, tuple(hold_w), others))
+        plan = Plan(first, tuple(p_w), decision, tuple(hold_w), others, problem.exceeds)
+        self.controller.follow(device, plan)
 
     def _send_profile(self, number: int, cause: str) -> None:
         now = self._now

@@ -24,7 +24,8 @@ class Plan:
 
     ``hold_w`` is what the house is to draw in each slot (None: nothing said), where the device
     is to see to that by its clamp; ``p_w`` is then what it is expected to do for it. The same
-    with ``orders``, of a device that takes no power (None: it does).
+    with ``orders``, of a device that takes no power (None: it does). ``beyond``: comfort may be
+    given up for it.
     """
 
     first_slot: int
@@ -32,6 +33,7 @@ class Plan:
     decision: str
     hold_w: tuple[float | None, ...] = ()
     orders: tuple[Order, ...] | None = None
+    beyond: bool = False
 
     def at(self, slot: int) -> float | None:
         """Return the set-point of a slot; None where the plan says nothing."""
@@ -120,7 +122,8 @@ class DeviceController:
                 self._planned[device] = [*planned[-_KEPT:], (self._context.now_ms, p_w)]
             if plan.orders is None:
                 asked[device] = one
-            elif self._is_new(device, one, slot):
+            else:
+                self._is_new(device, one, slot)
                 self._order_otherwise(device, plan, slot)
         told = asked if self._tell is None else self._tell(asked, self._least)
         for device in sorted(told):
@@ -133,6 +136,8 @@ class DeviceController:
         value: dict[str, Any] = {"p_w": told.p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
         if told.hold_w is not None:
             value |= {"p_w": told.hold_w, "at": "connection"}
+        if device in self._plans and self._plans[device].beyond:
+            value["beyond"] = True
         self._context.data.write("set_point", self._units[device], value, cause=told.cause)
 
     def _is_new(self, device: str, told: Asked, slot: int) -> bool:

@@ -80,6 +80,11 @@ class Problem:
     __slots__ = ()
     exact: ClassVar[bool] = True
 
+    @property
+    def exceeds(self) -> bool:
+        """Tell whether comfort may be given up: it is what ``beyond`` returned."""
+        return False
+
     def plan(self, target_w: Watts) -> Ints:
         """Return the feasible profile nearest to the target [W], in whole units."""
         raise NotImplementedError

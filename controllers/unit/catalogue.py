@@ -87,7 +87,7 @@ CATALOGUE = Catalogue(
         Variable("ev.session", 7, "record", "1", "customer", field="DEEV.ConnSt",
                  fields=("session", "energy_wh", "departure_ms", "p_max_w", "p_min_w")),
         Variable("set_point", 8, "record", "1", "customer", critical=True, action="set_power",
-                 field="DOPM.WSetPt", fields=("p_w", "until_ms", "at")),
+                 field="DOPM.WSetPt", fields=("p_w", "until_ms", "at", "beyond")),
         Variable("confirm", 9, "any", "1", "customer"),
         Variable("area.energy", 10, "record", "1", "unit", _AREA,
                  fields=("t_ms", "import_wh", "export_wh", "meters", "missing", "suppressed",

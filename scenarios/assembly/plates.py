@@ -14,6 +14,7 @@ from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.outfits import kind_of
 from scenarios.schema import ScenarioConfig
 from simulators.devices import datasheet
+from simulators.devices.heat_pump import HARD_K
 
 __all__ = ["is_planned", "known_device"]
 
@@ -70,6 +71,7 @@ def _heat_pump(device: Spec) -> dict[str, Any]:
         | {key: tank[key] for key in _TANK_C if key in tank},
         "power_map": power_map,
         "cop_map": cop_map,
+        "hard_k": HARD_K,
     }
 
 

@@ -299,6 +299,8 @@ class DevicesCore:
         value = {"p_w": wanted[0], "until_ms": actuation.value["until_ms"]}
         if wanted[2]:
             value["at"] = "connection"
+        if wanted[3]:
+            value["beyond"] = True
         set_id = self._log.add(t_ms, "set_point_changed", actuation.target, actuation.id, value)
         self._given[kind, row] = set_id
         self._why[kind, row] = (set_id, "set-point")

@@ -190,6 +190,7 @@ class EvFleet:
         full_w, missing_wms, left_ms = self._task(rows, t_ms)
         missing = self.remaining_wh[rows] > 0
         must = missing & (np.ceil(missing_wms / full_w) >= left_ms)
+        must &= ~self.set_points.beyond[rows]  # its owner lets it leave with less
         above = self._stair[rows] - self._lowest[rows]
         takes = (asked_w < 0) & ((above > 0) | ((above == 0) & ~self._empty(rows)))
         fills_w = np.where(missing, np.clip(asked_w, 0.0, full_w), 0.0)
@@ -216,6 +217,7 @@ class EvFleet:
             ends = finish_ms <= left_ms + self._rest_ms[rows]
             waits = (self.remaining_wh[rows] > 0) | takes
             waits &= (slack_ms < np.minimum(finish_ms, left_ms)) & (slack_ms >= 1)
+            waits &= ~self.set_points.beyond[rows]
             exact_w = np.where(takes, p_w / rate_w * -room_wms / finish_ms, room_wms / finish_ms)
             p_w = np.where(ends & ~waits, exact_w, p_w)
         after_ms = np.where(waits, slack_ms, np.where(ends, finish_ms, np.inf))

@@ -26,7 +26,10 @@ from simulators.devices.setpoints import NEVER_MS, SetPoints
 from simulators.devices.specbase import FloatArray
 from simulators.devices.thermal import Comfort, OneNode, TwoNodes
 
-__all__ = ["HeatPumpFleet"]
+__all__ = ["HARD_K", "HeatPumpFleet"]
+
+HARD_K = 2.0
+"""How far below its comfort band a room may go where its owner lets it."""
 
 BoolArray = NDArray[np.bool_]
 _MS_PER_H = 3.6e6
@@ -118,7 +121,7 @@ class HeatPumpFleet:
         house, tank = self._wishes()
         wanted = house | tank
         held_ms = now.t_ms - self._since_ms
-        cold = self.house.air_c < self._building["low_c"]
+        cold = self.house.air_c < self._low_c
         stays = held_ms < np.where(self.on, self._min_ms[1], self._min_ms[0])
         hot = (self.house.air_c >= self._building["high_c"] - _GUARD_K) & ~self._to_tank
         hot |= (self.tank.t_c >= self._plate["set_c"] + _TANK_GUARD_K) & self._to_tank
@@ -154,10 +157,16 @@ class HeatPumpFleet:
         room_k = np.where(self.on & ~self._to_tank, _GUARD_K, _ROOM_K)
         house = np.where(runs, air_c < given["high_c"] - room_k, self._calls["house"])
         rest_k = np.where(self.on, _ROOM_K, _GUARD_K)  # what runs may only stop for a least rest
-        house = np.where(waits, air_c < given["low_c"] + rest_k, house)
+        house = np.where(waits, air_c < self._low_c + rest_k, house)
         tank = np.where(runs, water_c < plate["set_c"], self._calls["tank"])
         tank = np.where(waits, water_c < plate["useful_c"] + _TANK_GUARD_K, tank)
-        return house, tank & ~(house & (air_c < given["low_c"] + _GUARD_K))
+        return house, tank & ~(house & (air_c < self._low_c + _GUARD_K))
+
+    @property
+    def _low_c(self) -> FloatArray:
+        """Return how cold rooms may be now."""
+        low_c: FloatArray = self._building["low_c"]
+        return low_c - np.where(self.set_points.beyond, HARD_K, 0.0)
 
     def _run(self, outdoor_c: FloatArray, cold: BoolArray) -> None:
         given = self._building

@@ -19,7 +19,6 @@ from controllers.balancing.devices import (
     Flexible,
     GivenUp,
     Ints,
-    Order,
     Power,
     Problem,
     Span,
@@ -38,7 +37,7 @@ _WATER_W = 300.0  # hot water of a household, and what the tank loses
 _TANK_FLOW_K, _LEAST_FLOW_C = 5.0, 25.0
 _TANK_GUARD_K, _TANK_BEGIN_K = 2.5, 2.0
 _NEAR_MS, _KEPT_SLOTS = 10_000, 8
-_UNTIL_SLOTS, _LITTLE_KH = 2, 0.01
+_LITTLE_KH = 0.01
 _OUTDOOR_C = (-20.0, 20.0)
 _FLOW_C = (25.0, 60.0)
 
@@ -47,35 +46,25 @@ _FLOW_C = (25.0, 60.0)
 class _Running(OnOff):
     """A heat pump; ``comfort_low`` is the lower end of its comfort band.
 
-    Beyond it may go ``hard_k`` lower; then its orders say so.
+    Beyond it may go ``hard_k`` lower.
     """
 
-    first_slot: int = 0
     hard_k: float = 0.0
     comfort_low: float = 0.0
-    exceeds: bool = False
+    colder: bool = False
 
-    def orders(self, profile_w: Ints) -> list[Order] | None:
-        if not self.exceeds:
-            return None
-        until = range(self.first_slot + _UNTIL_SLOTS, self.first_slot + _UNTIL_SLOTS + 10_000)
-        return [
-            Order(
-                end - _UNTIL_SLOTS,
-                "set_point",
-                {"p_w": p_w, "until_ms": end * SLOT_MS, "beyond": True},
-            )
-            for end, p_w in zip(until, self.set_points(profile_w), strict=False)
-        ]
+    @property
+    def exceeds(self) -> bool:
+        return self.colder
 
     def beyond(self) -> Problem | None:
-        if self.exceeds or self.hard_k <= 0.0:
+        if self.colder or self.hard_k <= 0.0:
             return None
         colder = replace(self.switched, low=self.switched.low - self.hard_k, count=None)
-        return replace(self, switched=colder, exceeds=True)
+        return replace(self, switched=colder, colder=True)
 
     def given_up(self, profile_w: Ints) -> GivenUp | None:
-        if not self.exceeds:
+        if not self.colder:
             return None
         contents = self.switched.course(profile_w > 0)
         below_kh = float(np.maximum(self.comfort_low - contents, 0.0).sum()) * STEP_H
@@ -164,7 +153,7 @@ class HeatPump(Flexible):
             count=float((held_w / heat_w).sum()),
         )
         thermostat = self._set_c, float(plate["switch_k"])
-        return self._problem(span, switched, thermostat, float(plate["low_c"]))
+        return self._problem(switched, thermostat, float(plate["low_c"]))
 
     # -- what is known
 
@@ -273,10 +262,10 @@ class HeatPump(Flexible):
             count=max((middle_c - water_c - float(drift.sum())) / float(gain.mean()), 0.0),
         )
         half = float(given["switch_k"]) / 2
-        return self._problem(span, switched, (set_c - half, half), float(given["useful_c"]))
+        return self._problem(switched, (set_c - half, half), float(given["useful_c"]))
 
     def _problem(
-        self, span: Span, switched: Switched, thermostat: tuple[float, float], low_c: float
+        self, switched: Switched, thermostat: tuple[float, float], low_c: float
     ) -> Problem:
         newest_w = self.energy.mean_w((self.energy.newest_ms or 0) // SLOT_MS - 1) or 0.0
         runs = newest_w >= self.rated_w / 4
@@ -284,4 +273,4 @@ class HeatPump(Flexible):
         free = np.where(on, switched.on_w, 0.0).astype(np.int64)
         hard_k = float(self.plate.get("hard_k", 0.0))
         least_w = self.rated_w / 2 + 1.0
-        return _Running(switched, least_w, free, span.first_slot, hard_k, low_c)
+        return _Running(switched, least_w, free, hard_k, low_c)

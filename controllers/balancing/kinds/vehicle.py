@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from controllers.balancing.devices import (
     STEP_H,
     Flexible,
+    GivenUp,
     Ints,
     Power,
     Problem,
@@ -22,6 +23,8 @@ from controllers.balancing.planners import PlanError, Watts, plan_ev
 from fernwatt.timebase import SLOT_MS
 
 __all__ = ["Vehicle"]
+
+_LEAST_SHARE = 0.5  # of what is missing: what a vehicle gets even where comfort is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class _Charging(Problem):
     unit_w: int
 
     def plan(self, target_w: Watts) -> Ints:
-        upper = self._upper()
+        upper = self.upper()
         most_wh = float(upper.sum()) * STEP_H
         if self.energy_wh >= most_wh:
             return upper.astype(np.int64)
@@ -55,7 +58,7 @@ class _Charging(Problem):
                 return self.uncontrolled()
 
     def uncontrolled(self) -> Ints:
-        upper = self._upper()
+        upper = self.upper()
         left = np.maximum(self.energy_wh / STEP_H - np.cumsum(upper) + upper, 0.0)
         return round_profile(np.minimum(upper, left), self.unit_w)
 
@@ -63,7 +66,12 @@ class _Charging(Problem):
         there = np.maximum(self.share, 1e-9)
         return [float(p) for p in np.minimum(profile_w / there, self.p_max_w)]
 
-    def _upper(self) -> Watts:
+    def beyond(self) -> Problem | None:
+        most_wh = min(self.energy_wh, float(self.upper().sum()) * STEP_H)
+        return _Short(self, most_wh) if most_wh > 0.0 else None
+
+    def upper(self) -> Watts:
+        """Return the most it can draw in each slot."""
         upper: Watts = self.unit_w * np.floor(self.p_max_w * self.share / self.unit_w)
         return upper
 
@@ -73,6 +81,34 @@ class _Charging(Problem):
 
     def _round(self, p_w: Watts) -> Ints:
         return np.where(p_w > 0.0, self._ceil(p_w), 0.0).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Short(Problem):
+    """An EV that may leave with less: half of what is missing at least, ``most_wh`` at most."""
+
+    charging: _Charging
+    most_wh: float
+
+    @property
+    def exceeds(self) -> bool:
+        return True
+
+    def plan(self, target_w: Watts) -> Ints:
+        best_wh = float(np.clip(target_w, 0.0, self.charging.upper()).sum()) * STEP_H
+        energy_wh = min(max(best_wh, _LEAST_SHARE * self.most_wh), self.most_wh)
+        return replace(self.charging, energy_wh=energy_wh).plan(target_w)
+
+    def uncontrolled(self) -> Ints:
+        return self.charging.uncontrolled()
+
+    def set_points(self, profile_w: Ints) -> list[float]:
+        return self.charging.set_points(profile_w)
+
+    def given_up(self, profile_w: Ints) -> GivenUp | None:
+        missing_wh = self.most_wh - float(profile_w.sum()) * STEP_H
+        little_wh = max(self.charging.unit_w * STEP_H, 10.0)
+        return GivenUp("charge", round(missing_wh, 1), "Wh") if missing_wh > little_wh else None
 
 
 @dataclass(slots=True)

@@ -75,6 +75,10 @@ class Plant:
             if event.kind in ("job_requested", "job_started"):
                 asks = event.value if event.kind == "job_requested" else None
                 self.known.take("appliance.request", asks, event.t_us // 1000)
+            if event.kind in ("session_started", "session_ended"):
+                session = event.value if event.kind == "session_started" else None
+                self.known.take("ev.session", session, event.t_us // 1000)
+                self.problem = None
         self.events = []
 
     def decide(self, slot, t_ms):
@@ -100,7 +104,8 @@ class Plant:
         self.planned_w[slot] = self.profile_w[place]
         self.power.append((t_ms, float(self.problem.set_points(self.profile_w)[place])))
         if self.orders is None:
-            return [self.actuation("set_point", self.set_points[place])]
+            said = {"beyond": True} if self.problem.exceeds else {}
+            return [self.actuation("set_point", self.set_points[place] | said)]
         due = [order for order in self.orders if order.slot <= slot]
         if not due or due[-1] == self._given:
             return []
@@ -253,3 +258,67 @@ def test_the_best_start_is_the_best_of_all(seed, first, room, odd_s):
         fine[at_ms // 1000 : at_ms // 1000 + 14 * 300] = np.repeat(cycle, 300)
         far[at_ms] = float(((fine.reshape(-1, 900).mean(axis=1) - target) ** 2).sum())
     assert far[start_ms] == pytest.approx(min(far.values()), rel=1e-9)
+
+
+def nothing(first):
+    """A target that wants nothing drawn, ever."""
+    return np.full(HORIZON, -20_000.0)
+
+
+def test_a_room_is_colder_only_where_comfort_may_be_given_up():
+    slots = 96
+    weather, spec = winter(slots, -2.0), heat_pump(slots, 1, nodes=1)
+    told = forecast(weather, slots)
+    within = Plant(spec, slots, climate=weather, target=nothing, told=told)
+    below = Plant(spec, slots, climate=weather, target=nothing, told=told, beyond=True)
+    assert within.discomfort_kh() == 0.0
+    assert not within.lost
+    assert below.drawn_w.sum() < 0.9 * within.drawn_w.sum()
+    lowest = min(float(np.ravel(row["low_c"])[0]) for row in below.rows)
+    assert 18.0 <= lowest < 19.0  # as far as the hard limit
+    assert {(lost.what, lost.unit) for lost in below.lost} == {("warmth", "Kh")}
+    # what is said to be given up is what is given up
+    said_kh = below.lost[0].amount
+    assert below.discomfort_kh() == pytest.approx(said_kh, rel=0.5)
+
+
+def charging_point(*visits):
+    return {
+        "id": "ev/a/0", "kind": "ev", "terminal": TERMINAL, "p_max_w": 11_000.0, "p_min_w": 0.0,
+        "sessions": [
+            {"id": f"s{n}", "arrival_ms": a * SLOT_MS, "departure_ms": d * SLOT_MS, "energy_wh": e}
+            for n, (a, d, e) in enumerate(visits)
+        ],
+    }  # fmt: skip
+
+
+def test_a_vehicle_leaves_with_less_only_where_comfort_may_be_given_up():
+    spec = charging_point((8, 48, 20_000.0))
+    within = Plant(spec, 96, target=nothing)
+    below = Plant(spec, 96, target=nothing, beyond=True)
+    assert within.drawn_w.sum() * H == pytest.approx(20_000.0)
+    assert not within.lost
+    got_wh = below.drawn_w.sum() * H
+    assert 9_900.0 <= got_wh < 20_000.0
+    assert sum(lost.unit == "Wh" for lost in below.lost) == len(below.lost) > 0
+    before_wh = below.drawn_w[8] * H  # nobody had planned it yet
+    assert below.lost[0].amount == pytest.approx((20_000.0 - before_wh) / 2, abs=20.0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_beyond_comfort_a_plan_is_never_farther_from_its_target(seed):
+    rng = np.random.default_rng(seed)
+    known = KINDS["ev"].make({"id": "e", "unit": UNIT, "p_max_w": 11_000, "p_min_w": 0})
+    energy = float(rng.uniform(1000, 40_000))
+    session = {"session": "s", "energy_wh": energy, "departure_ms": 60 * SLOT_MS, "p_max_w": 11e3}
+    known.take("ev.session", session, 0)
+    problem = known.problem(Span(0, 0, HORIZON, 10), [])
+    further = problem.beyond()
+    target = rng.normal(0, 4000, HORIZON)
+    near, nearer = problem.plan(target), further.plan(target)
+    far, less = (float(((p - target) ** 2).sum()) for p in (near, nearer))
+    assert less <= far * (1 + 1e-6) + 1e4
+    assert nearer.sum() * H >= energy / 2 - 10.0
+    lost = further.given_up(nearer)
+    missing = near.sum() * H - nearer.sum() * H
+    assert (0.0 if lost is None else lost.amount) == pytest.approx(missing, abs=12.0)

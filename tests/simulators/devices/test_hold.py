@@ -55,4 +55,4 @@ def test_only_what_has_a_clamp_holds_the_connection() -> None:
     }
     assert "clamp" in refused["ev/lv1/a"]
     assert "connection" in refused["battery/lv1/a"]
-    assert read_set_point({"p_w": 1, "until_ms": None}, 0) == (1.0, 2**62, False)
+    assert read_set_point({"p_w": 1, "until_ms": None}, 0) == (1.0, 2**62, False, False)
