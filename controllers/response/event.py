@@ -15,7 +15,7 @@ __all__ = ["Event", "Part"]
 SLOT_H = SLOT_MS / HOUR_MS
 _MOST_TRIES = 8
 _VAIN = 2
-_TRIES_LATER = 3
+_TRIES_LATER, _VAIN_LATER = 3, 1
 _CLOSE = 0.05
 
 
@@ -119,7 +119,8 @@ class Event:
         Members see distances, and where all quarter-hours are scarce one window counts for little:
         so what is missing is added to the distance, again and again (the method of multipliers),
         as long as more than a twentieth is missing and one of the last two times has helped. Before
-        the promise a plan lacks what is asked, slot by slot; after it, what was promised in all.
+        the promise a plan lacks what is asked, slot by slot; after it, what was promised in all, and
+        one time in vain is enough.
         """
         lack_w = [self._lack_w(slot) if slot >= from_slot else 0.0 for slot in self.request.slots]
         missing = sum(lack_w) if self.promise else sum(max(w, 0.0) for w in lack_w)
@@ -129,7 +130,8 @@ class Event:
             self.in_vain, self.missing, self._helpful_w = 0, missing, self.pressure_w
         else:
             self.in_vain += 1
-        given_up = self.tries >= _MOST_TRIES or self.in_vain >= _VAIN or share <= 0.0
+        most_in_vain = _VAIN_LATER if self.promise else _VAIN
+        given_up = self.tries >= _MOST_TRIES or self.in_vain >= most_in_vain or share <= 0.0
         self.pressing = missing > _CLOSE * asked and not given_up
         if self.pressing:
             pressure = self.pressure_w or [0.0] * len(lack_w)
