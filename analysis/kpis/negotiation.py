@@ -11,7 +11,7 @@ from analysis.kpis.registry import Outcome, Up, kpi, nothing
 if TYPE_CHECKING:
     from analysis.run import Run
 
-__all__ = ["level_rounds", "levelled", "rounds"]
+__all__ = ["level_rounds", "levelled", "parted", "rounds"]
 
 _NONE = "there was no negotiation"
 _LEVELS = ("cmu", "lvgmu", "mvgmu", "tlgmu")
@@ -62,13 +62,14 @@ def negotiation_distance_w(run: Run) -> Outcome:
 
 @kpi("B", "services", Up.BAD)
 def negotiation_bytes(run: Run) -> Outcome:
-    """Bytes of the flow ``balancing`` on all hops per negotiation, by the level of the upper unit:
-    per negotiation of that level.
+    """Bytes on all hops, between a parent and its children, of the flow ``balancing`` per
+    negotiation, by the parent's level.
     """
     talks = levelled(rounds(run), "t_ms").groupby(level="level").size()
     if talks.empty:
         return nothing(_NONE)
-    frame = _messages(run)
+    frame = parted(run)
+    frame = frame[frame["level"].isin(talks.index).to_numpy()]
     sums = frame.groupby("level")["wire_bytes"].sum()
     by = {level: float(sums.get(level, 0)) / int(count) for level, count in talks.items()}
     total = float(frame["wire_bytes"].sum()) / int(talks.sum())
@@ -86,7 +87,7 @@ def limits_kept_percent(run: Run) -> Outcome:
     return Outcome(value, by={str(key): float(share) for key, share in by.items()})
 
 
-def _messages(run: Run) -> pd.DataFrame:
+def parted(run: Run) -> pd.DataFrame:
     """Return the messages of the flow ``balancing`` with the kind of their upper unit."""
     frame = run.columns("message", "flow", "src", "dst", "wire_bytes")
     frame = frame[(frame["flow"] == "balancing").to_numpy()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.kpis.negotiation import level_rounds, levelled, rounds
+from analysis.kpis.negotiation import level_rounds, levelled, parted, rounds
 from analysis.kpis.registry import Outcome, Up, kpi, nothing
 
 if TYPE_CHECKING:
@@ -66,12 +66,16 @@ def negotiation_time_s(run: Run) -> Outcome:
 
 @kpi("1", "services", Up.BAD)
 def negotiation_messages(run: Run) -> Outcome:
-    """Number of messages of the flow ``balancing`` per negotiation."""
-    count = len(_negotiations(run))
-    if not count:
+    """Number of messages of the flow ``balancing`` per negotiation; those between a parent and its
+    children by the parent's level, per negotiation of it.
+    """
+    talks = _negotiations(run).groupby(level="level").size()
+    if talks.empty:
         return nothing(_NO_NEGOTIATION)
-    sent = int((run.columns("message", "flow")["flow"] == "balancing").sum())
-    return Outcome(sent / count)
+    frame = parted(run)
+    sent = frame.groupby("level").size()
+    by = {str(level): int(sent.get(level, 0)) / int(count) for level, count in talks.items()}
+    return Outcome(len(frame) / int(talks.sum()), by=by)
 
 
 @kpi("%", "services", Up.GOOD)

@@ -364,7 +364,8 @@ def services(table: Any) -> Row:
             talk[-1]["distance_after_w"] for talk in talks.values()
         ),
         "negotiation_bytes": sum(
-            row["wire_bytes"] for row in table("messages") if row["flow"] == "balancing"
+            row["wire_bytes"] for row in table("messages")
+            if row["flow"] == "balancing" and "lvgmu" in row["src"] + row["dst"]
         ) / len(talks),
         "limits_kept_percent": None,
         "distance_reduction_percent": 100 * (1 - end / begin),

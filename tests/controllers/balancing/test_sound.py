@@ -18,7 +18,8 @@ NOW = 2_700_000
 NAMES = [
     "child", "negotiation", "round", "profile", "slot", "slots", "unit_w", "p", "d", "k", "take",
     "improvement_w", "ask", "flexible", "steerable", "session", "energy_wh", "departure_ms",
-    "p_max_w", "p_min_w", "start_ms", "step_ms", "import_wh", "export_wh",
+    "p_max_w", "p_min_w", "start_ms", "step_ms", "import_wh", "export_wh", "exchange", "open",
+    "mean_w", "distances", "beyond", "upper_w", "lower_w",
 ]  # fmt: skip
 NUMBERS = st.one_of(
     st.integers(-3, 200), st.integers(-(1 << 62), 1 << 62), st.floats(allow_nan=False),
@@ -36,13 +37,23 @@ OWN = {
     METER: ["energy.import", "energy.export", "load_profile"],
     CAR: ["ev.session", "device.energy"],
     STORE: ["battery.soc", "device.energy"],
-    SUBSTATION: ["balancing.profile", "balancing.offer", "balancing.update", "energy.import"],
+    SUBSTATION: [
+        "balancing.profile", "balancing.offer", "balancing.update", "energy.import",
+        "balancing.limit",
+    ],
 }
 SOURCES = [(place, name) for place, names in OWN.items() for name in names]
 REQUEST = {"negotiation": 2701, "slot": 4, "slots": 8, "unit_w": 10}
 SIGNAL = {"negotiation": 2701, "round": 1, "profile": 1, "k": 1, "d": [3] * 8}
+WISH = {"negotiation": 2701, "round": 1, "k": 1, "p": [3] * 8}
 SOUND: list[tuple[str, Any]] = [
     ("balancing.request", REQUEST), ("balancing.signal", SIGNAL),
+    ("balancing.request", REQUEST | {"exchange": "distance"}), ("balancing.signal", WISH),
+    ("balancing.signal", SIGNAL | {"beyond": True}),
+    ("balancing.profile", {"child": HOUSE, "negotiation": 2701, "round": 0, "profile": 1,
+                           "flexible": True, "open": 1, "mean_w": 500}),
+    ("balancing.offer", {"child": HOUSE, "negotiation": 2701, "round": 1, "distances": [7]}),
+    ("balancing.limit", {"slot": 4, "upper_w": [1e4, None], "lower_w": []}),
     ("balancing.accept", {"negotiation": 2701, "round": 1, "take": True}),
     ("ev.session", None), ("battery.soc", 4000.0), ("energy.import", 12),
     ("balancing.update", {"child": HOUSE, "negotiation": 0, "ask": True}),
@@ -54,7 +65,7 @@ def told(variable: str, location: str, value: Any, t_ms: int = NOW) -> Notificat
     return Notification("n#1", "r#1", Result.OK, variable, location, "", value, t_ms)
 
 
-def world() -> Bus:
+def world(exchange: str = "profile") -> Bus:
     """A parent and a house with a car and a battery, some while after their start."""
     bus = Bus()
     devices = [
@@ -64,6 +75,7 @@ def world() -> Bus:
     child = {"role": "child", "start": START, "parent": SUBSTATION, "meter": METER}
     bus.add(HOUSE, build("balancing", child | {"devices": devices}, {"id": HOUSE}))
     parent = {"role": "parent", "start": START, "children": [HOUSE], "replan_s": 900.0}
+    parent |= {"exchange": exchange, "limited": True}
     bus.add(SUBSTATION, build("balancing", parent, {"id": SUBSTATION}))
     bus.start()
     bus.run(NOW)
@@ -83,7 +95,14 @@ def test_what_fellow_units_send_is_sound(variable: str, value: Any) -> None:
         ("balancing.request", {"negotiation": 1}),
         ("balancing.signal", SIGNAL | {"k": 0}),
         ("balancing.signal", SIGNAL | {"d": [1, None]}),
+        ("balancing.signal", WISH | {"round": 0}),
+        ("balancing.signal", WISH | {"p": [0.5] * 8}),
         ("balancing.profile", None),
+        ("balancing.profile", {"child": HOUSE, "negotiation": 2701, "round": 0, "profile": 1,
+                               "flexible": True}),
+        ("balancing.offer", {"child": HOUSE, "negotiation": 2701, "round": 1, "distances": [None]}),
+        ("balancing.limit", {"slot": 10**9, "upper_w": [1e4]}),
+        ("balancing.limit", {"slot": 4, "upper_w": ["no"]}),
         ("energy.import", 1e300),
         ("load_profile", {"start_ms": 0, "step_ms": 1, "import_wh": [1], "export_wh": []}),
     ],
@@ -93,11 +112,14 @@ def test_what_would_break_a_service_is_not(variable: str, value: Any) -> None:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(st.sampled_from(SOURCES), VALUES), max_size=12))
+@given(
+    st.lists(st.tuples(st.sampled_from(SOURCES), VALUES), max_size=12),
+    st.sampled_from(["profile", "distance"]),
+)
 def test_no_value_of_any_variable_stops_a_service(
-    came: list[tuple[tuple[str, str], Any]],
+    came: list[tuple[tuple[str, str], Any]], exchange: str
 ) -> None:
-    bus = world()
+    bus = world(exchange)
     for (location, variable), value in came:
         receiver = SUBSTATION if location == SUBSTATION else HOUSE
         bus.contexts[receiver].service.notify(told(variable, location, value))
