@@ -118,9 +118,9 @@ class Event:
 
         Members see distances, and where all quarter-hours are scarce one window counts for little:
         so what is missing is added to the distance, again and again (the method of multipliers),
-        as long as more than a twentieth is missing and one of the last two times has helped. Before
-        the promise a plan lacks what is asked, slot by slot; after it, what was promised in all, and
-        one time in vain is enough.
+        as long as more than a twentieth is missing and one of the last two times has helped.
+        Before the promise a plan lacks what is asked, slot by slot; after it, what was promised in
+        all, and one time in vain is enough.
         """
         lack_w = [self._lack_w(slot) if slot >= from_slot else 0.0 for slot in self.request.slots]
         missing = sum(lack_w) if self.promise else sum(max(w, 0.0) for w in lack_w)
