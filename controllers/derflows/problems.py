@@ -32,9 +32,10 @@ class Limits:
 
 
 def find_problems(
-    area: str, states: States, p_w: float | None, fed_before_w: float | None, limits: Limits
+    area: str, states: States, p_w: float | None, before_w: Mapping[str, float], limits: Limits
 ) -> Problems:
-    """Return what is wrong now; ``p_w`` is what the area draws, < 0 what it feeds back.
+    """Return what is wrong now; ``p_w`` is what the area draws, < 0 what it feeds back, and
+    ``before_w`` what each generator fed in at the last look.
 
     ``reverse_flow`` [W]; ``voltage_rise`` at a generator (share of the nominal); ``silent`` and
     ``alarm`` of a generator (1); ``lost`` feed-in [W].
@@ -48,16 +49,17 @@ def find_problems(
             found["voltage_rise", unit] = float(rise)
     if limits.rated_w > 0 and p_w is not None and -p_w > limits.reverse * limits.rated_w:
         found["reverse_flow", area] = float(-p_w)
-    if fed_before_w is not None and fed_before_w >= limits.least_w:
-        gone_w = fed_before_w - fed_w(states)
-        if gone_w > limits.lost * fed_before_w:
-            found["lost", area] = gone_w
+    heard = [unit for unit, state in states.items() if state.get("status") != "silent"]
+    was_w = sum(before_w.get(unit, 0.0) for unit in heard)
+    gone_w = was_w - sum(fed_w(states[unit]) for unit in heard)
+    if was_w >= limits.least_w and gone_w > limits.lost * was_w:
+        found["lost", area] = gone_w
     return found
 
 
-def fed_w(states: States) -> float:
-    """Return what all feed in together [W]."""
-    return sum(max(-float(state.get("p_w") or 0.0), 0.0) for state in states.values())
+def fed_w(state: Mapping[str, Any]) -> float:
+    """Return what one feeds in [W]."""
+    return max(-float(state.get("p_w") or 0.0), 0.0)
 
 
 def availability(states: States) -> dict[str, float]:

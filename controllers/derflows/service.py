@@ -47,7 +47,7 @@ class DerFlows:
         self._below: dict[str, Mapping[str, Any]] = {}
         self._causes: dict[str, str] = {}
         self._p_w: float | None = None
-        self._fed_w: float | None = None
+        self._fed_w: dict[str, float] = {}  # at the last look
         self._open: dict[tuple[str, str], str] = {}
 
     def start(self, context: UnitContext) -> None:
@@ -87,8 +87,7 @@ class DerFlows:
         context = self._context
         states = {k: v for k, v in self._states.items() if k in self._heard}
         problems = find_problems(context.unit, states, self._p_w, self._fed_w, self._limits)
-        fed = fed_w(states)
-        self._fed_w = fed if states else None
+        self._fed_w = {unit: fed_w(state) for unit, state in states.items()}
         self._tell(problems)
         status = [str(state.get("status")) for state in states.values()]
         record: dict[str, Any] = {
@@ -98,7 +97,7 @@ class DerFlows:
             "silent": status.count("silent"),
             "alarms": status.count("alarm"),
             "problems": len(problems),
-            "fed_w": fed,
+            "fed_w": sum(self._fed_w.values()),
             "drawn_w": sum(max(float(s.get("p_w") or 0.0), 0.0) for s in states.values()),
             **availability(states),
         }
