@@ -12,6 +12,7 @@ import jinja2
 
 from analysis.kpis import KPIS
 from analysis.report import information, traffic
+from analysis.report.skills import NAIVE, skills
 from analysis.report.stakes import stakes
 from analysis.text import delay_text, number, time_text
 from fernwatt.errors import UsageError
@@ -181,6 +182,8 @@ def render(
         figures=_figures(run, counterfactual),
         responses=_responses(run, counterfactual),
         stakes=stakes(run, counterfactual),
+        skills=skills(run),
+        naive=NAIVE,
         books=traffic.books(run),
         asked=traffic.requirements(run),
         flow_rows=information.flow_rows(run),

@@ -15,7 +15,7 @@ from fernwatt.gridmodel import Area, GridModel, Terminal
 from fernwatt.timebase import SLOT_MS
 from scenarios.assembly.ders import der_name, der_plate, split_ders
 from scenarios.assembly.fleet import Fleet
-from scenarios.assembly.negotiation import check_limits, negotiating
+from scenarios.assembly.negotiation import check_limits, negotiating, predicting
 from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
 from scenarios.assembly.plates import is_planned, known_device
 from scenarios.schema import ScenarioConfig
@@ -390,7 +390,7 @@ class _Builder:
                 for device, dmu in zip(devices, dmus, strict=True)
                 if is_planned(self._config, kind_of(device))
             ],
-        }
+        } | predicting(self._config.services.balancing)
 
 
 def _is_added(device: Spec, fleet: Fleet) -> bool:

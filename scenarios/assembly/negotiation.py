@@ -11,14 +11,14 @@ from scenarios.faults import nearest
 from scenarios.schema.ict import Balancing
 from scenarios.schema.limits import GridLimit
 
-__all__ = ["check_limits", "negotiating"]
+__all__ = ["check_limits", "negotiating", "predicting"]
 
 _ALWAYS_MS = 1 << 50
 
 
 def negotiating(wanted: Balancing, unit: str) -> dict[str, Any]:
     """Return the settings of a negotiating unit that differ from the usual."""
-    out: dict[str, Any] = {}
+    out = predicting(wanted)
     if wanted.exchange != "profile":
         out["exchange"] = wanted.exchange
     limits = [_plain(limit) for limit in wanted.limits if _is_at(limit, unit)]
@@ -27,6 +27,12 @@ def negotiating(wanted: Balancing, unit: str) -> dict[str, Any]:
     if wanted.limited:
         out["limited"] = True
     return out
+
+
+def predicting(wanted: Balancing) -> dict[str, Any]:
+    """Return how loads are predicted, if not as usual."""
+    usual = wanted.predictor == "regression"
+    return {} if usual else {"predictor": {"method": wanted.predictor}}
 
 
 def check_limits(wanted: Balancing, units: Iterable[str]) -> None:

@@ -273,6 +273,11 @@ class Balancing(Section):
         description="Suppliers that each steer their own customers, side by side on the same "
         "units; none: all houses are steered together. Customers of none are not steered.",
     )
+    predictor: Literal["regression", "boosted"] = Field(
+        default="regression",
+        description="How houses' loads are predicted; boosted: with LightGBM's trees beside the "
+        "regression, from four weeks of history on (pip install fernwatt[ml]).",
+    )
     exchange: Literal["profile", "distance"] = Field(
         default="profile",
         description="What houses tell first: their profile; or how near to a desired one they "

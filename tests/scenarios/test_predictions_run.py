@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from analysis import Run
+from analysis.report import render
+from analysis.report.skills import NAIVE, skills
 from scenarios import load, run
 
 
@@ -46,3 +50,40 @@ def test_the_kpis_tell_every_method(predicted: Run) -> None:
     pinball = kpis["load_prediction_pinball"]["by"]
     assert set(pinball) == methods | {"our mean"}
     assert pinball["ours"] < min(loss for name, loss in pinball.items() if name != "ours")
+
+
+def test_the_report_tells_the_skill_beside_naive_methods(predicted: Run) -> None:
+    rows = dict(skills(predicted))
+    for title, name in (("a house", "load"), ("an area's houses", "feeder")):
+        by = predicted.kpis[f"{name}_prediction_nrmse"]["by"]
+        ours, *cells = rows[title]
+        assert float(ours) == pytest.approx(by["ours"], abs=6e-4)
+        assert [float(cell) for cell in cells[:3]] == pytest.approx(
+            [by[method] for method in NAIVE], abs=6e-4
+        )
+        assert [float(cell) for cell in cells[3:]] == pytest.approx(
+            [100 * (1 - by["ours"] / by[method]) for method in NAIVE], abs=0.06
+        )
+    page = render(predicted)
+    table = page[page.index("beside naive methods") :]
+    table = table[: table.index("</table>")]
+    assert all(cell in table for cells in rows.values() for cell in cells)
+
+
+@pytest.mark.slow
+def test_trees_predict_in_a_scenario(tmp_path: Path) -> None:
+    pytest.importorskip("lightgbm")
+    wishes = ["time.duration_h=3", "units.history_days=29", "services.balancing.predictor=boosted"]
+    said = {}
+    for method in ("regression", "boosted"):
+        wishes[-1] = f"services.balancing.predictor={method}"
+        done = run(
+            load("scenarios/street.yaml", wishes), folder=tmp_path / method, with_report=False
+        )
+        frame = Run(done.check().folder).series("prediction")
+        said[method] = frame[(frame["what"] == "load").to_numpy()].set_index(["unit", "t_ms"])
+    plain, trees = said["regression"], said["boosted"]
+    both = plain.index.intersection(trees.index)
+    assert len(both) > 41
+    assert (plain.loc[both, "measured_w"] == trees.loc[both, "measured_w"]).mean() > 0.5
+    assert (plain.loc[both, "mean_w"] != trees.loc[both, "mean_w"]).mean() > 0.95
