@@ -272,7 +272,7 @@ class Child:
         share_w = d_w / value["k"]
         problems = {d: problem for d, problem in now.problems.items() if d not in now.given}
         now.offered_beyond = {}
-        if value.get("beyond"):
+        if value.get("beyond") and self.customer.strategy.limits.beyond:
             further = {device: now.problems[device].beyond() for device in now.problems}
             now.offered_beyond = {d: problem for d, problem in further.items() if problem}
             problems = now.problems | now.offered_beyond

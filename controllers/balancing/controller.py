@@ -136,7 +136,7 @@ class DeviceController:
         value: dict[str, Any] = {"p_w": told.p_w, "until_ms": (slot + 2) * SLOT_MS + _BEYOND_MS}
         if told.hold_w is not None:
             value |= {"p_w": told.hold_w, "at": "connection"}
-        if device in self._plans and self._plans[device].beyond:
+        if device in self._plans and self._plans[device].beyond and not told.firm:
             value["beyond"] = True
         self._context.data.write("set_point", self._units[device], value, cause=told.cause)
 

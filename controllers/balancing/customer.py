@@ -214,7 +214,8 @@ class Customer:
         """Return plans that come nearer to the target, as far as the customer's aims let them."""
         if not self.active:
             return improve(problems, base_w, plans, target_w)
-        purpose = self._purpose(problems, base_w, first_slot)
+        rest_w = base_w + sum(p_w for name, p_w in plans.items() if name not in problems)
+        purpose = self._purpose(problems, rest_w, first_slot)
         return answer(problems, base_w, plans, target_w, purpose)
 
     @property

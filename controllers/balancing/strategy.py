@@ -157,7 +157,7 @@ def _shared(
         copy_w = purpose.agreeable(asked_w, total_w + apart_w)
         apart_w = apart_w + total_w - copy_w
         part_w = (copy_w - apart_w - total_w) / len(problems)
-        plans = {
+        plans = plans | {
             device: within(problem, plans[device] + part_w, free, purpose.ceiling(device))
             for device, problem in problems.items()
         }

@@ -67,19 +67,20 @@ class Home:
         """Have somebody above write a value."""
         self.bus.at(t_ms, self.bus.instance, to, variable, value)
 
-    def negotiate(self, t_ms, number, d, k=1, take=True):
+    def negotiate(self, t_ms, number, d, k=1, take=True, *, beyond=False):
         """Have a parent ask, signal ``d`` [units of 10 W], and accept, a second apart."""
         first = t_ms // SLOT + 1
         self.above(t_ms, "balancing.request",
                    {"negotiation": number, "slot": first, "slots": 96, "unit_w": 10})  # fmt: skip
-        self.bus.at(t_ms + 1000, self._signal, number, d, k)
+        self.bus.at(t_ms + 1000, self._signal, number, d, k, beyond)
         self.above(t_ms + 2000, "balancing.accept",
                    {"negotiation": number, "round": 1, "take": take})  # fmt: skip
 
-    def _signal(self, number, d, k):
+    def _signal(self, number, d, k, beyond):
         told = [m[4] for m in self.bus.sent if m[3] == "balancing.profile"]
         serial = told[-1]["profile"] if told else 0
         value = {"negotiation": number, "round": 1, "k": k, "profile": serial, "d": d}
+        value |= {"beyond": True} if beyond else {}
         self.bus.instance(CMU, "balancing.signal", value)
 
     def run(self, hours):
@@ -265,3 +266,12 @@ def test_values_of_any_form_are_survived():
     for variable in ("device.override", "device.limit", "customer.strategy"):
         note = Notification("n", "r", Result.OK, variable, CMU, "", {"device": 3}, 0)
         assert is_sound(note, 0)
+
+
+@pytest.mark.parametrize("beyond", [True, False])
+def test_comfort_is_given_up_only_where_the_customer_lets_it(home, beyond):
+    house = home({"strategy": {"limits": {"beyond": beyond}}})
+    house.negotiate(2 * H + 20_000, 1, [1100] * 96, beyond=True)
+    house.run(3)
+    signals = [kind for _, _, kind, *_ in house.bus.decisions if kind == "discomfort"]
+    assert bool(signals) is beyond
