@@ -339,7 +339,7 @@ class Child:
     ) -> None:
         problem, profile_w = planned
         p_w: Sequence[float] = problem.set_points(profile_w)
-        orders = problem.orders(profile_w)
+        orders, begin = problem.orders(profile_w), first
         running = self.controller.plan(device)
         current = self._context.now_ms // SLOT_MS
         if running is not None and current < first:  # until then the present plan holds
@@ -363,6 +363,7 @@ class Child:
         if lost is not None:
             self._context.decide("discomfort", device, asdict(lost), [decision])
         others = None if orders is None else tuple(orders)
+        self.house.flexible[device].followed(begin, profile_w)
         plan = Plan(first, tuple(p_w), decision, tuple(hold_w), others, problem.exceeds)
         self.controller.follow(device, plan)
 

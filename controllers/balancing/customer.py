@@ -7,7 +7,7 @@ last. Without any of it a house follows its parent's requests alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -290,7 +290,12 @@ class Customer:
             elif name not in asked and (own := self._unplanned(known, rules)) is not None:
                 asked[name] = own
         plates = {name: self._plate(self._house.flexible[name]) for name in asked}
-        return keep(asked, plates, rules)
+        kept = keep(asked, plates, rules)
+        for name, one in kept.items():
+            wanted = planned.get(name)
+            if wanted and self._house.flexible[name].on_off and one.p_w < wanted.p_w - _STEP_W:
+                kept[name] = replace(one, p_w=0.0)  # it cannot do with less
+        return kept
 
     def _unplanned(self, known: Flexible, rules: Rules) -> Asked | None:
         """Return what a device would do without a plan, where something might forbid it."""
@@ -347,7 +352,7 @@ class Customer:
         most_w = known.p_max_w
         if isinstance(known, Vehicle) and known.session is not None:
             most_w = min(most_w, float(known.session.get("p_max_w") or most_w))
-        return Plate(most_w, -known.p_max_w if isinstance(known, Battery) else 0.0)
+        return Plate(most_w, known.least_w)
 
 
 def _floor_w(known: Battery, power: Power, now_ms: int) -> float:

@@ -118,10 +118,12 @@ class Flexible:
     """What a child knows of one device: settings, newest readings and their identifiers.
 
     ``holds``: it can hold the house at a profile by its clamp. ``weather``: it wants forecasts.
+    ``on_off``: it has one power, so where less is allowed it waits.
     """
 
     holds: ClassVar[bool] = False
     weather: ClassVar[bool] = False
+    on_off: ClassVar[bool] = False
 
     id: str
     unit: str
@@ -147,6 +149,18 @@ class Flexible:
 
     def take_forecast(self, record: Mapping[str, Any]) -> None:
         """Take a weather forecast ``{start_ms, step_ms, ghi_w_per_m2, temperature_c}``."""
+
+    @property
+    def least_w(self) -> float:
+        """Return what it draws at least, < 0: feeds in [W]."""
+        return 0.0
+
+    def followed(self, first_slot: int, profile_w: Ints) -> None:
+        """Take note of a plan that is in effect."""
+
+    def tells(self, slot: int) -> bool:  # noqa: ARG002
+        """Tell whether a slot's energy says what the device would have done by itself."""
+        return True
 
     def gone(self, variable: str, value: Any) -> bool:  # noqa: ARG002
         """Tell whether a reading says that what was planned is no longer there."""

@@ -11,6 +11,7 @@ from controllers.balancing.boosted import make_predictor
 from controllers.balancing.devices import Flexible
 from controllers.balancing.issue import Said
 from controllers.balancing.kinds import KINDS
+from controllers.balancing.kinds.panels import Panels
 from controllers.balancing.loads import LoadPredictor
 from controllers.balancing.panels import Panel, PvPredictor
 from controllers.balancing.planners import Watts
@@ -83,6 +84,9 @@ class House:
             panel = Panel(float(config["p_rated_w"]), *angles, *place)
             self.pv[device] = PvPredictor(panel, start)
             self._pv_energy[device] = Register()
+            if config.get("curtail"):
+                known = Panels.of(config, self.pv[device], self._pv_energy[device])
+                self.flexible[device] = known
         self.units[device] = str(config["unit"])
 
     def variables(self) -> list[tuple[str, str]]:
@@ -185,7 +189,8 @@ class House:
                 complete = complete and register.newest_ms is None
                 continue
             base_w -= mean_w
-            if device in self.pv:
+            known = self.flexible.get(device)
+            if device in self.pv and (known is None or known.tells(slot)):
                 self._observe(device, self.pv[device], slot, mean_w)
         if complete:
             self._observe("load", self.load.predictor, slot, base_w)

@@ -16,7 +16,7 @@ from scenarios.schema import ScenarioConfig
 from simulators.devices import datasheet
 from simulators.devices.heat_pump import HARD_K
 
-__all__ = ["is_planned", "known_device"]
+__all__ = ["is_planned", "known_device", "may_curtail"]
 
 Spec = Mapping[str, Any]
 _WH_PER_L_K = 4.186 / 3.6
@@ -29,12 +29,20 @@ def is_planned(config: ScenarioConfig, kind: str) -> bool:
     return kind == "pv" or (kind in planned and kind in config.units.control)
 
 
-def known_device(fleet: Fleet, device: Spec, unit: str) -> dict[str, Any]:
-    """Return the configuration of one device as its planner gets it."""
+def may_curtail(config: ScenarioConfig) -> bool:
+    """Tell whether panels may be limited where nothing else is left."""
+    return "pv" in config.services.balancing.devices and "pv" in config.units.control
+
+
+def known_device(fleet: Fleet, device: Spec, unit: str, *, curtail: bool = False) -> dict[str, Any]:
+    """Return the configuration of one device as its planner gets it.
+
+    ``curtail``: panels may be limited where nothing else is left.
+    """
     kind = kind_of(device)
     plate = {"kind": kind, "id": device["id"], "unit": unit}
     if kind == "pv":
-        return plate | _pv(fleet, device)
+        return plate | _pv(fleet, device) | ({"curtail": True} if curtail else {})
     return plate | _PLATES[kind](device)
 
 

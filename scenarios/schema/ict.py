@@ -82,7 +82,7 @@ def _usually_controlled() -> list[Controlled]:
     return ["ev", "battery"]
 
 
-Planned = Literal["ev", "battery", "heat_pump", "boiler", "appliance"]
+Planned = Literal["ev", "battery", "heat_pump", "boiler", "appliance", "pv"]
 
 
 def _usually_planned() -> list[Planned]:

@@ -79,7 +79,7 @@ def test_appliances_begin_when_they_are_told(found):
 def test_devices_do_what_was_planned(found):
     device = found.series("device")
     plans, end_ms = told(found, "plan"), found.duration_ms
-    for kind, most in (("heat_pump", 0.45), ("boiler", 0.25)):
+    for kind, most in (("heat_pump", 0.45), ("boiler", 0.4)):
         rows = device[device["device"].str.startswith(f"{kind}/")]
         off, drawn = 0.0, 0.0
         for name, course in rows.groupby("device"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Boiler(Flexible):
     water: dict[int, float] = field(default_factory=dict)  # by slot boundary
     slot: int | None = None  # from which on is learnt
     drawn_w: Watts = field(default_factory=lambda: np.full(_A_DAY, _USUAL_W))
+
+    on_off: ClassVar[bool] = True
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Boiler:

@@ -39,6 +39,7 @@ _TANK_GUARD_K, _TANK_BEGIN_K = 2.5, 2.0
 _NEAR_MS, _KEPT_SLOTS = 10_000, 8
 _LITTLE_KH = 0.01
 _OUTDOOR_C = (-20.0, 20.0)
+_MOST_SHARE = 1.25  # of its rating, which is for one point of the map
 _FLOW_C = (25.0, 60.0)
 
 
@@ -85,6 +86,7 @@ class HeatPump(Flexible):
     outdoor: tuple[int, Watts] | None = None
 
     weather: ClassVar[bool] = True
+    on_off: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.building = Building(self.plate["building"])
@@ -93,7 +95,7 @@ class HeatPump(Flexible):
     def of(cls, config: Mapping[str, Any]) -> HeatPump:
         """Return the device of its configuration."""
         rated_w = float(config["p_rated_w"])
-        common = cls._common({**config, "p_max_w": rated_w})
+        common = cls._common({**config, "p_max_w": _MOST_SHARE * rated_w})
         return cls(**common, plate=config, rated_w=rated_w)
 
     def present(self, now_ms: int) -> bool:  # noqa: ARG002

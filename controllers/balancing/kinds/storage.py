@@ -57,6 +57,11 @@ class Battery(Flexible):
 
     holds: ClassVar[bool] = True
 
+    @property
+    def least_w(self) -> float:
+        """Return what it draws at least, < 0: feeds in [W]."""
+        return -self.p_max_w
+
     capacity_wh: float = 0.0
     efficiency: float = 1.0
     reserve_wh: float = 0.0  # what its customer keeps

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.balancing.devices import Span
+from controllers.balancing.house import House
 from controllers.balancing.kinds import KINDS
 from controllers.unit.catalogue import CATALOGUE
 from fernwatt.messages import Actuation
@@ -322,3 +323,32 @@ def test_beyond_comfort_a_plan_is_never_farther_from_its_target(seed):
     lost = further.given_up(nearer)
     missing = near.sum() * H - nearer.sum() * H
     assert (0.0 if lost is None else lost.amount) == pytest.approx(missing, abs=12.0)
+
+
+def test_panels_feed_in_all_they_can_within_comfort_and_no_more_than_asked_beyond():
+    params = {"latitude_deg": 52.0, "longitude_deg": 8.0}
+    config = {
+        "kind": "pv", "id": "pv/a/0", "unit": UNIT, "p_rated_w": 5000.0, "tilt_deg": 30.0,
+        "azimuth_deg": 180.0, "curtail": True,
+    }  # fmt: skip
+    house = House(params | {"devices": [config]}, Clock.from_iso("2016-06-20T00:00:00Z"))
+    known = house.flexible["pv/a/0"]
+    problem = known.problem(Span(0, 0, HORIZON, 10), [])
+    target = np.random.default_rng(2).normal(500, 1500, HORIZON)
+    assert not problem.plan(target).any()
+    assert problem.orders(problem.plan(target)) == []
+    further = problem.beyond()
+    plan = further.plan(target)
+    yield_w = -house.pv["pv/a/0"].predict(0, HORIZON)
+    assert yield_w.max() > 2000.0
+    assert plan == pytest.approx(np.clip(target, 0.0, yield_w), abs=10.0)
+    points = np.array(further.set_points(plan))
+    assert points[plan > 0] == pytest.approx((plan - yield_w)[plan > 0], abs=10.0)
+    assert (points[plan == 0] == -5000.0).all()
+    lost = further.given_up(plan)
+    assert (lost.what, lost.unit) == ("sun", "Wh")
+    assert lost.amount == pytest.approx(plan.sum() * H, abs=0.1)
+    known.followed(0, plan)  # what is curtailed tells the predictor nothing
+    assert {slot for slot in range(HORIZON) if not known.tells(slot)} == set(
+        np.flatnonzero(plan).tolist()
+    )
