@@ -16,6 +16,7 @@ __all__ = ["is_sound"]
 
 _MOST, _MOST_SLOTS, _MOST_UNIT_W = 1e12, 1000, 10_000_000
 _MOST_VALUES = 100_000
+_WHOLE = {int}
 _NOTHING = ("ev.session", "appliance.request")  # null: there is none
 _FAR_SLOTS = 30 * DAY_MS // SLOT_MS
 _FAR_MS = 400 * DAY_MS
@@ -52,8 +53,11 @@ def _numbers(value: Record, *names: str) -> bool:
 
 
 def _listed(value: Any, kinds: tuple[type, ...]) -> bool:
-    fits = isinstance(value, list) and len(value) <= _MOST_VALUES
-    return fits and all(type(item) in kinds and abs(item) < _MOST for item in value)
+    if not isinstance(value, list) or len(value) > _MOST_VALUES:
+        return False
+    if set(map(type, value)) == _WHOLE:  # a profile, as most are
+        return bool(-_MOST < min(value) and max(value) < _MOST)
+    return all(type(item) in kinds and abs(item) < _MOST for item in value)
 
 
 def _is_request(value: Record, now_ms: int) -> bool:
