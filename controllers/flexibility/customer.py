@@ -31,8 +31,8 @@ _SETTLE_MS, _FIRST_MS, _AFTER_MS = 2_000, 60_000, 5_000
 
 
 class Customer:
-    """Tells the aggregator profile and offers: hourly, each quarter-hour while there is an offer,
-    and when a vehicle comes. Takes assignments of the offers told last, if they keep to these.
+    """Tells the aggregator profile and offers: hourly, each quarter-hour while a vehicle charges,
+    and when one comes. Takes assignments of the offers told last, if they keep to these.
     """
 
     name = "flexibility"
@@ -119,7 +119,7 @@ class Customer:
         base_w = np.rint(self.house.predict(first, _HORIZON)).astype(np.int64)
         outlooks = self._outlooks(first, base_w)
         offers = {o.offer.id: (d, o.offer) for d, o in outlooks.items() if o.offer is not None}
-        if not (offers or always):
+        if not (always or any(outlook.moves(first) for outlook in outlooks.values())):
             return
         wh = _whole_wh(base_w)
         for outlook in outlooks.values():

@@ -39,6 +39,10 @@ class Outlook:
     default: Profile
     offer: FlexOffer | None = None
 
+    def moves(self, slot: int) -> bool:
+        """Tell whether what is offered is being used up in a slot, and has to be told anew."""
+        return self.offer is not None and self.default.at(slot) > 0
+
 
 def of_vehicle(
     known: Vehicle, problem: Problem, planned: Profile | None, slot: int, *, name: str, terms: Terms
@@ -64,7 +68,19 @@ def of_vehicle(
     if slices < fewest or slices * least_wh > missing_wh or end - fewest <= slot:
         return Outlook(default)
     bounds = ((least_wh,) * slices, (most_wh,) * slices)
-    offer = FlexOffer(name, slot, end - slices, *bounds, missing_wh, missing_wh, default, price)
+    until_ms = (end - slices) * SLOT_MS
+    offer = FlexOffer(
+        name,
+        slot,
+        end - slices,
+        *bounds,
+        missing_wh,
+        missing_wh,
+        default,
+        price,
+        until_ms,
+        until_ms,
+    )
     return Outlook(default, offer)
 
 
@@ -99,7 +115,8 @@ def of_battery(
         return Outlook(default)  # the sun is to go into it first
     bounds = ((-p_wh,) * slices, (0,) * slices)
     most_wh = -min(room_wh, p_wh * slices)
-    offer = FlexOffer(name, slot, slot, *bounds, most_wh, 0, default, price)
+    until_ms = slot * SLOT_MS
+    offer = FlexOffer(name, slot, slot, *bounds, most_wh, 0, default, price, until_ms, until_ms)
     return Outlook(default, offer)
 
 

@@ -80,10 +80,10 @@ class Portfolio:
     def open_offers(self, now_ms: int, slot: int) -> list[FlexOffer]:
         """Return the offers that can still be assigned, named ``customer n``."""
         return [
-            replace(offer, id=f"{customer} {name}")
+            replace(offer, id=f"{customer} {name}", earliest=max(offer.earliest, slot))
             for customer, entry in sorted(self.entries.items())
             for name, offer in sorted(entry.offers.items())
-            if offer.earliest >= slot and min(offer.accept_ms, offer.assign_ms) > now_ms
+            if _is_open(offer, slot) and min(offer.accept_ms, offer.assign_ms) > now_ms
         ]
 
     def plan(self, slot: int, limit_wh: Ints, now_ms: int, random: np.random.Generator) -> Deal:
@@ -149,3 +149,9 @@ class Portfolio:
                 entry.profile = Profile(slot, tuple(wh.tolist()))
                 entry.offers[name] = replace(offer, default=part)
         return out
+
+
+def _is_open(offer: FlexOffer, slot: int) -> bool:
+    """Tell whether all of an offer is still to come: its time, and what would happen by default."""
+    begun = any(offer.default.at(at) for at in range(offer.earliest, slot))
+    return offer.latest >= slot and not begun
