@@ -56,7 +56,7 @@ def _listed(value: Any, kinds: tuple[type, ...]) -> bool:
     if not isinstance(value, list) or len(value) > _MOST_VALUES:
         return False
     if set(map(type, value)) == _WHOLE:  # a profile, as most are
-        return bool(-_MOST < min(value) and max(value) < _MOST)
+        return bool(min(value) > -_MOST and max(value) < _MOST)
     return all(type(item) in kinds and abs(item) < _MOST for item in value)
 
 
