@@ -37,8 +37,14 @@ def improve(problems: Mapping[str, Problem], base_w: Ints, plans: Plans, target_
     for _ in range(_SWEEPS if len(problems) > 1 else 1):
         for device in sorted(problems):
             rest = base_w + sum(p for name, p in plans.items() if name != device)
-            plans[device] = problems[device].plan(target_w - rest)
+            found = problems[device].plan(target_w - rest)
+            if problems[device].exact or _nearer(found, plans[device], target_w - rest):
+                plans[device] = found
     return plans
+
+
+def _nearer(one: Ints, other: Ints, target_w: Watts) -> bool:
+    return float(np.square(one - target_w).sum()) < float(np.square(other - target_w).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from scenarios.assembly.ders import der_name, der_plate, split_ders
 from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.negotiation import check_limits, negotiating, predicting
 from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
-from scenarios.assembly.plates import is_planned, known_device, may_curtail
+from scenarios.assembly.plates import is_planned, known_device
 from scenarios.schema import ScenarioConfig
 
 __all__ = ["Hierarchy", "House", "make_hierarchy", "plain_unit"]
@@ -386,7 +386,7 @@ class _Builder:
             "latitude_deg": round(latitude, 4),
             "longitude_deg": round(longitude, 4),
             "devices": [
-                known_device(self._fleet, device, dmu, curtail=may_curtail(self._config))
+                known_device(self._fleet, device, dmu, self._config)
                 for device, dmu in zip(devices, dmus, strict=True)
                 if is_planned(self._config, kind_of(device))
             ],

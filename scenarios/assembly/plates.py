@@ -16,7 +16,7 @@ from scenarios.schema import ScenarioConfig
 from simulators.devices import datasheet
 from simulators.devices.heat_pump import HARD_K
 
-__all__ = ["is_planned", "known_device", "may_curtail"]
+__all__ = ["is_planned", "known_device"]
 
 Spec = Mapping[str, Any]
 _WH_PER_L_K = 4.186 / 3.6
@@ -29,21 +29,27 @@ def is_planned(config: ScenarioConfig, kind: str) -> bool:
     return kind == "pv" or (kind in planned and kind in config.units.control)
 
 
-def may_curtail(config: ScenarioConfig) -> bool:
-    """Tell whether panels may be limited where nothing else is left."""
-    return "pv" in config.services.balancing.devices and "pv" in config.units.control
-
-
-def known_device(fleet: Fleet, device: Spec, unit: str, *, curtail: bool = False) -> dict[str, Any]:
+def known_device(
+    fleet: Fleet, device: Spec, unit: str, config: ScenarioConfig | None = None
+) -> dict[str, Any]:
     """Return the configuration of one device as its planner gets it.
 
-    ``curtail``: panels may be limited where nothing else is left.
+    ``config`` says whether panels may be limited, and in which steps vehicles are charged.
     """
     kind = kind_of(device)
     plate = {"kind": kind, "id": device["id"], "unit": unit}
+    if config is not None:
+        plate |= _wanted(config, kind)
     if kind == "pv":
-        return plate | _pv(fleet, device) | ({"curtail": True} if curtail else {})
+        return plate | _pv(fleet, device)
     return plate | _PLATES[kind](device)
+
+
+def _wanted(config: ScenarioConfig, kind: str) -> dict[str, Any]:
+    balancing = config.services.balancing
+    if kind == "pv" and "pv" in balancing.devices and "pv" in config.units.control:
+        return {"curtail": True}
+    return {"p_step_w": balancing.ev_step_w} if kind == "ev" and balancing.ev_step_w else {}
 
 
 def _pv(fleet: Fleet, device: Spec) -> dict[str, Any]:

@@ -266,7 +266,12 @@ class Balancing(Section):
     devices: list[Planned] = Field(
         default_factory=_usually_planned,
         description="Kinds of devices that plans may move, of those in units.control; all others "
-        "are part of their houses' load.",
+        "are part of their houses' load. Of panels (pv) only what is too much, if nothing else helps.",
+    )
+    ev_step_w: Annotated[float, Field(ge=0)] = Field(
+        default=0.0,
+        description="Steps in which plans set the power of vehicles, from the least one up [W]; "
+        "0: any power.",
     )
     suppliers: list[Supplier] = Field(
         default_factory=list,

@@ -20,6 +20,7 @@ from controllers.balancing.devices import (
     round_profile,
 )
 from controllers.balancing.planners import PlanError, Watts, plan_ev
+from controllers.balancing.steps import plan_steps
 from fernwatt.timebase import SLOT_MS
 
 __all__ = ["Vehicle"]
@@ -36,12 +37,15 @@ class _Charging(Problem):
     p_min_w: float
     share: Watts
     unit_w: int
+    p_step_w: float = 0.0
 
     def plan(self, target_w: Watts) -> Ints:
         upper = self.upper()
         most_wh = float(upper.sum()) * STEP_H
         if self.energy_wh >= most_wh:
             return upper.astype(np.int64)
+        if self.p_step_w > 0.0:
+            return self._in_steps(target_w)
         if self.p_min_w <= 0.0:
             return round_profile(plan_ev(target_w, self.energy_wh, upper, STEP_H), self.unit_w)
         lower = np.minimum(self._ceil(self.p_min_w * self.share), upper)
@@ -69,6 +73,15 @@ class _Charging(Problem):
     def beyond(self) -> Problem | None:
         most_wh = min(self.energy_wh, float(self.upper().sum()) * STEP_H)
         return _Short(self, most_wh) if most_wh > 0.0 else None
+
+    def _in_steps(self, target_w: Watts) -> Ints:
+        least_w = self.p_min_w or self.p_step_w
+        steps = (least_w, self.p_step_w, self.p_max_w)
+        energy_wh = max(self.energy_wh, least_w * float(self.share.max(initial=0.0)) * STEP_H)
+        try:
+            return self._round(plan_steps(target_w, energy_wh, steps, self.share, STEP_H))
+        except PlanError:
+            return self.uncontrolled()
 
     def upper(self) -> Watts:
         """Return the most it can draw in each slot."""
@@ -116,6 +129,7 @@ class Vehicle(Flexible):
     """A charging point and the vehicle at it."""
 
     p_min_w: float = 0.0
+    p_step_w: float = 0.0  # 0: any power
     session: dict[str, Any] | None = None
     plugged_ms: int = -1
     newest_ms: int = -1
@@ -123,7 +137,8 @@ class Vehicle(Flexible):
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Vehicle:
         """Return the device of its configuration."""
-        return cls(**cls._common(config), p_min_w=float(config.get("p_min_w", 0.0)))
+        given = {name: float(config.get(name, 0.0)) for name in ("p_min_w", "p_step_w")}
+        return cls(**cls._common(config), **given)
 
     def present(self, now_ms: int) -> bool:
         """Tell whether a vehicle is there that has not left by now."""
@@ -167,4 +182,5 @@ class Vehicle(Flexible):
         ends = np.minimum(starts + SLOT_MS, self.session["departure_ms"])
         share = np.maximum(ends - begins, 0) / SLOT_MS
         p_min_w = max(self.p_min_w, float(self.session.get("p_min_w") or 0.0))
-        return _Charging(max(missing_wh, 0.0), p_max_w, p_min_w, share, span.unit_w)
+        missing_wh = max(missing_wh, 0.0)
+        return _Charging(missing_wh, p_max_w, p_min_w, share, span.unit_w, self.p_step_w)
