@@ -31,19 +31,23 @@ AGREED = "balancing.agreed"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What members are to draw together from ``first_slot`` on, and would draw without it [W]."""
+    """What members are to draw together from ``first_slot`` on, and would draw without it [W].
+
+    Negotiations aim lower by ``press_w``, so as to get there where all other slots are scarce, too.
+    """
 
     id: str
     first_slot: int
     target_w: tuple[int, ...]
     base_w: tuple[int, ...]
+    press_w: tuple[int, ...]
     members: frozenset[str]
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Window:
         """Return the window of its record."""
-        target_w, base_w = tuple(value["p_w"]), tuple(value["base_w"])
-        return cls(value["id"], value["slot"], target_w, base_w, frozenset(value["members"]))
+        series = (tuple(value[name]) for name in ("p_w", "base_w", "press_w"))
+        return cls(value["id"], value["slot"], *series, frozenset(value["members"]))
 
     @property
     def end_slot(self) -> int:
@@ -118,20 +122,25 @@ class Aim:
     ) -> Ints:
         """Return what is desired: windows as they say, all else at ``level_w``, or evenly.
 
-        ``rest_w`` is drawn by nobody who could be a member.
+        In a window the others are to be at the level that there would be without it; what members
+        are asked to draw elsewhere is spread over all other slots. ``rest_w`` is drawn by nobody
+        who could be a member.
         """
         total = rest_w + sum(plans.values())
+        even_w = float(total.mean()) if level_w is None else level_w
         fixed = np.zeros(self.size, dtype=np.int64)
-        flat = np.ones(self.size, dtype=np.int64)
+        free, moved_w = np.ones(self.slots, dtype=bool), 0
         for part in self._parts:
-            span = slice(part.begin, part.begin + len(part.inside))
-            fixed[part.inside] = _rounded(part.window.target_w[span], unit_w)
-            fixed[part.aside] = -_rounded(part.window.base_w[span], unit_w)
-            flat[part.inside] = 0
-        if level_w is None:
-            level_w = float(total.sum() - fixed.sum()) / self.slots
-        level: int = unit_w * round(level_w / unit_w)
-        return fixed + level * flat
+            span, window = slice(part.begin, part.begin + len(part.inside)), part.window
+            target_w, base_w = (
+                _rounded(one[span], unit_w) for one in (window.target_w, window.base_w)
+            )
+            fixed[part.inside] = target_w - _rounded(window.press_w[span], unit_w)
+            fixed[part.aside] = unit_w * round(even_w / unit_w) - base_w
+            free[part.inside], moved_w = False, moved_w + int((base_w - target_w).sum())
+        outside_w = even_w + (moved_w / int(free.sum()) if level_w is None and free.any() else 0.0)
+        fixed[: self.slots][free] = unit_w * round(outside_w / unit_w)
+        return fixed
 
 
 def _rounded(p_w: Sequence[int], unit_w: int) -> Ints:

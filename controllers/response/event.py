@@ -93,11 +93,9 @@ class Event:
         return {
             "id": self.request.id,
             "slot": slots.start,
-            "p_w": [
-                round(base - asked - more)
-                for base, asked, more in zip(base_w, asked_w, self._pressure(asked_w), strict=True)
-            ],
+            "p_w": [round(base - asked) for base, asked in zip(base_w, asked_w, strict=True)],
             "base_w": base_w,
+            "press_w": [round(more) for more in self._pressure(asked_w)],
             "members": members,
         }
 

@@ -13,8 +13,9 @@ SLOTS = 8
 MEMBER, OTHER = "cmu/a/1", "cmu/a/2"
 
 
-def window(first, target, base, members=(MEMBER,), name="r"):
-    return Window(name, first, tuple(target), tuple(base), frozenset(members))
+def window(first, target, base, members=(MEMBER,), name="r", press=None):
+    press = press or [0] * len(target)
+    return Window(name, first, tuple(target), tuple(base), tuple(press), frozenset(members))
 
 
 profiles = st.lists(st.integers(-5000, 5000), min_size=SLOTS, max_size=SLOTS).map(np.array)
@@ -64,8 +65,17 @@ def test_the_others_make_up_the_level_with_what_members_would_draw():
     aim = Aim(0, SLOTS, [window(2, [700, 700], [1000, 1000])])
     member, other = np.full(SLOTS, 1000), np.full(SLOTS, 3000)
     desired = aim.desired_w({MEMBER: member, OTHER: other}, np.zeros(SLOTS, dtype=np.int64))
-    # two slots of 300 less of members: 600 that are spread over all eight
-    assert desired.tolist() == [4075, 4075, 700, 700, 4075, 4075, 4075, 4075, 3075, 3075]
+    # two slots of 300 less of members: 600 that are spread over the six others
+    assert desired.tolist() == [4100, 4100, 700, 700, 4100, 4100, 4100, 4100, 3000, 3000]
+
+
+def test_pressure_lowers_the_members_aim_and_nothing_else():
+    plain = Aim(0, SLOTS, [window(2, [700, 700], [1000, 1000])])
+    pressed = Aim(0, SLOTS, [window(2, [700, 700], [1000, 1000], press=[200, 500])])
+    plans = {MEMBER: np.full(SLOTS, 1000), OTHER: np.full(SLOTS, 3000)}
+    zeros = np.zeros(SLOTS, dtype=np.int64)
+    lower = plain.desired_w(plans, zeros) - pressed.desired_w(plans, zeros)
+    assert lower.tolist() == [0, 0, 200, 500, 0, 0, 0, 0, 0, 0]
 
 
 @given(profiles, profiles, profiles, st.integers(95, 107), st.integers(1, 10))
@@ -75,7 +85,8 @@ def test_members_and_others_keep_their_energy(member, other, rest, first, length
     placed = aim.place(MEMBER, member) + aim.place(OTHER, other) + aim.place("", rest)
     assert placed.sum() == (member + other + rest).sum()
     desired = aim.desired_w(plans, rest)
-    assert abs(int(desired.sum() - placed.sum())) <= SLOTS  # rounding of the level alone
+    if not all(95 <= first <= slot < first + length for slot in range(100, 100 + SLOTS)):
+        assert abs(int(desired.sum() - placed.sum())) <= 2 * SLOTS  # rounding of levels alone
 
 
 @given(profiles, profiles, profiles, st.lists(st.booleans(), min_size=3, max_size=3))
@@ -94,7 +105,14 @@ def test_a_round_never_takes_the_sum_farther_away(a, b, c, members):
 
 def test_windows_are_taken_when_they_change_and_forgotten_when_they_are_over():
     desired = Desired()
-    record = {"id": "r", "slot": 102, "p_w": [1, 2], "base_w": [3, 4], "members": [MEMBER]}
+    record = {
+        "id": "r",
+        "slot": 102,
+        "p_w": [1, 2],
+        "base_w": [3, 4],
+        "press_w": [0, 0],
+        "members": [MEMBER],
+    }
     assert desired.take({"windows": [record]}, 100)
     assert not desired.take({"windows": [record]}, 101)
     assert desired.aim(100, SLOTS).windows == ["r"]
@@ -106,12 +124,19 @@ def test_windows_are_taken_when_they_change_and_forgotten_when_they_are_over():
 @pytest.mark.parametrize(
     "change",
     [
-        {"p_w": []}, {"p_w": [1]}, {"base_w": [1.5, 2]}, {"members": [3]}, {"members": None},
-        {"slot": None}, {"id": 7}, {"p_w": None}, {"slot": 10**15},
+        {"p_w": []}, {"p_w": [1]}, {"press_w": [1]}, {"base_w": [1.5, 2]},
+        {"members": [3]}, {"members": None}, {"slot": None}, {"id": 7}, {"p_w": None}, {"slot": 10**15},
     ],
 )  # fmt: skip
 def test_what_is_no_window_is_refused(change):
-    record = {"id": "r", "slot": 102, "p_w": [1, 2], "base_w": [3, 4], "members": [MEMBER]}
+    record = {
+        "id": "r",
+        "slot": 102,
+        "p_w": [1, 2],
+        "base_w": [3, 4],
+        "press_w": [0, 0],
+        "members": [MEMBER],
+    }
 
     def sound(value):
         note = Notification("n", "", Result.OK, "balancing.windows", "lvgmu/a", "", value, 0)

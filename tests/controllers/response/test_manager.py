@@ -80,6 +80,13 @@ class Substation:
 
 
 A, B, C = "cmu/a/1", "cmu/a/2", "cmu/a/3"
+
+
+def aims(window):
+    """What members are to come to, with the pressure on them."""
+    return [p_w - more for p_w, more in zip(window["p_w"], window["press_w"], strict=True)]
+
+
 ALL_IN = {A: True, B: True, C: True}
 LEVELS = {A: 1000, B: 2000, C: -500}
 
@@ -125,7 +132,7 @@ def test_members_are_to_draw_less_by_what_is_asked_of_each(substation, request_v
     # who feeds in has nothing to reduce
     assert window == {
         "id": "reduction-1", "slot": 56, "p_w": [2500 - 300 - 200] * 8, "base_w": [2500] * 8,
-        "members": [A, B, C],
+        "press_w": [0] * 8, "members": [A, B, C],
     }  # fmt: skip
 
 
@@ -190,10 +197,10 @@ def test_what_is_missing_is_asked_for_again_as_long_as_that_helps(substation, re
     station = asked(substation(), request_value)
     station.call(ALL_IN)
     agree = AgreeA(station)
-    targets = [station.written(WINDOWS)[-1]["windows"][0]["p_w"][0]]
+    targets = [aims(station.written(WINDOWS)[-1]["windows"][0])[0]]
     for reduced_w in (300, 600, 700, 700):
         agree(reduced_w)
-        targets.append(station.written(WINDOWS)[-1]["windows"][0]["p_w"][0])
+        targets.append(aims(station.written(WINDOWS)[-1]["windows"][0])[0])
     assert targets == [1600, 1000, 700, 500, 300]  # asked: 900
     assert not station.written(PROMISE)
     agree(700)  # no better than before, twice: that is all there is
@@ -351,7 +358,7 @@ def test_a_promise_is_held_in_later_negotiations(substation, request_value):
     agree(880)  # near enough
     assert len(station.written(WINDOWS)) == told
     agree(500)
-    assert station.written(WINDOWS)[-1]["windows"][0]["p_w"] == [1600 - 400] * 8
+    assert aims(station.written(WINDOWS)[-1]["windows"][0]) == [1600 - 400] * 8
     agree(900)
     assert len(station.written(WINDOWS)) == told + 1
     assert len(station.written(PROMISE)) == 1
@@ -369,7 +376,7 @@ def test_while_it_runs_only_what_is_left_counts(substation, request_value):
     plans = {unit: [level // 10] * DAYTIME for unit, level in LEVELS.items()}
     value = {"negotiation": 3, "slot": 61, "unit_w": 10, "windows": ["reduction-1"]}
     station.desk.told(station.service, AGREED, {**value, "plans": plans})
-    assert station.written(WINDOWS)[-1]["windows"][0]["p_w"] == [1600] * 5 + [1600 - 900] * 3
+    assert aims(station.written(WINDOWS)[-1]["windows"][0]) == [1600] * 5 + [1600 - 900] * 3
 
 
 def test_nobody_answers_for_somebody_else(substation, request_value):
@@ -384,7 +391,7 @@ def test_pressure_that_was_in_vain_is_taken_back(substation, request_value):
     agree = AgreeA(station)
     for reduced_w in (500, 500):
         agree(reduced_w)
-    targets = [one["windows"][0]["p_w"][0] for one in station.written(WINDOWS)]
+    targets = [aims(one["windows"][0])[0] for one in station.written(WINDOWS)]
     assert targets == [1600, 1200]
     agree(400)  # the next regular negotiation: not from where that had ended
-    assert station.written(WINDOWS)[-1]["windows"][0]["p_w"][0] == 1100
+    assert aims(station.written(WINDOWS)[-1]["windows"][0])[0] == 1100
