@@ -77,9 +77,9 @@ def negotiate(count: int, areas: int) -> tuple[Neighbourhood, float]:
     """Have so many houses negotiate the day ahead; return them and the processor time [s].
 
     Counted is all from the start of the units' day on: the meters' memories of a week, what is
-    learnt from them, the negotiation, and putting its plans into effect.
+    learnt from them, the negotiation, and the first commands that its plans give.
     """
-    houses = Neighbourhood(Settings(count, areas, parked=True)).run(1)
+    houses = Neighbourhood(Settings(count, areas, parked=True)).run(2)
     return houses, houses.spent_s
 
 

@@ -190,7 +190,9 @@ class Neighbourhood:
 
     def _units(self) -> Any:
         areas, several = self.areas, len(self.areas) > 1
-        steers = {"start": START, "replan_s": self.settings.replan_s}
+        steers: Spec = {"start": START, "replan_s": self.settings.replan_s}
+        if self.settings.parked:  # all vehicles are known before the one negotiation
+            steers["settle_s"] = 600.0
         if several:
             below = [f"lvgmu/{area}" for area in areas]
             params = steers | {"role": "parent", "children": below, "parallel": len(below)}
