@@ -46,8 +46,9 @@ class Window:
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Window:
         """Return the window of its record."""
-        series = (tuple(value[name]) for name in ("p_w", "base_w", "press_w"))
-        return cls(value["id"], value["slot"], *series, frozenset(value["members"]))
+        target_w, base_w = tuple(value["p_w"]), tuple(value["base_w"])
+        press_w, members = tuple(value["press_w"]), frozenset(value["members"])
+        return cls(value["id"], value["slot"], target_w, base_w, press_w, members)
 
     @property
     def end_slot(self) -> int:

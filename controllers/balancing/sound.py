@@ -164,9 +164,8 @@ def _is_windows(value: Record, _now_ms: int) -> bool:
 def _is_window(value: Any) -> bool:
     if not isinstance(value, dict) or type(value.get("id")) is not str:
         return False
-    members, series = value.get("members"), [
-        value.get(name) for name in ("p_w", "base_w", "press_w")
-    ]
+    members = value.get("members")
+    series = [value.get(name) for name in ("p_w", "base_w", "press_w")]
     if not isinstance(members, list) or not all(_listed(one, (int,)) for one in series):
         return False
     sizes = {len(one or ()) for one in series}

@@ -125,7 +125,8 @@ def test_windows_are_taken_when_they_change_and_forgotten_when_they_are_over():
     "change",
     [
         {"p_w": []}, {"p_w": [1]}, {"press_w": [1]}, {"base_w": [1.5, 2]},
-        {"members": [3]}, {"members": None}, {"slot": None}, {"id": 7}, {"p_w": None}, {"slot": 10**15},
+        {"members": [3]}, {"members": None}, {"slot": None}, {"id": 7}, {"p_w": None},
+        {"slot": 10**15},
     ],
 )  # fmt: skip
 def test_what_is_no_window_is_refused(change):
