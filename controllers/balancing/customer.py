@@ -20,7 +20,7 @@ from controllers.balancing.kinds.storage import Battery
 from controllers.balancing.kinds.vehicle import Vehicle
 from controllers.balancing.overriding import LIMIT, OVERRIDE, Ceiling, Override, overridden
 from controllers.balancing.planners import Watts
-from controllers.balancing.strategy import Plans, Purpose, answer, improve
+from controllers.balancing.strategy import Apart, Plans, Purpose, answer, improve
 from controllers.balancing.tariff import Tariff
 from controllers.balancing.wishes import Strategy
 from controllers.signals.records import PRICE, Price
@@ -60,6 +60,7 @@ class Customer:
         self._overrides: dict[str, Override] = {}
         self._sure: dict[str, Override] = {}
         self._ceilings: dict[str, Ceiling] = {}
+        self._apart = (-1, 0, Apart())  # first slot, slots, and what is left of the last answer
         self._load_limit = _LoadLimit(Limit(), 0)
         self._plates_w = {name: known.p_max_w for name, known in house.flexible.items()}
         self.report_w = float(self._params.get("report_w", _REPORT_W))
@@ -216,7 +217,10 @@ class Customer:
             return improve(problems, base_w, plans, target_w)
         rest_w = base_w + sum(p_w for name, p_w in plans.items() if name not in problems)
         purpose = self._purpose(problems, rest_w, first_slot)
-        return answer(problems, base_w, plans, target_w, purpose)
+        kept, self._apart = self._apart, (first_slot, len(base_w), Apart())
+        if kept[:2] == self._apart[:2]:
+            self._apart = kept
+        return answer(problems, base_w, plans, target_w, purpose, self._apart[2])
 
     @property
     def looks(self) -> bool:
@@ -255,6 +259,7 @@ class Customer:
             buy,
             sell,
             self._planned_ceilings(problems, first_slot, slots),
+            feeds_in=bool((base_w < 0).any()) or any(flexible[n].least_w < 0 for n in problems),
         )
 
     def _planned_ceilings(

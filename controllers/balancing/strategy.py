@@ -24,9 +24,12 @@ from controllers.balancing.devices import Ints, Problem
 from controllers.balancing.planners import Watts
 from controllers.balancing.wishes import Weights
 
-__all__ = ["Plans", "Purpose", "answer", "improve"]
+__all__ = ["Apart", "Plans", "Purpose", "answer", "improve"]
 
-_SWEEPS, _TRIES, _ASCENTS = 2, 40, 24
+_SWEEPS, _TRIES, _TRIES_WARM, _ASCENTS = 2, 40, 8, 24
+_ALONE = 1000.0  # how far a price moves a target that nothing else holds, in powers of the house
+_STEP = 4.0  # shorter ones miss fewer turns of the price
+_NEAR = 0.005  # share of the copy's norm within which it agrees
 
 Plans = dict[str, Ints]
 
@@ -53,7 +56,8 @@ class Purpose:
 
     ``comfort_w`` is what it would draw by itself, ``buy`` and ``sell`` are the prices of what is
     drawn and of what is fed in (None: no prices), in any unit. ``high_w`` and ``low_w`` are hard
-    limits of the house, ``ceilings`` those of devices. ``flexible_w`` is the power of its devices.
+    limits of the house, ``ceilings`` those of devices. ``flexible_w`` is the power of its devices,
+    ``feeds_in`` whether it may come to feed in.
     """
 
     weights: Weights
@@ -64,23 +68,34 @@ class Purpose:
     buy: Watts | None = None
     sell: Watts | None = None
     ceilings: Mapping[str, Watts] = field(default_factory=dict)
+    feeds_in: bool = True
 
     @property
     def is_plain(self) -> bool:
-        """Whether all aims together are one profile to come near to."""
+        """Whether all aims together are one profile to come near to: one price, and no limits."""
         free = np.isinf(self.low_w).all() and np.isinf(self.high_w).all()
-        return bool(free) and not (self.weights.cost > 0 and self.buy is not None)
+        return bool(free) and (not self.pays or not self.feeds_in)
+
+    @property
+    def pays(self) -> bool:
+        """Whether prices move the house."""
+        return self.weights.cost > 0 and self.buy is not None
 
     def target(self, asked_w: Watts, total_w: Watts) -> Watts:
-        """Return the target that stands for all aims but cost; without any, what is drawn now."""
+        """Return the target that stands for all aims; without any, what is drawn now."""
         w = self.weights
-        if not w.quadratic:
-            return total_w
-        return (w.requests * asked_w + w.comfort * self.comfort_w) / w.quadratic
+        dear_w = (
+            self.flexible_w * self._price(np.ones(len(asked_w))) if self.pays else 0.0 * total_w
+        )
+        if w.quadratic:
+            aims = w.requests * asked_w + w.comfort * self.comfort_w - w.cost * dear_w
+            wanted: Watts = aims / w.quadratic
+            return wanted
+        return -_ALONE * dear_w if self.pays else total_w
 
     def agreeable(self, asked_w: Watts, near_w: Watts) -> Watts:
         """Return the power within the limits that has all aims, and ``near_w`` as a further one."""
-        w, near = self.weights, max(self.weights.quadratic, self.weights.cost)
+        w, near = self.weights, max(self.weights.quadratic, _STEP * self.weights.cost)
         aims = w.requests * asked_w + w.comfort * self.comfort_w + near * near_w
         wanted_w: Watts = aims / (w.quadratic + near)
         if w.cost > 0 and self.buy is not None and self.sell is not None:
@@ -122,15 +137,32 @@ class Purpose:
         return float(np.abs(self.buy).mean()) or 1.0 if self.buy is not None else 1.0
 
 
-def answer(
-    problems: Mapping[str, Problem], base_w: Ints, plans: Plans, asked_w: Watts, purpose: Purpose
+@dataclass(slots=True)
+class Apart:
+    """How far a house and its copy were apart in the end, summed up; kept from answer to answer."""
+
+    p_w: Watts | None = None
+
+
+def answer(  # noqa: PLR0917 - what it is made of
+    problems: Mapping[str, Problem],
+    base_w: Ints,
+    plans: Plans,
+    asked_w: Watts,
+    purpose: Purpose,
+    apart: Apart | None = None,
 ) -> Plans:
-    """Return the best plans for a house's own aims and what is asked of it."""
+    """Return the best plans for a house's own aims and what is asked of it.
+
+    ``apart`` is what an answer to a request like this one left behind, and spares steps.
+    """
     if not problems:
         return dict(plans)
-    ways = _swept if purpose.is_plain else _shared
     best, least = dict(plans), purpose.cost(asked_w, _total(base_w, plans))
-    for found in ways(problems, base_w, plans, asked_w, purpose):
+    ways = _swept(problems, base_w, plans, asked_w, purpose)
+    if not purpose.is_plain:
+        ways = _shared(problems, base_w, plans, asked_w, purpose, apart or Apart())
+    for found in ways:
         cost = purpose.cost(asked_w, _total(base_w, found))
         if cost < least:
             best, least = found, cost
@@ -149,17 +181,23 @@ def _swept(
         yield plans
 
 
-def _shared(
-    problems: Mapping[str, Problem], base_w: Ints, plans: Plans, asked_w: Watts, purpose: Purpose
+def _shared(  # noqa: PLR0917 - what it is made of
+    problems: Mapping[str, Problem],
+    base_w: Ints,
+    plans: Plans,
+    asked_w: Watts,
+    purpose: Purpose,
+    apart: Apart,
 ) -> Iterator[Plans]:
     """Yield plans whose sum comes to agree with a copy of it that pays and keeps to the limits.
 
     In each step each device takes its part of what is between the two. At last they fill up in
     turn what limits leave.
     """
-    total_w, apart_w = _total(base_w, plans), np.zeros(len(base_w))
-    free = np.full(len(base_w), -np.inf)
-    for _ in range(_TRIES):
+    total_w, free = _total(base_w, plans), np.full(len(base_w), -np.inf)
+    tries = _TRIES if apart.p_w is None else _TRIES_WARM
+    apart_w = np.zeros(len(base_w)) if apart.p_w is None else apart.p_w
+    for _ in range(tries):
         copy_w = purpose.agreeable(asked_w, total_w + apart_w)
         apart_w = apart_w + total_w - copy_w
         part_w = (copy_w - apart_w - total_w) / len(problems)
@@ -168,7 +206,11 @@ def _shared(
             for device, problem in problems.items()
         }
         yield plans
-        total_w = _total(base_w, plans)
+        before_w, total_w = total_w, _total(base_w, plans)
+        still, agreed = _square(total_w - before_w), _square(total_w - copy_w)
+        if max(still, agreed) <= _NEAR**2 * _square(copy_w):
+            break
+    apart.p_w = apart_w
     yield _sweep(problems, base_w, plans, copy_w, purpose)
 
 

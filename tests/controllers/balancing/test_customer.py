@@ -244,7 +244,7 @@ def test_a_house_that_nobody_asks_follows_its_own_tariff(home):
     house = home({"strategy": {"weights": {"requests": 0, "cost": 1}}, "prices": True})
     house.above(1000, "signal.price", price)
     t_ms, _, ev_w, battery_w, _ = house.run(14.1).T
-    assert ev_w[(t_ms > 2 * H) & (t_ms < 6 * H)].max() == 0.0
+    assert ev_w[(t_ms > 2 * H) & (t_ms < 6 * H)].max() <= 50.0
     assert ev_w[(t_ms > 6 * H) & (t_ms < 14 * H)].sum() / 60 > 15_500
     assert house.ev.done[0][1] == pytest.approx(0.0, abs=1e-6)
     assert battery_w[(t_ms > H) & (t_ms < 6 * H)].min() < -300.0  # it gives while it is dear
