@@ -29,6 +29,8 @@ _NEGOTIATED = tuple(
 )
 _METERED = ("energy.import", "energy.export", "load_profile")
 _HIDDEN = "with-privacy"
+_FIRST_S, _APART_S, _PLACES = 90.0, 60.0, 10
+"""After the slot's begin each supplier's negotiations have a minute of their own on the line."""
 
 Spec = dict[str, Any]
 
@@ -120,10 +122,11 @@ def _divide(
     params = unit["services"].pop(_SERVICE)
     writers: list[str] = []
     speakers = unit.setdefault("stakeholders", {})
-    for supplier in suppliers:
+    for number, supplier in enumerate(suppliers):
         theirs = _of(params, supplier, units, of_unit)
         if theirs is None:
             continue
+        theirs["delay_s"] = _FIRST_S + _APART_S * (number % _PLACES)
         name, who = f"{_SERVICE}:{supplier}", stakeholder(supplier)
         unit["services"][name] = theirs | {"supplier": who, "instance": name}
         speakers[name] = who
