@@ -107,9 +107,10 @@ class Child:
         self._subscriptions = Subscriptions(context)
         for variable in _ORDERS:
             self._subscriptions.want(variable, context.unit)
-        for variable in ("energy.import", "energy.export"):
-            self._subscriptions.want(variable, self._meter)
-        self._subscriptions.want("load_profile", self._meter, now_too=True)
+        if self._meter:
+            for variable in ("energy.import", "energy.export"):
+                self._subscriptions.want(variable, self._meter)
+            self._subscriptions.want("load_profile", self._meter, now_too=True)
         for unit, variable in self.house.variables():
             self._subscriptions.want(variable, unit, now_too=variable != "device.energy")
         if self._follows_forecasts:
@@ -154,7 +155,7 @@ class Child:
         elif notification.variable == FORECAST:
             if is_forecast(notification.value) and in_slots(notification.value):
                 self.house.take_forecast(notification.value)
-        elif notification.location == self._context.unit:
+        elif notification.location == self._context.unit and not self.house.reads(notification):
             self._order(notification)
         elif notification.location == self._meter:
             self.house.load.take(notification)

@@ -61,6 +61,7 @@ class House:
 
     def __init__(self, params: Mapping[str, Any], start: Clock) -> None:
         self.load = MeteredLoad(start, params.get("predictor", {}))
+        self._metered = params.get("meter") != ""  # a plant has no load beside it
         self.flexible: dict[str, Flexible] = {}
         self.pv: dict[str, PvPredictor] = {}
         self.units: dict[str, str] = {}  # device: unit
@@ -110,6 +111,12 @@ class House:
             if known.holds and known.present(now_ms)
         ]
         return batteries[0] if len(batteries) == 1 else None
+
+    def reads(self, notification: Notification) -> bool:
+        """Tell whether it is a reading of a device: a plant's own unit has both, and its orders."""
+        device = self._by_unit.get(notification.location, "")
+        told = (*self._told.get(device, ()), "device.energy")
+        return bool(device) and notification.variable in told
 
     def take_device(self, notification: Notification) -> str | None:
         """Take a device's reading; return the device if it is to be planned anew at once."""
@@ -162,7 +169,9 @@ class House:
 
     def predict(self, first_slot: int, slots: int) -> Watts:
         """Return base load and panels together [W]."""
-        total = self.load.predictor.predict(first_slot, slots)
+        total = np.zeros(slots)
+        if self._metered:
+            total = self.load.predictor.predict(first_slot, slots)
         for panel in self.pv.values():
             total = total + panel.predict(first_slot, slots)
         return total

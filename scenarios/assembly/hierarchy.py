@@ -17,6 +17,7 @@ from scenarios.assembly.ders import der_name, der_plate, split_ders
 from scenarios.assembly.fleet import Fleet
 from scenarios.assembly.negotiation import check_limits, negotiating, predicting
 from scenarios.assembly.outfits import ALWAYS, OUTFITS, PLANTS, kind_of, unit_name
+from scenarios.assembly.plants import have_balanced
 from scenarios.assembly.plates import is_planned, known_device
 from scenarios.schema import ScenarioConfig
 
@@ -192,6 +193,8 @@ class _Builder:
                 name = der_name(device) if own else unit_name(device)
                 self._device_unit(name, device, terminal, parent)
                 units[parent]["children"].append(name)
+                above = units[parent]
+                have_balanced(self._config, self._fleet, device, self.made.units[-1], above)
                 self.made.plants.append((name, parent, place))
         for place in sorted(self._ders, key=str.encode):
             self._visible(terminals[place], units)

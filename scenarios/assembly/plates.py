@@ -99,10 +99,25 @@ def _appliance(device: Spec) -> dict[str, Any]:
     return {"p_max_w": float(max(device["cycle_w"]))}
 
 
+def _chp(device: Spec) -> dict[str, Any]:
+    usual = {
+        "heat_ratio": 1.8,
+        "loss_w_per_k": 0.0,
+        "surroundings_c": 15.0,
+        "set_c": 75.0,
+        "switch_k": 15.0,
+        "low_c": 45.0,
+        "high_c": 85.0,
+    }
+    told = {key: device[key] for key in ("p_rated_w", "c_wh_per_k")}
+    return told | {key: device.get(key, value) for key, value in usual.items()}
+
+
 _PLATES: dict[str, Callable[[Spec], dict[str, Any]]] = {
     "ev": _ev,
     "battery": _battery,
     "heat_pump": _heat_pump,
     "boiler": _boiler,
     "appliance": _appliance,
+    "chp": _chp,
 }

@@ -82,7 +82,7 @@ def _usually_controlled() -> list[Controlled]:
     return ["ev", "battery"]
 
 
-Planned = Literal["ev", "battery", "heat_pump", "boiler", "appliance", "pv"]
+Planned = Literal["ev", "battery", "heat_pump", "boiler", "appliance", "chp", "pv"]
 
 
 def _usually_planned() -> list[Planned]:

@@ -14,6 +14,7 @@ from typing import Any
 from controllers.balancing.devices import Flexible
 from controllers.balancing.kinds.appliance import Appliance
 from controllers.balancing.kinds.boiler import Boiler
+from controllers.balancing.kinds.chp import Chp
 from controllers.balancing.kinds.heat_pump import HeatPump
 from controllers.balancing.kinds.storage import Battery
 from controllers.balancing.kinds.vehicle import Vehicle
@@ -58,4 +59,19 @@ KINDS: dict[str, Kind] = {
         ("thermal.temperature",),
     ),
     "appliance": Kind(Appliance.of, ("p_max_w",), ("appliance.request",)),
+    "chp": Kind(
+        Chp.of,
+        (
+            "p_rated_w",
+            "heat_ratio",
+            "c_wh_per_k",
+            "loss_w_per_k",
+            "surroundings_c",
+            "set_c",
+            "switch_k",
+            "low_c",
+            "high_c",
+        ),
+        ("thermal.temperature",),
+    ),
 }

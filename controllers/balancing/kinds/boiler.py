@@ -37,6 +37,7 @@ class Boiler(Flexible):
     drawn_w: Watts = field(default_factory=lambda: np.full(_A_DAY, _USUAL_W))
 
     on_off: ClassVar[bool] = True
+    sign: ClassVar[float] = 1.0  # of its power while it heats
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Boiler:
@@ -64,31 +65,40 @@ class Boiler(Flexible):
             return None
         self._learn()
         given = self.plate
-        capacity, set_c = float(given["c_wh_per_k"]), float(given["set_c"])
+        capacity = float(given["c_wh_per_k"])
         loss, around_c = float(given["loss_w_per_k"]), float(given["surroundings_c"])
+        low_c, high_c, middle_c = self._limits(capacity)
         slots = np.arange(span.first_slot, span.first_slot + span.slots)
         drawn_w = self.drawn_w[slots % _A_DAY]
         gain = self.p_max_w * float(given["cop"]) * STEP_H / capacity
-        drift = (loss * around_c - drawn_w) * STEP_H / capacity
         start_c = self._carried(span.first_slot, power, gain)
-        held = float((drawn_w + loss * (set_c - around_c)).sum()) * STEP_H / capacity
-        low_c, high_c = float(given["low_c"]), float(given["high_c"])
-        planned_c = min(low_c + _RESERVE_WH / capacity, set_c - float(given["switch_k"]))
+        held = float((drawn_w + loss * (middle_c - around_c)).sum()) * STEP_H / capacity
+        p_w = span.unit_w * np.floor(self.p_max_w / span.unit_w)
         switched = Switched(
-            on_w=np.full(span.slots, span.unit_w * np.floor(self.p_max_w / span.unit_w)),
+            on_w=np.full(span.slots, self.sign * p_w),
             start=start_c,
             keep=1.0 - loss * STEP_H / capacity,
-            drift=drift,
+            drift=(loss * around_c - drawn_w) * STEP_H / capacity,
             gain=np.full(span.slots, gain),
-            low=np.full(span.slots, planned_c),
-            high=np.full(span.slots, high_c - _HIGH_GUARD_K),
-            most_on=high_c - _HIGH_GUARD_K - gain,
-            count=max((held + set_c - start_c) / gain, 0.0),
+            low=np.full(span.slots, low_c),
+            high=np.full(span.slots, high_c),
+            most_on=high_c - gain,
+            count=max((held + middle_c - start_c) / gain, 0.0),
         )
-        runs = (self._newest_w() or 0.0) > self.p_max_w / 4
-        on = switched.thermostat(set_c, float(given["switch_k"]), runs=runs)
+        runs = self.sign * (self._newest_w() or 0.0) > self.p_max_w / 4
+        half_k = float(given["switch_k"]) * (1.0 if self.sign > 0 else 0.5)
+        on = switched.thermostat(middle_c, half_k, runs=runs)
         free: Ints = np.where(on, switched.on_w, 0.0).astype(np.int64)
-        return OnOff(switched, self.p_max_w / 2 + 1.0, free)
+        return self._problem(switched, self.p_max_w / 2 + 1.0, free)
+
+    def _limits(self, capacity: float) -> tuple[float, float, float]:
+        """Return the lowest and highest temperature as planned, and the thermostat's [degC]."""
+        set_c, switch_k = float(self.plate["set_c"]), float(self.plate["switch_k"])
+        low_c = min(float(self.plate["low_c"]) + _RESERVE_WH / capacity, set_c - switch_k)
+        return low_c, float(self.plate["high_c"]) - _HIGH_GUARD_K, set_c
+
+    def _problem(self, switched: Switched, least_w: float, free: Ints) -> Problem:
+        return OnOff(switched, least_w, free)
 
     def _newest_w(self) -> float | None:
         newest_ms = self.energy.newest_ms
@@ -102,7 +112,7 @@ class Boiler(Flexible):
         for slot in range(newest, first):
             ordered = [p_w for t_ms, p_w in power if t_ms < (slot + 1) * SLOT_MS]
             drawn_w = float(self.drawn_w[slot % _A_DAY]) + loss * (water_c - around_c)
-            warmed = gain if ordered and ordered[-1] > 0.0 else 0.0
+            warmed = gain if ordered and self.sign * ordered[-1] > 0.0 else 0.0
             water_c += warmed - drawn_w * STEP_H / capacity
         return water_c
 
@@ -121,7 +131,7 @@ class Boiler(Flexible):
                 begin_c, end_c = self.water[self.slot], self.water[self.slot + 1]
                 lost_w = loss * ((begin_c + end_c) / 2 - around_c)
                 cooled_w = capacity * (begin_c - end_c) / STEP_H
-                heat_w *= float(self.plate["cop"])
+                heat_w *= self.sign * float(self.plate["cop"])
                 self._observe(self.slot, max(heat_w + cooled_w - lost_w, 0.0))
             self.slot += 1
 

@@ -352,3 +352,30 @@ def test_panels_feed_in_all_they_can_within_comfort_and_no_more_than_asked_beyon
     assert {slot for slot in range(HORIZON) if not known.tells(slot)} == set(
         np.flatnonzero(plan).tolist()
     )
+
+
+def test_a_chp_plant_feeds_in_when_it_is_wanted_and_keeps_its_store_warm():
+    slots = 3 * 96
+    heat_w = 30_000 + 12_000 * np.sin((np.arange(slots) % 96 - 10) * 2 * np.pi / 96)
+    spec = {
+        "id": "chp/a/0", "kind": "chp", "terminal": TERMINAL, "p_rated_w": 50_000.0,
+        "heat_w": heat_w, "c_wh_per_k": 5800.0, "loss_w_per_k": 15.0,
+    }  # fmt: skip
+
+    def demand(first):
+        hours = (np.arange(first, first + HORIZON) % 96) / 4
+        return np.where((hours >= 17) & (hours < 20), -50_000.0, 0.0)
+
+    alone, moved = Plant(spec, slots), Plant(spec, slots, target=demand)
+    assert moved.discomfort_kh() <= alone.discomfort_kh() + 1e-9
+    late = slice(96, None)
+    hours = (np.arange(slots) % 96 / 4)[late]
+    wanted = (hours >= 17) & (hours < 20)
+    before_w, after_w = alone.drawn_w[late][wanted].mean(), moved.drawn_w[late][wanted].mean()
+    assert after_w < before_w - 5_000.0
+    assert after_w < -25_000.0
+    stored = spec["c_wh_per_k"] * (moved.end_c() - alone.end_c()) / 1.8
+    fed_wh = (alone.drawn_w.sum() - moved.drawn_w.sum()) * H
+    assert fed_wh == pytest.approx(stored, abs=-0.05 * alone.drawn_w.sum() * H)
+    off_w = np.abs(moved.drawn_w - moved.planned_w)[late].mean()
+    assert off_w < 0.2 * np.abs(moved.drawn_w[late]).mean()
