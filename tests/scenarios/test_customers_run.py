@@ -85,8 +85,14 @@ def test_a_command_lowers_what_is_planned_and_the_parent_is_told(found):
     assert len(heard) > 8
     for name, p_w in powers(found, "ev", 1.25, 2.5).items():
         assert name not in heard or p_w.max() <= 0.2 * 11_000 + 1, name
-    why = found.series("deviation")["why"]
-    assert "grid" in set(why)
+    rows = found.series("deviation")
+    assert "grid" in set(rows["why"])
+    by = found.kpis["plan_interventions"]["by"]
+    assert by == {why: (rows["why"] == why).sum() for why in set(rows["why"]) - {"", "hold"}}
+    free = rows[rows["why"] == ""]
+    far_w = (free["measured_w"] - free["planned_w"]).abs()
+    assert found.kpis["plan_deviation_w"]["value"] == pytest.approx(far_w.mean())
+    assert far_w.median() < 50.0  # plans are kept where nothing else is asked
     answers = decided(found, "signal_answered")
     assert answers
     assert all(not value["opted_out"] for _, _, value in answers)
@@ -111,6 +117,26 @@ def test_whoever_wants_it_cheap_waits_for_the_cheap_hours(found):
 @pytest.mark.slow
 def test_no_vehicle_is_short_of_energy(found):
     assert found.kpis["ev_not_served_wh"]["value"] in (None, pytest.approx(0.0, abs=1.0))
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("CP-05")
+def test_the_substation_orders_under_contract_and_the_house_takes_the_lower(tmp_path):
+    central = [
+        *STEERED, "time.duration_h=2.5", f"services.signals={{commands: {COMMANDS}}}",
+        "services.control={intelligence: central, signal: command, contract: {share: 0.6}}",
+    ]  # fmt: skip
+    found = Run(run(load("street", central), folder=tmp_path / "run", with_report=False).folder)
+    orders = found.series("request")
+    orders = orders[(orders["variable"] == "device.limit") & (orders["operation"] == "write")]
+    assert set(orders["unit"]) == {"lvgmu/lv1.101"}
+    taken = {unit.partition("/")[2] for unit in orders[orders["result"] == "ok"]["location"]}
+    assert 0 < len(taken) < 13
+    over = {
+        name for name, p_w in powers(found, "ev", 1.25, 2.5).items() if p_w.max() > 0.2 * 11_000 + 1
+    }
+    assert not over & {f"ev/{tail}" for tail in taken}
+    assert over  # who has no contract is not moved
 
 
 def test_without_it_nothing_changes():

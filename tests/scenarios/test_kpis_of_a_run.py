@@ -501,6 +501,18 @@ def warmth(table: Any) -> Row:
     }
 
 
+def deviations(table: Any) -> Row:
+    """Return the KPIs of plans and what became of them."""
+    rows = table("deviation")
+    free = [row for row in rows if not row["why"]]
+    far_w = [abs(row["measured_w"] - row["planned_w"]) for row in free]
+    others = sum(row["why"] not in {"", "hold"} for row in rows)
+    return {
+        "plan_deviation_w": statistics.fmean(far_w) if far_w else None,
+        "plan_interventions": others if rows else None,
+    }
+
+
 @pytest.mark.parametrize(
     "family",
     [
@@ -520,6 +532,7 @@ def warmth(table: Any) -> Row:
         asleep,
         money,
         warmth,
+        deviations,
     ],
     ids=lambda f: f.__name__,
 )
@@ -535,6 +548,7 @@ def test_the_kpis_are_what_the_tables_say(kpis, table, family):
 def test_none_is_left_out(kpis, table):
     families = (energy, profile, grid, lighting, reliability, quality, vehicles, communication)
     families += (mesh, requirements, classes, ages, services, predictions, asleep, money, warmth)
+    families += (deviations,)
     looked_at = {name for family in families for name in family(table)}
     assert looked_at | {"energy_balance_gap"} == kpis.keys()
 
