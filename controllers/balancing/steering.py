@@ -49,7 +49,7 @@ from controllers.balancing.state import (
     Talk,
 )
 from controllers.balancing.subscriptions import Subscriptions
-from controllers.unit.service import Notification, UnitContext
+from controllers.unit.service import Notification, Result, UnitContext
 from fernwatt.timebase import SLOT_MS, Clock
 
 __all__ = ["Parent"]
@@ -117,6 +117,8 @@ class Parent(Rounds):
 
     def notify(self, notification: Notification) -> None:
         """Take a child's answer or a meter's reading."""
+        if notification.result is Result.DENIED and notification.location in self._members:
+            self._members[notification.location].heard_ms = -1  # what it said is its own again
         if not self._subscriptions.is_value(notification):
             return
         if not is_sound(notification, self._context.now_ms):
