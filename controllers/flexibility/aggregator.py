@@ -1,9 +1,10 @@
 """The aggregator (USEF: AGR): sells its customers' flexibility to operators of congestion points.
 
-Customers write what they expect and offer. It tells each area's operator the sum (prognosis), and
-answers a request with a bid: offers summed up, scheduled below the limits, at the customers' prices
-and its own share on top. What an operator orders is handed down to customers exactly, and the sum
-told anew. What is paid for by the meters goes on to those who moved.
+Customers write what they expect and offer. It tells each area's operator the sum (prognosis), with
+what it expects of those who are still to come home, and answers a request with a bid: offers summed
+up, scheduled below the limits, at the customers' prices and its own share on top. What an operator
+orders is handed down to customers exactly, and the sum told anew. What is paid for by the meters
+goes on to those who moved.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ from controllers.flexibility.records import (
     Settled,
     Told,
 )
+from controllers.flexibility.scheduling import as_array
 from controllers.unit.service import Notification, Result, UnitContext
 from fernwatt.timebase import SLOT_MS
 
 __all__ = ["Aggregator"]
 
 _HORIZON, _SETTLE_MS, _VALID_MS, _KEPT_MS = 96, 3_000, 120_000, 2 * 86_400_000
+_NOBODY = Profile(0)
 _HEARD = (OFFER, REQUEST, ORDER, SETTLEMENT)
 
 
@@ -48,6 +51,7 @@ class _Area:
     operator: str
     portfolio: Portfolio
     told: Prognosis | None = None
+    coming: Profile = _NOBODY  # of that, who is still to come
     due_ms: int = -1
     sent_ms: int = -(1 << 40)
     cause: str = ""
@@ -150,7 +154,9 @@ class Aggregator:
         one.due_ms, one.sent_ms = -1, self._context.now_ms
         slot = self._context.now_ms // SLOT_MS + 1
         self._number = max(self._number + 1, self._context.now_ms // 1000)
-        profile = Profile(slot, tuple(one.portfolio.sum_wh(slot, _HORIZON).tolist()))
+        coming = one.portfolio.coming_wh(self._context.now_ms, _HORIZON)
+        one.coming = Profile(slot, tuple(coming.tolist()))
+        profile = Profile(slot, tuple((one.portfolio.sum_wh(slot, _HORIZON) + coming).tolist()))
         one.told = Prognosis(area, self._number, profile, len(one.portfolio.entries))
         self._context.data.write(PROGNOSIS, one.operator, one.told.plain(), cause=one.cause)
 
@@ -165,10 +171,8 @@ class Aggregator:
         if one.told is None or request.serial != one.told.serial or request.until_ms <= now_ms:
             return True  # it speaks of another prognosis than the last; the next one is on its way
         slot, slots = request.room.slot, len(request.room.wh)
-        stated = [one.told.profile.at(slot + number) for number in range(slots)]
-        total = one.portfolio.sum_wh(slot, slots)
-        limit_wh = total.copy()
-        limit_wh[:] = [s + room for s, room in zip(stated, request.room.wh, strict=True)]
+        stated = as_array(one.told.profile, slot, slots) - as_array(one.coming, slot, slots)
+        limit_wh = stated + as_array(request.room, slot, slots)
         deal = one.portfolio.plan(slot, limit_wh, now_ms, self._context.stream(request.id))
         bid = Bid(
             f"{request.id}/bid",

@@ -9,6 +9,7 @@ import numpy as np
 
 from controllers.flexibility.aggregation import Aggregate, Tolerance, aggregate
 from controllers.flexibility.disaggregation import disaggregate
+from controllers.flexibility.newcomers import AHEAD, Newcomers
 from controllers.flexibility.offers import Assignment, FlexOffer, Profile
 from controllers.flexibility.records import Assigned, Told
 from controllers.flexibility.scheduling import Ints, Need, Schedule, as_array, moved_wh, schedule
@@ -60,12 +61,31 @@ class Portfolio:
 
     tolerance: Tolerance
     entries: dict[str, Entry] = field(default_factory=dict)
+    newcomers: Newcomers = field(default_factory=Newcomers)
+    came: dict[str, int] = field(default_factory=dict)  # customer: slot of the last word of it
+
+    @property
+    def absent(self) -> int:
+        """How many of those heard of have no vehicle there, and had none since half a day."""
+        newest = max(self.came.values(), default=0)
+        here = sum(slot > newest - _DAY_SLOTS // 2 for slot in self.came.values())
+        return len(self.entries) - here
+
+    def coming_wh(self, now_ms: int, slots: int) -> Ints:
+        """Return what those who are still to come will draw in the slots after the present one."""
+        return self.newcomers.expect_wh(now_ms, slots, self.absent)
 
     def take(self, told: Told, cause: str) -> bool:
         """Take what a customer tells; return False where it is old."""
         known = self.entries.get(told.customer)
-        if known is not None and told.serial <= known.serial:
-            return False
+        if known is not None:
+            if told.serial <= known.serial:
+                return False
+            said = as_array(told.profile, told.profile.slot, AHEAD)
+            change = said - known.believed(told.profile.slot, AHEAD)
+            self.newcomers.add(told.profile.slot - 1, change.tolist(), self.absent)
+        if any(offer.least_wh > 0 for offer in told.offers):  # who wants energy is there
+            self.came[told.customer] = told.profile.slot
         offers = {offer.id: offer for offer in told.offers}
         self.entries[told.customer] = Entry(told.serial, told.profile, offers, cause)
         return True
