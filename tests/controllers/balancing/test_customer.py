@@ -20,8 +20,17 @@ BASE_W, P_EV, P_BATTERY, CAPACITY = 600.0, 11_000.0, 5000.0, 10_000.0
 class Home:
     """A house with a vehicle, a battery and a constant load, minute by minute."""
 
-    def __init__(self, Bus, conftest, customer, content_wh=5000.0, arrival=2 * H, energy_wh=16_000):
-        self.bus = Bus()
+    def __init__(
+        self,
+        Bus,
+        conftest,
+        customer,
+        content_wh=5000.0,
+        arrival=2 * H,
+        energy_wh=16_000,
+        fates=None,
+    ):
+        self.bus = Bus(fates, 7)
         self.ev = conftest.Charger([(arrival, 14 * H, float(energy_wh))], P_EV)
         self.battery = conftest.Store(content_wh)
         devices = [
@@ -32,7 +41,8 @@ class Home:
         params = {"role": "child", "parent": ABOVE, "meter": METER, "devices": devices,
                   "start": START, "customer": customer}  # fmt: skip
         self.child = self.bus.add(CMU, build("balancing", params, {"id": CMU}))
-        self.bus.contexts[CMU].give_up = lambda *_: None  # nothing is lost here
+        if fates is None:
+            self.bus.contexts[CMU].give_up = lambda *_: None  # nothing is lost here
         for unit, device in ((EV, self.ev), (BATTERY, self.battery)):
             self.bus.actuate[unit] = lambda order, device=device: setattr(device, "order", order)
         wh = [BASE_W / 4] * 96
@@ -181,6 +191,19 @@ def test_no_hard_limit_of_the_customer_is_violated_under_any_request_from_above(
     assert house.charged[int(120 + at_once_min)] >= 3200.0 - 1e-6
     # the house stays within its limit from the first minute after the vehicle came
     assert net_w[steered | (t_ms < 2 * H)].max() <= 7000.0 + 1e-6
+
+
+@pytest.mark.parametrize("lost", [0.2, 0.6])
+def test_a_reserve_is_kept_when_messages_in_the_home_are_lost(home, lost):
+    def fates(src, dst, random):
+        return [] if random.random() < lost else [int(random.integers(20, 20_000))]
+
+    house = home({"strategy": {"limits": LIMITS}}, content_wh=9000.0, fates=fates)
+    for hour in range(1, 12):
+        house.negotiate(hour * H + 7000, hour, [1500] * 96)  # the others would have it emptied
+    rows = house.run(13)
+    assert rows[:, 4].min() >= 3000.0 - 1e-6
+    assert rows[:, 4].min() < 6000.0  # what is above it is used
 
 
 def test_requests_that_fit_are_followed(home):
