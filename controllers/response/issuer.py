@@ -65,7 +65,8 @@ class ResponseIssuer:
     def timer(self, name: str) -> None:
         """Add up what is there, when the time for it is over."""
         what, _, key = name.partition(" ")
-        self._add_up(self._open[key], what)
+        if key in self._open:
+            self._add_up(self._open[key], what)
 
     def _ask(self, notification: Notification) -> None:
         request, context = Request.of(notification.value), self._context

@@ -84,7 +84,9 @@ class ResponseManager:
             self._context.set_timer("read", self._context.now_ms + _READ_MS)
             return
         what, _, key = name.partition(" ")
-        event = self._events[key]
+        event = self._events.get(key)
+        if event is None:
+            return  # of before the unit began anew
         if what == "answers":
             self._called_all(event)
         elif what == "promise" and event.phase == "agreeing":

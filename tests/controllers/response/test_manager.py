@@ -395,3 +395,11 @@ def test_pressure_that_was_in_vain_is_taken_back(substation, request_value):
     assert targets == [1600, 1200]
     agree(400)  # the next regular negotiation: not from where that had ended
     assert aims(station.written(WINDOWS)[-1]["windows"][0])[0] == 1100
+
+
+def test_a_unit_that_begins_anew_knows_nothing_of_what_was(substation):
+    station = substation()
+    for what in ("answers", "promise", "settle"):
+        station.service.timer(f"{what} reduction-1")
+    station.say(A, follows=True)
+    assert not station.desk.open("write")
