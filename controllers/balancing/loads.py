@@ -55,7 +55,7 @@ class LoadPredictor:
         self._learnt = 0
         self._residuals = np.full((_RESIDUAL_DAYS, SLOTS_PER_DAY), np.nan)
         self._curves: dict[int, Watts] = {}
-        self._issue: tuple[int, Issue] | None = None
+        self._issue: tuple[tuple[int, int | None], Issue] | None = None
         self._newest: int | None = None
         self._deviation_w = 0.0
         # Prior: a coefficient of 0.6 with the weight of eight hours of deviations of 200 W.
@@ -123,11 +123,14 @@ class LoadPredictor:
         last = self._history.last_day
         if last is not None and day != last + 1:
             return None
-        if self._issue is None or self._issue[0] != day:
+        if self._issue is None or self._issue[0] != (day, last):
             mean = self._curve(day)
             low, high = self._band(day, mean)
             known = self._history.count(day)
-            self._issue = (day, Issue(mean, low, high, *self._history.naive(day), days=known))
+            self._issue = (
+                (day, last),
+                Issue(mean, low, high, *self._history.naive(day), days=known),
+            )
         return self._issue[1].at(at)
 
     def _band(self, day: int, mean: Watts) -> Watts:

@@ -183,6 +183,15 @@ def test_before_anything_is_known_the_prediction_is_as_wide_as_households_differ
     assert (said.low_w, said.high_w) == pytest.approx((low[0], high[0]))
 
 
+def test_half_a_first_day_counts_as_soon_as_the_second_has_begun():
+    predictor = LoadPredictor(Clock.from_iso("2016-01-18T12:00:00Z"))
+    days = []
+    for slot in range(60):
+        days.append(predictor.said(slot).days)
+        predictor.observe(slot, 500.0 + slot)
+    assert days == [0] * 49 + [1] * 11  # midnight itself is asked of before it is over
+
+
 def cold_starts(households):
     """Return, by days known, whether a household's quarter-hours were within the quantiles."""
     inside = {}
