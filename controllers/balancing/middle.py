@@ -14,8 +14,8 @@ commit that comes after its round is taken or undone by the last distance, and t
 
 Where the exchange is by distance it passes on the share of those who have not agreed, and tells
 the k farthest of their distances (``agreement``). Limits of the grid at its own place it keeps by
-itself: once its children's profiles are known it has them come back within, in rounds of its own,
-before it tells their sum; after that it neither asks for nor takes a change that leads beyond.
+itself: where its children's sum is beyond one it has them level and come back within, in rounds of
+its own, before it tells that sum; after that it neither asks for nor takes what leads beyond.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from fernwatt.timebase import Clock
 
 __all__ = ["Middle"]
 
+_OWN = ("flat", "limits", "beyond")  # stages of rounds of its own
 _REQUEST, _SIGNAL, _ACCEPT = "balancing.request", "balancing.signal", "balancing.accept"
 
 
@@ -111,7 +112,10 @@ class Middle(Parent):
             self._count(talk, value)
             sum_w = self._members.sum_w(talk)
             if talk.bounds is not None:
-                d_w = sum_w - talk.bounds.nearest(sum_w - d_w - talk.shy_w)
+                # no change beyond a limit, and away from it where commits went beyond one
+                most_w = int(np.abs(d_w).max(initial=0))
+                d_w = d_w + np.clip(talk.shy_w, -most_w, most_w)
+                d_w = sum_w - talk.bounds.nearest(sum_w - d_w)
             talk.stage = "beyond" if value.get("beyond") else "flat"
             talk.desired_w, self._d_w = sum_w - d_w, d_w
             self._ask_offers(talk, d_w)
@@ -224,14 +228,15 @@ class Middle(Parent):
         known = not agreement.opened(self._members)
         if known and self._beyond_w(talk) and not self._kept_within:
             self._kept_within = self._alone = True
-            self._enter(talk, "limits")
+            # level first, unless that was agreed to: what is not level leaves no room for changes
+            self._enter(talk, "limits" if talk.stage == "agree" else "flat")
         else:
             talk.held = known
             self._tell_profile(talk, number)
 
     def _enter(self, talk: Talk, stage: str) -> None:
         """Begin a stage of its own rounds; what else there is to do comes from above."""
-        if stage in {"limits", "beyond"}:
+        if self._alone and stage in _OWN:
             super()._enter(talk, stage)
         else:
             self._back(talk)

@@ -96,6 +96,8 @@ class Rounds:
         if stage in {"limits", "beyond"} and not self._beyond_w(talk):
             self._finish(talk)
             return
+        if talk.stage == "agree":  # whose rounds grew shorter: fewer had to be asked below
+            self._patience = Patience(round(1000 * s.round_timeout_s))
         talk.stage, talk.since, talk.k = stage, talk.round, max(1, self._members.width)
         talk.least_w = s.epsilon_w
         if stage == "flat":

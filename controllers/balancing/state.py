@@ -229,7 +229,7 @@ class Members(Mapping[str, Member]):
                     continue
                 if grows:
                     over = total + more - talk.bounds.nearest(total + more)
-                    talk.shy_w = talk.shy_w + 2 * over
+                    talk.shy_w = 2 * (talk.shy_w + over)
             for child in group:
                 commit, member = talk.fresh.pop(child), self[child]
                 if grows:

@@ -54,7 +54,7 @@ def trace(request):
     params = assemble(load("street", settings)).params
     cyber = Cyber(params, {})
     cyber.run(0, readings(params))
-    cyber.run(590_000)
+    cyber.run(1_190_000)
     codec, seen, found = CborCodec(CATALOGUE), set(), []
     for frame in cyber.frames:
         message = codec.decode(frame.payload, frame.src, frame.dst)
@@ -128,7 +128,8 @@ class Loop:
                   for src, _, value in of_kind(self.messages, "offer", number)}  # fmt: skip
         assert offers.keys() == self.open
         half = sorted(offers, key=lambda child: (-offers[child], child))[: -(-len(offers) // 2)]
-        assert [dst for _, dst, _ in of_kind(self.messages, "accept", number)] == sorted(half)
+        told = sorted(dst for _, dst, _ in of_kind(self.messages, "accept", number))
+        assert told == sorted(half)
         for child, new in self.commit(number, half).items():
             assert offers[child] == round(np.linalg.norm(new - UNIT_W * share))
         self.open -= set(half)

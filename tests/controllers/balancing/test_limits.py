@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controllers.balancing.devices import Flexible, GivenUp, Problem
@@ -30,6 +30,7 @@ def bounded(draw):
     return Bounds(lower, upper), draw(sums), draw(sums)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(bounded())
 def test_the_nearest_sum_within_is_within_and_is_the_nearest(case):
     bounds, one, other = case
@@ -41,6 +42,7 @@ def test_the_nearest_sum_within_is_within_and_is_the_nearest(case):
     assert (bounds.largest_w(one) == 0) == (one == near).all()
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(bounded(), st.sampled_from([1, 10]))
 def test_what_is_desired_within_limits_has_the_same_energy_where_they_allow_it(case, unit_w):
     bounds, desired, _ = case
