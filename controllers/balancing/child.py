@@ -514,6 +514,7 @@ class Child:
             context.data.write("device.deviation", context.unit, row, cause=cause)
             if known.present(context.now_ms):
                 self._displace([one.device], cause)
+        self._renew()  # the meter has told by now what the rest of the house draws
 
     def _renew(self) -> None:
         """Tell devices what is asked now, and again when that ends."""

@@ -68,7 +68,7 @@ class DeviceController:
         self._given: dict[str, Order] = {}
         self._least: dict[str, Power] = {device: [] for device in units}
         self._planned: dict[str, Power] = {device: [] for device in units}
-        self._why: dict[str, str] = {}
+        self._why: dict[str, list[tuple[int, str]]] = {device: [] for device in units}
 
     def follow(self, device: str, plan: Plan) -> None:
         """Take a new plan into effect."""
@@ -101,9 +101,10 @@ class DeviceController:
         """Return what plans asked for of late (since when, W)."""
         return self._planned[device]
 
-    def why(self, device: str) -> str:
-        """Return what made the newest order other than planned, ``hold``, or nothing."""
-        return self._why.get(device, "")
+    def why(self, device: str, before_ms: int) -> str:
+        """Return what made the order in force then other than planned, ``hold``, or nothing."""
+        known = [why for t_ms, why in self._why[device] if t_ms < before_ms]
+        return known[-1] if known else ""
 
     def slot(self) -> None:
         """Order what the plans say for the slot that begins now, or else is asked by now."""
@@ -146,7 +147,8 @@ class DeviceController:
             return False
         now_ms, least_w = self._context.now_ms, told.p_w if told.hold_w is None else -inf
         self._ordered[device] = (slot, told.p_w, told.hold_w)
-        self._why[device] = told.why or ("" if told.hold_w is None else "hold")
+        why = told.why or ("" if told.hold_w is None else "hold")
+        self._why[device] = [*self._why[device][-_KEPT:], (self._context.now_ms, why)]
         self._power[device] = [*self._power[device][-_KEPT:], (now_ms, told.p_w)]
         self._least[device] = [*self._least[device][-_KEPT:], (now_ms, least_w)]
         return True

@@ -17,8 +17,8 @@ __all__ = ["Deviation", "deviations"]
 class Deviation:
     """Mean powers of one device in one slot [W]: planned, ordered at last, measured.
 
-    ``why`` is what the newest order was changed by: ``override``, ``sure``, ``grid``, ``reserve``
-    or ``limit``; ``hold``: the device held the house by its clamp; empty: none of it.
+    ``why`` is what the slot's last order was changed by: ``override``, ``sure``, ``grid``,
+    ``reserve`` or ``limit``; ``hold``: the device held the house by its clamp; empty: none of it.
     """
 
     device: str
@@ -43,4 +43,6 @@ def deviations(house: House, controller: DeviceController, slot: int) -> Iterato
             continue
         planned_w = ordered_wh(planned, begin_ms, end_ms, 0.0) / STEP_H
         ordered_w = ordered_wh(controller.power(device, begin_ms), begin_ms, end_ms, 0.0) / STEP_H
-        yield Deviation(device, slot, planned_w, ordered_w, measured_w, controller.why(device))
+        yield Deviation(
+            device, slot, planned_w, ordered_w, measured_w, controller.why(device, end_ms)
+        )

@@ -203,7 +203,7 @@ def test_a_reserve_is_kept_when_messages_in_the_home_are_lost(home, lost):
         house.negotiate(hour * H + 7000, hour, [1500] * 96)  # the others would have it emptied
     rows = house.run(13)
     assert rows[:, 4].min() >= 3000.0 - 1e-6
-    assert rows[:, 4].min() < 6000.0  # what is above it is used
+    assert rows[:, 4].min() < 8500.0  # what is above it is used
 
 
 def test_requests_that_fit_are_followed(home):
