@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -209,6 +209,7 @@ class Child:
         for device, problem in problems.items():
             now.plans[device] = self._carried_on(device, problem, first, slots)
         self._now = now
+        self._stay_true(now)
         return now
 
     def _learn(self) -> None:
@@ -235,6 +236,23 @@ class Child:
             return problem.uncontrolled()
         wanted = [plan.at(slot) or 0.0 for slot in range(first, first + slots)]
         return problem.plan(np.array(wanted))
+
+    def _stay_true(self, now: _Negotiation) -> None:
+        """Have what is on or off do what is told of it, from the first request on.
+
+        By itself it would run at other times than predicted, and a running plan cannot always be
+        carried on as it is; the sum that is told above counts with each run.
+        """
+        plans = {device: self.controller.plan(device) for device in now.plans}
+        inexact = [device for device in now.plans if not now.problems[device].exact]
+        for device in inexact:
+            plan = plans[device]
+            points = now.problems[device].set_points(now.plans[device])
+            told = enumerate(points, now.first_slot)
+            if plan is None or any(plan.at(slot) not in (None, p_w) for slot, p_w in told):
+                running = {name for name, known in plans.items() if known is not None}
+                self._commit(now, now.causes, only=running.union(inexact))
+                return
 
     def _wish(self, now: _Negotiation, value: Mapping[str, Any], cause: str) -> None:
         """Plan for a desired profile, and tell how far from it the plan stays."""
@@ -311,8 +329,14 @@ class Child:
         self._commit(now, [*now.causes, cause])
         self._send_profile(number, cause)
 
-    def _commit(self, now: _Negotiation, causes: Sequence[str], hold_from: int = 0) -> None:
-        """Have the controller follow what is agreed.
+    def _commit(
+        self,
+        now: _Negotiation,
+        causes: Sequence[str],
+        hold_from: int = 0,
+        only: Collection[str] | None = None,
+    ) -> None:
+        """Have the controller follow what is agreed, of all devices or ``only`` of some.
 
         A battery holds the house at its profile, whatever the sun and the household do; that
         needs all vehicles to be in it, which it is from slot ``hold_from`` on.
@@ -321,6 +345,8 @@ class Child:
         here = {d for d, k in self.house.flexible.items() if k.present(self._context.now_ms)}
         holder = self.house.holder(self._context.now_ms) if here <= planned else None
         for device, problem in sorted(now.problems.items()):
+            if only is not None and device not in only:
+                continue
             hold_w: list[float | None] = []
             if device == holder:
                 slots = enumerate(now.expected_w.tolist(), now.first_slot)
