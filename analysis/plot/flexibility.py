@@ -32,7 +32,7 @@ def _watched(run: Run) -> list[tuple[str, str, float]]:
     targets = {one["id"]: one["target"] for one in run.topology.get("instruments", ())}
     found = []
     for unit in run.topology.get("units", ()):
-        params = unit["services"].get("flexibility", {})
+        params = unit.get("services", {}).get("flexibility", {})
         target = targets.get(f"{unit['id']}/transformer")
         if params.get("role") == "operator" and target is not None:
             found.append((unit["id"], target, float(params["limit_w"])))

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from controllers.balancing.boosted import make_predictor
 from controllers.balancing.devices import Ints
 from controllers.balancing.house import slot_means
 from controllers.balancing.issue import Said
-from controllers.balancing.boosted import make_predictor
 from controllers.balancing.loads import LoadPredictor
 from controllers.balancing.registers import Register
 from controllers.balancing.subscriptions import Subscriptions
