@@ -266,7 +266,8 @@ class Balancing(Section):
     devices: list[Planned] = Field(
         default_factory=_usually_planned,
         description="Kinds of devices that plans may move, of those in units.control; all others "
-        "are part of their houses' load. Of panels (pv) only what is too much, if nothing else helps.",
+        "are part of their houses' load. Of panels (pv) only what is too much, where nothing else "
+        "helps.",
     )
     ev_step_w: Annotated[float, Field(ge=0)] = Field(
         default=0.0,
