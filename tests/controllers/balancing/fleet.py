@@ -127,14 +127,21 @@ class Fleet:
 
 
 def check_plan(problem, p_w):
-    """A vehicle's plan gives it its energy (or all that fits), a battery's keeps its content."""
+    """A vehicle's plan gives it its energy (or all that fits), a battery's keeps its content.
+
+    Where comfort is given up a vehicle gets no more than that.
+    """
+    less = hasattr(problem, "charging")
+    problem = problem.charging if less else problem
     assert (p_w % problem.unit_w == 0).all()
     if hasattr(problem, "energy_wh"):
         upper_w = problem.p_max_w * problem.share
         assert (p_w >= 0).all()
         assert (p_w <= upper_w + 1e-6).all()
         wanted_wh = min(problem.energy_wh, upper_w.sum() * STEP_H)
-        assert abs(p_w.sum() * STEP_H - wanted_wh) <= problem.unit_w * (1 + (p_w > 0).sum() / 4)
+        off_wh = p_w.sum() * STEP_H - wanted_wh
+        assert (0 if less else abs(off_wh)) <= problem.unit_w * (1 + (p_w > 0).sum() / 4)
+        assert off_wh <= problem.unit_w * (1 + (p_w > 0).sum() / 4)
     else:
         assert np.abs(p_w).max(initial=0) <= problem.p_max_w
         content_wh = problem.content_wh + np.cumsum(p_w) * STEP_H
