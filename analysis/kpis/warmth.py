@@ -34,5 +34,6 @@ def water_min_c(run: Run) -> Outcome:
     frame = run.columns("thermal", "t_ms", "device", "tank_c").dropna(subset="tank_c")
     if frame.empty:
         return nothing("no heat pump in the run has a tank")
-    row = frame.loc[frame["tank_c"].idxmin()]
-    return Outcome(float(row["tank_c"]), element=str(row["device"]), t_ms=int(row["t_ms"]))
+    place = int(frame["tank_c"].to_numpy().argmin())
+    coldest, device, t_ms = (frame[name].iloc[place] for name in ("tank_c", "device", "t_ms"))
+    return Outcome(float(coldest), element=str(device), t_ms=int(t_ms))

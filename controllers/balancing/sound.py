@@ -141,7 +141,7 @@ def _is_job(value: Record, now_ms: int) -> bool:
     near = abs(value["deadline_ms"] - now_ms) < _FAR_MS and value["step_ms"] > 0
     fits = value["earliest_ms"] + value["duration_ms"] <= value["deadline_ms"]
     whole_ms: int = len(value["p_w"]) * value["step_ms"]
-    return near and fits and 0 < value["duration_ms"] == whole_ms
+    return bool(near and fits and 0 < value["duration_ms"] == whole_ms)
 
 
 def _is_memory(value: Record, now_ms: int) -> bool:

@@ -148,7 +148,8 @@ def grid(table: Any) -> Row:
         "overload_percent": 100 * sum(row["loading_percent"] > 100 for row in branch) / len(branch),
         "transformer_overload_percent_h": sum(
             max(row["loading_percent"] - 100, 0) * hours(row)
-            for row in branch if row["kind"] == "transformer"
+            for row in branch
+            if row["kind"] == "transformer"
         ),
         "voltage_min_pu": min(row["vm_min_pu"] for row in bus),
         "voltage_max_pu": max(row["vm_max_pu"] for row in bus),

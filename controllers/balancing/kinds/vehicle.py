@@ -137,8 +137,8 @@ class Vehicle(Flexible):
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Vehicle:
         """Return the device of its configuration."""
-        given = {name: float(config.get(name, 0.0)) for name in ("p_min_w", "p_step_w")}
-        return cls(**cls._common(config), **given)
+        p_min_w, p_step_w = (float(config.get(name, 0.0)) for name in ("p_min_w", "p_step_w"))
+        return cls(**cls._common(config), p_min_w=p_min_w, p_step_w=p_step_w)
 
     def present(self, now_ms: int) -> bool:
         """Tell whether a vehicle is there that has not left by now."""

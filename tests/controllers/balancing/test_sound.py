@@ -38,7 +38,10 @@ OWN = {
     CAR: ["ev.session", "device.energy"],
     STORE: ["battery.soc", "device.energy"],
     SUBSTATION: [
-        "balancing.profile", "balancing.offer", "balancing.update", "energy.import",
+        "balancing.profile",
+        "balancing.offer",
+        "balancing.update",
+        "energy.import",
         "balancing.limit",
     ],
 }
@@ -98,8 +101,10 @@ def test_what_fellow_units_send_is_sound(variable: str, value: Any) -> None:
         ("balancing.signal", WISH | {"round": 0}),
         ("balancing.signal", WISH | {"p": [0.5] * 8}),
         ("balancing.profile", None),
-        ("balancing.profile", {"child": HOUSE, "negotiation": 2701, "round": 0, "profile": 1,
-                               "flexible": True}),
+        (
+            "balancing.profile",
+            {"child": HOUSE, "negotiation": 2701, "round": 0, "profile": 1, "flexible": True},
+        ),
         ("balancing.offer", {"child": HOUSE, "negotiation": 2701, "round": 1, "distances": [None]}),
         ("balancing.limit", {"slot": 10**9, "upper_w": [1e4]}),
         ("balancing.limit", {"slot": 4, "upper_w": ["no"]}),
