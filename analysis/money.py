@@ -88,7 +88,7 @@ def slot_energies(run: Run) -> pd.DataFrame:
     """
     of = customers_of(run)
     frame = run.columns("terminal", "t_ms", "terminal", "p_w")
-    supplier = frame["terminal"].astype(str).str.partition("/")[2].map(of)
+    supplier = frame["terminal"].astype(str).str.split("/", n=1).str[1].map(of)
     frame = frame.assign(supplier=supplier)[supplier.notna().to_numpy()]
     wh = frame["p_w"].to_numpy() * run.hours(frame["t_ms"])
     frame = frame.assign(drawn_wh=np.clip(wh, 0, None), fed_in_wh=np.clip(-wh, 0, None))
