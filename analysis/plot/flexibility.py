@@ -56,7 +56,7 @@ def flexibility(run: Run, other: Run | None = None) -> Picture:
     """
     watched = _watched(run)[:_MOST]
     rows = max(len(watched), 1)
-    figure, axes = picture(rows, height=1.2 + 2.6 * rows)
+    figure, axes = picture(rows, height=1.2 + 2.6 * rows, width=11.0)
     if not watched:
         empty(axes[0], "no operator watched a transformer")
         return figure

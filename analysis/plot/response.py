@@ -44,7 +44,9 @@ def response(run: Run, other: Run | None = None) -> Picture:
     """The first three requests: power of the customers that follow [kW]."""
     table = course(run, other)
     keys = list(dict.fromkeys(table["id"])) if len(table) else []
-    figure, axes = picture(max(min(len(keys), 3), 1), height=1.2 + 2.6 * max(min(len(keys), 3), 1))
+    figure, axes = picture(
+        max(min(len(keys), 3), 1), height=1.2 + 2.6 * max(min(len(keys), 3), 1), width=11.0
+    )
     if not keys:
         empty(axes[0], "no reduction was asked for")
         return figure

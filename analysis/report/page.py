@@ -126,9 +126,9 @@ _FIGURES = (  # section, method of run.plot, title, whether it takes the whole w
     ("communication", "network", "Management units", True),
     ("data", "information", "Flows of information", True),
     ("services", "negotiation", "Negotiation", False),
+    ("services", "requests", "Requests", False),
     ("services", "response", "Demand response", True),
     ("services", "flexibility", "Flexibility", True),
-    ("services", "requests", "Requests", False),
     ("events", "events", "Events", True),
 )
 _COMPARED = ("response", "flexibility")
