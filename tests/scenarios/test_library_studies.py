@@ -14,7 +14,7 @@ from scenarios.study import load_study, run_study
 
 STUDIES = Path(analysis.__file__).parents[1] / "scenarios" / "studies"
 SMALL = {"grid.source": {"simbench": "1-LV-rural1--0-sw"}, "devices.ev.share": 1.0}
-EVENING = {"time.start": "2016-04-20T15:00:00Z", "time.duration_h": 10, "units.history_days": 2}
+EVENING = {"time.start": "2016-04-20T15:00:00Z", "time.duration_h": 17, "units.history_days": 2}
 
 
 def cut(folder: Path, name: str, values: dict[str, list[Any]], **more: Any) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def test_whoever_decides_a_cut_is_noticed_by_commands_and_not_by_prices(tmp_path
         "services.control.signal": ["command", "price"],
         "network.outages": both,
     }
-    day = {"time.start": "2016-04-20T10:00:00Z", "time.duration_h": 12}
+    day = {"time.start": "2016-04-20T10:00:00Z", "time.duration_h": 23}
     table = cut(tmp_path, "control_intelligence", values, **day)
     cut_off = table["network.outages"].astype(str).str.contains("cell")
     commanded = table["services.control.signal"] == "command"
