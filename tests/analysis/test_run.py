@@ -70,7 +70,9 @@ def test_folders_that_are_none_are_refused_in_words(tmp_path: Path, folder: Path
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(RunFolderError, match=r"manifest.json is damaged"):
         Run(tmp_path)
-    with pytest.raises(RunFolderError, match="there is no table 'buses': there are .*branch, bus,"):
+    with pytest.raises(
+        RunFolderError, match=r"there is no table 'buses': there are .*branch, bus,"
+    ):
         Run(folder).series("buses")
 
 

@@ -113,7 +113,7 @@ def test_rows_that_do_not_fit_are_refused(
 def test_a_missing_column_and_an_unknown_table_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ComponentError, match="table cause: columns missing cause"):
         RunWriter(tmp_path / "a").add("cause", {"id": "a#1"})
-    with pytest.raises(ComponentError, match="no table 'buses'; there are .*branch, bus"):
+    with pytest.raises(ComponentError, match=r"no table 'buses'; there are .*branch, bus"):
         RunWriter(tmp_path / "b").add("buses", BUS)
 
 
