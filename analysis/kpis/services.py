@@ -123,8 +123,9 @@ def reports(run: Run) -> pd.DataFrame:
 
 @kpi("%", "services", Up.GOOD)
 def metering_complete_percent(run: Run) -> Outcome:
-    """Share of the reports of an area's energy in which no meter is missing; ``meters``: share
-    of the meters' contributions that were there, and that by kind of the reporting unit.
+    """Share of the reports of an area's energy that have meters in them, and none missing;
+    ``meters``: share of the meters' contributions that were there, and that by kind of the
+    reporting unit.
     """
     frame = reports(run)
     if frame.empty:
@@ -134,7 +135,8 @@ def metering_complete_percent(run: Run) -> Outcome:
     sums = sums[sums.sum(axis=1) > 0]
     there = 100.0 * sums["meters"] / (sums["meters"] + sums["missing"])
     by = {str(name): float(share) for name, share in there.items()}
-    return Outcome(float(100.0 * (frame["missing"] == 0).mean()), by=by)
+    whole = (frame["missing"] == 0) & (frame["meters"] > 0)  # nobody known: nothing is complete
+    return Outcome(float(100.0 * whole.mean()), by=by)
 
 
 @kpi("1", "services")

@@ -24,7 +24,8 @@ def cut(folder: Path, name: str, values: dict[str, list[Any]], **more: Any) -> p
         known = text["parameters"][path]
         assert all(value in known for value in wanted), path
     text |= {"parameters": values, "seeds": [1], "reference": more.pop("reference", {})}
-    text["set"] = text.get("set", {}) | SMALL | EVENING | more
+    fixed = {path: value for path, value in (SMALL | EVENING | more).items() if path not in values}
+    text["set"] = text.get("set", {}) | fixed
     (folder / "study.yaml").write_text(yaml.safe_dump(text))
     run_study(folder / "study.yaml", folder / "runs", workers=1)
     found = folder / "runs" / name
@@ -96,3 +97,27 @@ def test_whoever_decides_a_cut_is_noticed_by_commands_and_not_by_prices(tmp_path
     priced = table[~commanded].groupby("services.control.intelligence")["peak_import_w"]
     assert (priced.max() - priced.min() < 100.0).all()  # with and without the cut
     assert (table["ev_not_served_wh"] < 1.0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("QU-06")
+def test_the_more_that_can_wait_the_more_negotiation_helps(tmp_path: Path) -> None:
+    modes = "services.balancing.mode"
+    values = {
+        modes: ["local", "steering"],
+        "devices.pv.share": [0.8],
+        "devices.ev.share": [0.0, 0.8],
+        "devices.heat_pump.share": [0.4],
+    }
+    day = {"time.start": "2016-03-16T11:00:00Z", "time.duration_h": 24}
+    table = cut(tmp_path, "shares", values, reference={modes: "local"}, **day)
+    keys = ["devices.pv.share", "devices.ev.share"]
+    alone, steered = (
+        table[table[modes] == mode].set_index(keys).sort_index() for mode in values[modes]
+    )
+    less = 1.0 - steered["peak_import_w"] / alone["peak_import_w"]
+    assert less[0.8, 0.8] > 0.15
+    assert less[0.8, 0.8] > less[0.8, 0.0]
+    assert (steered["self_consumption_percent"] >= alone["self_consumption_percent"]).all()
+    assert (steered["ev_not_served_wh"].dropna() < 1.0).all()
+    assert (steered["discomfort_kh"] < 0.1).all()
