@@ -86,7 +86,7 @@ class Customer:
     def takes(self, notification: Notification) -> bool:
         """Tell whether a notification is the customer's."""
         wanted = (notification.variable, notification.location)
-        return self.active and wanted in set(self.variables())
+        return self.active and wanted in self.variables()
 
     def take(self, notification: Notification) -> list[str]:
         """Take what was told; return the devices whose plans it changes."""

@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from controllers.balancing.devices import Ints
-from controllers.balancing.house import MeteredLoad
-from controllers.balancing.subscriptions import Subscriptions
-from controllers.unit.service import Notification
+from controllers.balancing.ownmeter import OwnMeter
 from fernwatt.timebase import Clock
 
 __all__ = ["Feedback"]
 
-_REGISTERS = ("energy.import", "energy.export")
 
-
-class Feedback:
+class Feedback(OwnMeter):
     """Holds the parent's own meter against the sum that was agreed, and carries on the difference.
 
     The newest difference dies away as an AR(1) process around zero whose coefficient is
@@ -24,39 +20,21 @@ class Feedback:
     """
 
     def __init__(self, start: Clock) -> None:
-        self._metered = MeteredLoad(start, {})
-        self._unit = ""
+        super().__init__(start)
         self._next_slot = 0
         self._beyond_w = 0.0
         # prior: a coefficient of 0.6 with the weight of eight hours of differences of 2 kW
         self._squares = 32 * 2000.0**2
         self._products = 0.6 * self._squares
 
-    def start(self, unit: str, subscriptions: Subscriptions) -> None:
-        """Follow the registers of the unit's own meter."""
-        self._unit = unit
-        for register in _REGISTERS:
-            subscriptions.want(register, unit)
-
-    def take(self, notification: Notification) -> bool:
-        """Take a reading; return False if it is none of the unit's own registers."""
-        own = notification.location == self._unit and notification.variable in _REGISTERS
-        if own:
-            self._metered.take(notification)
-        return own
-
-    def net_w(self, slot: int) -> float | None:
-        """Return the mean power of a slot at the unit's own meter; None while not measured."""
-        return self._metered.net_w(slot)
-
     def learn(self, first_slot: int, agreed_w: Ints) -> None:
         """Compare what was agreed from ``first_slot`` on with what has been measured of it."""
-        measured = self._metered.first_slot
+        measured = self.first_slot
         if measured is None:
             return
         slot = max(first_slot, measured, self._next_slot)
         while slot < first_slot + len(agreed_w):
-            net_w = self._metered.net_w(slot)
+            net_w = self.net_w(slot)
             if net_w is None:
                 break
             beyond_w = net_w - float(agreed_w[slot - first_slot])

@@ -7,19 +7,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from controllers.balancing.house import MeteredLoad
-from controllers.balancing.subscriptions import Subscriptions
+from controllers.balancing.ownmeter import OwnMeter
 from controllers.flexibility.scheduling import Ints
-from controllers.unit.service import Notification
 from fernwatt.timebase import HOUR_MS, SLOT_MS, Clock
 
 __all__ = ["Beyond"]
 
-_REGISTERS = ("energy.import", "energy.export")
 _KEPT, _HALF_SLOTS = 4, 8.0
 
 
-class Beyond:
+class Beyond(OwnMeter):
     """Holds the operator's own meter against what was expected, and carries the difference on.
 
     The mean of the last hour's differences is expected to go on, half as much two hours later: who
@@ -27,33 +24,19 @@ class Beyond:
     """
 
     def __init__(self, start: Clock) -> None:
-        self._metered = MeteredLoad(start, {})
-        self._unit = ""
+        super().__init__(start)
         self._next_slot = 0
         self._last: deque[float] = deque(maxlen=_KEPT)
 
-    def start(self, unit: str, subscriptions: Subscriptions) -> None:
-        """Follow the registers of the unit's own meter."""
-        self._unit = unit
-        for register in _REGISTERS:
-            subscriptions.want(register, unit)
-
-    def take(self, notification: Notification) -> bool:
-        """Take a reading; return False if it is none of the unit's own registers."""
-        own = notification.location == self._unit and notification.variable in _REGISTERS
-        if own:
-            self._metered.take(notification)
-        return own
-
     def learn(self, expected_wh: Mapping[int, int]) -> None:
         """Compare what was expected of slots with what has been measured of them since."""
-        measured = self._metered.first_slot
+        measured = self.first_slot
         if measured is None:
             return
         for slot in sorted(expected_wh):
             if slot < max(measured, self._next_slot):
                 continue
-            net_w = self._metered.net_w(slot)
+            net_w = self.net_w(slot)
             if net_w is None:
                 return
             self._last.append(net_w * SLOT_MS / HOUR_MS - expected_wh[slot])
